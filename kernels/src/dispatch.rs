@@ -1,0 +1,225 @@
+//! Which CPU is this? The only place that asks.
+
+use crate::lanes::{Simd, portable::Portable};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{avx2::Avx2, avx512::Avx512};
+use core::fmt;
+use std::sync::OnceLock;
+
+/// An instruction set that this CPU has been found to have; every kernel takes one.
+///
+/// Make one with [`Isa::active`] (what a program wants: the environment's choice or the best),
+/// [`Isa::detect`] (the best) or [`Isa::named`] (a certain one, for tests and for incidents).
+///
+/// ```
+/// use deltarule_kernels::Isa;
+/// let isa = Isa::named("portable")?;
+/// assert_eq!(isa.name(), "portable");
+/// assert!(Isa::named("mmx").is_err());
+/// # Ok::<(), deltarule_kernels::IsaError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Isa(Level);
+
+/// The private variants are the proof: only this module makes them, after detection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Level {
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+/// The environment variable that forces an ISA: `avx512`, `avx2` or `portable`.
+pub const ISA_VARIABLE: &str = "DELTARULE_ISA";
+
+/// Why an ISA can't be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IsaError {
+    /// The name is none of those in [`Isa::NAMES`].
+    #[error("unknown ISA `{name}`: expected avx512, avx2 or portable")]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The name is known, but this CPU does not have the ISA.
+    #[error("this CPU does not have the ISA `{name}`; the best it has is `{best}`")]
+    Unsupported {
+        /// The name that was asked for.
+        name: String,
+        /// The best that this CPU has.
+        best: &'static str,
+    },
+}
+
+impl Isa {
+    /// Every name that [`Isa::named`] knows, best first.
+    pub const NAMES: [&'static str; 3] = ["avx512", "avx2", "portable"];
+
+    /// The best ISA of this CPU.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw");
+            if avx2 && avx512 {
+                return Self(Level::Avx512);
+            }
+            if avx2 {
+                return Self(Level::Avx2);
+            }
+        }
+        Self(Level::Portable)
+    }
+
+    /// The ISA of this name.
+    ///
+    /// # Errors
+    /// [`IsaError::Unknown`] for a name that is not in [`Isa::NAMES`],
+    /// [`IsaError::Unsupported`] for an ISA that this CPU does not have.
+    pub fn named(name: &str) -> Result<Self, IsaError> {
+        if let Some(isa) = Self::available().find(|isa| isa.name() == name) {
+            return Ok(isa);
+        }
+        let name = name.to_owned();
+        if Self::NAMES.contains(&name.as_str()) {
+            Err(IsaError::Unsupported { name, best: Self::detect().name() })
+        } else {
+            Err(IsaError::Unknown { name })
+        }
+    }
+
+    /// What the environment variable `DELTARULE_ISA` forces, or else the best. The variable is
+    /// read once per process.
+    ///
+    /// # Errors
+    /// As [`Isa::named`], for the variable's value.
+    pub fn active() -> Result<Self, IsaError> {
+        static ACTIVE: OnceLock<Result<Isa, IsaError>> = OnceLock::new();
+        let active = ACTIVE.get_or_init(|| match std::env::var_os(ISA_VARIABLE) {
+            Some(name) => Self::named(&name.to_string_lossy()),
+            None => Ok(Self::detect()),
+        });
+        active.clone()
+    }
+
+    /// Every ISA that this CPU has, best first; `portable` is always among them.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let best = Self::detect();
+        let levels = [
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2,
+            Level::Portable,
+        ];
+        levels.into_iter().map(Self).skip_while(move |&isa| isa != best)
+    }
+
+    /// `avx512`, `avx2` or `portable`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            Level::Portable => "portable",
+        }
+    }
+
+    /// Whether multiply-adds are fused. All ISAs for which this is so give the same bits.
+    pub fn has_fma(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Avx512::HAS_FMA,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Avx2::HAS_FMA,
+            Level::Portable => Portable::HAS_FMA,
+        }
+    }
+
+    /// Runs a kernel, compiled for this ISA.
+    #[inline]
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            // SAFETY: this level is made only after the CPU was found to have these features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { run_avx512(kernel) },
+            // SAFETY: this level is made only after the CPU was found to have these features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { run_avx2(kernel) },
+            Level::Portable => kernel.run(Portable),
+        }
+    }
+}
+
+impl fmt::Debug for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Isa({})", self.name())
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A kernel: its arguments in a struct, and one body for every ISA.
+///
+/// `run` and all it calls are `#[inline(always)]`, so that they are compiled inside the function
+/// that has the ISA's target features.
+pub(crate) trait Kernel {
+    /// What the kernel returns.
+    type Output;
+
+    /// The body.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: this function is called only where the CPU has its target features.
+    kernel.run(unsafe { Avx2::assume_supported() })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
+fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: this function is called only where the CPU has its target features.
+    kernel.run(unsafe { Avx512::assume_supported() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_comes_first_and_portable_last() {
+        let all: Vec<_> = Isa::available().collect();
+        assert_eq!(all[0], Isa::detect());
+        assert_eq!(all.last().unwrap().name(), "portable");
+        for isa in &all {
+            assert_eq!(Isa::named(isa.name()), Ok(*isa));
+        }
+    }
+
+    #[test]
+    fn a_missing_isa_is_an_error_that_names_it() {
+        assert_eq!(
+            Isa::named("sse9").unwrap_err().to_string(),
+            "unknown ISA `sse9`: expected avx512, avx2 or portable"
+        );
+        for name in Isa::NAMES {
+            if !Isa::available().any(|isa| isa.name() == name) {
+                assert!(matches!(Isa::named(name), Err(IsaError::Unsupported { .. })));
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The scalars that kernels are generic over.
+
+use crate::lanes::{Lanes, Simd};
+use core::fmt::{Debug, Display};
+use core::iter::Sum;
+use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`: the scalars that every kernel takes.
+///
+/// f32 is the one tuned to the machine's limit; f64 makes gradient checks sharp. The trait is
+/// sealed: a kernel relies on constants and polynomials that only these two have.
+pub trait Element:
+    sealed::Sealed
+    + crate::math::Math
+    + Copy
+    + Default
+    + PartialEq
+    + PartialOrd
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Sum
+    + 'static
+{
+    /// The lanes of this scalar on an ISA.
+    #[doc(hidden)]
+    type Lanes<S: Simd>: Lanes<Element = Self, Simd = S>;
+
+    /// 0.
+    const ZERO: Self;
+    /// ½.
+    const HALF: Self;
+    /// 1.
+    const ONE: Self;
+    /// 2.
+    const TWO: Self;
+    /// +∞.
+    const INFINITY: Self;
+    /// 1.5·2^p + bias, p the mantissa bits: added to an integer it leaves that integer's biased
+    /// exponent in the low bits.
+    #[doc(hidden)]
+    const POW2_SHIFT: Self;
+    /// Every bit but the sign.
+    #[doc(hidden)]
+    const MAGNITUDE_BITS: Self;
+    /// The sign alone: −0.
+    #[doc(hidden)]
+    const SIGN_BIT: Self;
+
+    /// The nearest value of this type.
+    fn from_f64(value: f64) -> Self;
+
+    /// The same value as f64.
+    fn to_f64(self) -> f64;
+
+    /// Whether neither infinite nor NaN.
+    fn is_finite(self) -> bool;
+
+    /// `self · factor + addend`, rounded once.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+}
+
+macro_rules! element {
+    ($element:ident, $Lanes:ident, pow2_shift $pow2_shift:expr) => {
+        impl Element for $element {
+            type Lanes<S: Simd> = S::$Lanes;
+            const ZERO: Self = 0.0;
+            const HALF: Self = 0.5;
+            const ONE: Self = 1.0;
+            const TWO: Self = 2.0;
+            const INFINITY: Self = $element::INFINITY;
+            const POW2_SHIFT: Self = $pow2_shift;
+            const MAGNITUDE_BITS: Self = $element::from_bits((-0.0 as $element).to_bits() - 1);
+            const SIGN_BIT: Self = -0.0;
+
+            #[inline(always)]
+            fn from_f64(value: f64) -> Self {
+                value as $element
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                self.is_finite()
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                self.mul_add(factor, addend)
+            }
+        }
+    };
+}
+
+element! { f32, F32, pow2_shift 12_582_912.0 + 127.0 }
+element! { f64, F64, pow2_shift 6_755_399_441_055_744.0 + 1023.0 }

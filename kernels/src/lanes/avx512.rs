@@ -1,0 +1,227 @@
+//! 512-bit registers: AVX-512 F, DQ, VL and BW (Skylake-X, Zen 4 and later).
+
+use super::{Lanes, Mask, Simd, operators};
+use core::arch::x86_64::*;
+use core::ops::{BitAnd, BitOr, Neg, Not};
+
+/// The proof that this CPU has AVX-512 F, DQ, VL and BW.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// # Safety
+    /// The CPU has the target features `avx512f`, `avx512dq`, `avx512vl` and `avx512bw`.
+    #[inline(always)]
+    pub(crate) unsafe fn assume_supported() -> Self {
+        Self(())
+    }
+}
+
+impl Simd for Avx512 {
+    type F32 = F32x16;
+    type F64 = F64x8;
+    const HAS_FMA: bool = true;
+}
+
+/// Evaluates an expression of this ISA's intrinsics that touches no memory.
+macro_rules! isa {
+    ($intrinsics:expr) => {
+        // SAFETY: used only in methods of the lane and mask types and where a token is at hand;
+        // each of these exists only where the CPU has AVX-512 F, DQ, VL and BW.
+        unsafe { $intrinsics }
+    };
+}
+
+macro_rules! avx512_lanes {
+    (
+        $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
+        mantissa bits $mantissa:literal, mask $mask:ident,
+        $set1:ident, $load:ident, $store:ident, $maskload:ident, $maskstore:ident,
+        $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident,
+        $sqrt:ident, $round:ident, $max:ident, $min:ident, $cmp:ident, $blend:ident,
+        $and:ident, $or:ident, $xor:ident, $scalef:ident,
+        $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident
+    ) => {
+        #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
+        #[derive(Clone, Copy)]
+        pub(crate) struct $Lanes($register);
+
+        #[doc = concat!("Yes or no for each lane of ", stringify!($Lanes), ".")]
+        #[derive(Clone, Copy)]
+        pub(crate) struct $LanesMask($mask);
+
+        operators!($Lanes: Add::add = $add, Sub::sub = $sub, Mul::mul = $mul, Div::div = $div);
+
+        impl Neg for $Lanes {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                self.bit_xor(self.splat(-0.0))
+            }
+        }
+
+        impl BitAnd for $LanesMask {
+            type Output = Self;
+            #[inline(always)]
+            fn bitand(self, other: Self) -> Self {
+                Self(self.0 & other.0)
+            }
+        }
+
+        impl BitOr for $LanesMask {
+            type Output = Self;
+            #[inline(always)]
+            fn bitor(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+        }
+
+        impl Not for $LanesMask {
+            type Output = Self;
+            #[inline(always)]
+            fn not(self) -> Self {
+                Self(!self.0)
+            }
+        }
+
+        impl Mask for $LanesMask {
+            #[inline(always)]
+            fn any(self) -> bool {
+                self.0 != 0
+            }
+        }
+
+        impl Lanes for $Lanes {
+            type Element = $element;
+            type Simd = Avx512;
+            type Mask = $LanesMask;
+            const LEN: usize = $len;
+
+            #[inline(always)]
+            fn splat_in(_: Avx512, value: $element) -> Self {
+                Self(isa!($set1(value)))
+            }
+            #[inline(always)]
+            fn simd(self) -> Avx512 {
+                Avx512(())
+            }
+            #[inline(always)]
+            unsafe fn load_ptr(_: Avx512, from: *const $element) -> Self {
+                // SAFETY: the caller promises LEN readable elements.
+                Self(unsafe { $load(from) })
+            }
+            #[inline(always)]
+            unsafe fn store_ptr(self, to: *mut $element) {
+                // SAFETY: the caller promises LEN writable elements.
+                unsafe { $store(to, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn load_ptr_partial(_: Avx512, from: *const $element, count: usize) -> Self {
+                debug_assert!(count <= $len);
+                // SAFETY: a masked load touches only the count elements that the caller promises.
+                Self(unsafe { $maskload(((1u32 << count) - 1) as $mask, from) })
+            }
+            #[inline(always)]
+            unsafe fn store_ptr_partial(self, to: *mut $element, count: usize) {
+                debug_assert!(count <= $len);
+                // SAFETY: as for the load.
+                unsafe { $maskstore(to, ((1u32 << count) - 1) as $mask, self.0) }
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(isa!($fmadd(self.0, factor.0, addend.0)))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(isa!($fnmadd(self.0, factor.0, addend.0)))
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Self(isa!($sqrt(self.0)))
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                // The low bits are the rounding mode; no fraction bits are kept.
+                const MODE: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+                Self(isa!($round::<MODE>(self.0)))
+            }
+            #[inline(always)]
+            fn greater_or(self, other: Self) -> Self {
+                Self(isa!($max(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn less_or(self, other: Self) -> Self {
+                Self(isa!($min(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn lt(self, other: Self) -> $LanesMask {
+                $LanesMask(isa!($cmp::<_CMP_LT_OQ>(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn le(self, other: Self) -> $LanesMask {
+                $LanesMask(isa!($cmp::<_CMP_LE_OQ>(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn eq(self, other: Self) -> $LanesMask {
+                $LanesMask(isa!($cmp::<_CMP_EQ_OQ>(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn select(self, mask: $LanesMask, other: Self) -> Self {
+                Self(isa!($blend(mask.0, other.0, self.0)))
+            }
+            #[inline(always)]
+            fn bit_and(self, other: Self) -> Self {
+                Self(isa!($and(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn bit_or(self, other: Self) -> Self {
+                Self(isa!($or(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn bit_xor(self, other: Self) -> Self {
+                Self(isa!($xor(self.0, other.0)))
+            }
+            #[inline(always)]
+            fn int_add(self, other: Self) -> Self {
+                Self(isa!($from_int($int_add($to_int(self.0), $to_int(other.0)))))
+            }
+            #[inline(always)]
+            fn int_sub(self, other: Self) -> Self {
+                Self(isa!($from_int($int_sub($to_int(self.0), $to_int(other.0)))))
+            }
+            #[inline(always)]
+            fn shift_to_exponent(self) -> Self {
+                Self(isa!($from_int($shl::<$mantissa>($to_int(self.0)))))
+            }
+            #[inline(always)]
+            fn shift_from_exponent(self) -> Self {
+                Self(isa!($from_int($shr::<$mantissa>($to_int(self.0)))))
+            }
+            /// One instruction, which rounds once as the two multiplications do.
+            #[inline(always)]
+            fn scale_by_pow2(self, n: Self) -> Self {
+                Self(isa!($scalef(self.0, n.0)))
+            }
+        }
+    };
+}
+
+avx512_lanes! {
+    F32x16, F32x16Mask: f32 x 16 in __m512, mantissa bits 23, mask __mmask16,
+    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps,
+    _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
+    _mm512_sqrt_ps, _mm512_roundscale_ps, _mm512_max_ps, _mm512_min_ps, _mm512_cmp_ps_mask,
+    _mm512_mask_blend_ps, _mm512_and_ps, _mm512_or_ps, _mm512_xor_ps, _mm512_scalef_ps,
+    _mm512_castps_si512, _mm512_castsi512_ps, _mm512_add_epi32, _mm512_sub_epi32,
+    _mm512_slli_epi32, _mm512_srli_epi32
+}
+
+avx512_lanes! {
+    F64x8, F64x8Mask: f64 x 8 in __m512d, mantissa bits 52, mask __mmask8,
+    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd,
+    _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd,
+    _mm512_sqrt_pd, _mm512_roundscale_pd, _mm512_max_pd, _mm512_min_pd, _mm512_cmp_pd_mask,
+    _mm512_mask_blend_pd, _mm512_and_pd, _mm512_or_pd, _mm512_xor_pd, _mm512_scalef_pd,
+    _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_add_epi64, _mm512_sub_epi64,
+    _mm512_slli_epi64, _mm512_srli_epi64
+}

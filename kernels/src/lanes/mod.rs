@@ -1,0 +1,235 @@
+//! The vector types that every kernel is written over.
+//!
+//! A kernel is one generic function over [`Lanes`]; [`avx512`], [`avx2`] and [`portable`] supply
+//! the registers. A lane value can only be made from its ISA's token (see [`Simd`]) or from
+//! another lane value, and a token only after detection, so holding a lane value is the proof
+//! that its instructions may run: arithmetic on it is safe code.
+//!
+//! Every method is `#[inline(always)]`, and so must be every function of a kernel down to the
+//! entry in [`crate::dispatch`]: that is what lets the compiler fold the whole kernel into the
+//! one function that is compiled for the ISA.
+
+use crate::Element;
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod portable;
+
+/// The proof that this CPU has an ISA, and the two lane types of that ISA.
+pub trait Simd: Copy + Send + Sync + 'static {
+    /// Lanes of f32.
+    type F32: Lanes<Element = f32, Simd = Self>;
+    /// Lanes of f64.
+    type F64: Lanes<Element = f64, Simd = Self>;
+    /// Whether [`Lanes::mul_add`] rounds once.
+    const HAS_FMA: bool;
+}
+
+/// One value of each lane's yes or no.
+pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
+    /// Whether any lane says yes.
+    fn any(self) -> bool;
+}
+
+/// A register of `LEN` elements.
+///
+/// Arithmetic is IEEE 754 with rounding to nearest even; what is not is said at the method.
+pub trait Lanes:
+    Copy
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// The scalar of one lane.
+    type Element: Element<Lanes<Self::Simd> = Self>;
+    /// The token of this ISA.
+    type Simd: Simd;
+    /// What a comparison gives.
+    type Mask: Mask;
+    /// Elements in a register.
+    const LEN: usize;
+
+    /// `value` in every lane.
+    fn splat_in(simd: Self::Simd, value: Self::Element) -> Self;
+
+    /// The token that made this value.
+    fn simd(self) -> Self::Simd;
+
+    /// `value` in every lane.
+    #[inline(always)]
+    fn splat(self, value: Self::Element) -> Self {
+        Self::splat_in(self.simd(), value)
+    }
+
+    /// Reads `LEN` elements.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `LEN` elements. No alignment is needed.
+    unsafe fn load_ptr(simd: Self::Simd, from: *const Self::Element) -> Self;
+
+    /// Writes `LEN` elements.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `LEN` elements. No alignment is needed.
+    unsafe fn store_ptr(self, to: *mut Self::Element);
+
+    /// Reads the first `count ≤ LEN` elements; the other lanes are +0 and their memory is not
+    /// touched.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `count` elements, and `count ≤ LEN`.
+    unsafe fn load_ptr_partial(simd: Self::Simd, from: *const Self::Element, count: usize) -> Self;
+
+    /// Writes the first `count ≤ LEN` lanes and touches no other memory.
+    ///
+    /// # Safety
+    /// `to` is valid for writes of `count` elements, and `count ≤ LEN`.
+    unsafe fn store_ptr_partial(self, to: *mut Self::Element, count: usize);
+
+    /// Reads the first `LEN` elements of `from`.
+    #[inline(always)]
+    fn load(simd: Self::Simd, from: &[Self::Element]) -> Self {
+        assert!(from.len() >= Self::LEN);
+        // SAFETY: the slice holds at least LEN elements.
+        unsafe { Self::load_ptr(simd, from.as_ptr()) }
+    }
+
+    /// Writes to the first `LEN` elements of `to`.
+    #[inline(always)]
+    fn store(self, to: &mut [Self::Element]) {
+        assert!(to.len() >= Self::LEN);
+        // SAFETY: the slice holds at least LEN elements.
+        unsafe { self.store_ptr(to.as_mut_ptr()) }
+    }
+
+    /// Reads all of `from`, at most `LEN` elements; the other lanes are +0.
+    #[inline(always)]
+    fn load_partial(simd: Self::Simd, from: &[Self::Element]) -> Self {
+        assert!(from.len() <= Self::LEN);
+        // SAFETY: exactly the slice's elements are read, and they are at most LEN.
+        unsafe { Self::load_ptr_partial(simd, from.as_ptr(), from.len()) }
+    }
+
+    /// Writes all of `to`, at most `LEN` elements, from the first lanes.
+    #[inline(always)]
+    fn store_partial(self, to: &mut [Self::Element]) {
+        assert!(to.len() <= Self::LEN);
+        // SAFETY: exactly the slice's elements are written, and they are at most LEN.
+        unsafe { self.store_ptr_partial(to.as_mut_ptr(), to.len()) }
+    }
+
+    /// `self · factor + addend`, rounded once where [`Simd::HAS_FMA`].
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+
+    /// `addend − self · factor`, rounded once where [`Simd::HAS_FMA`].
+    fn neg_mul_add(self, factor: Self, addend: Self) -> Self;
+
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+
+    /// The nearest integer, ties to even.
+    fn round(self) -> Self;
+
+    /// `if self > other { self } else { other }`: where either is NaN, `other`.
+    fn greater_or(self, other: Self) -> Self;
+
+    /// `if self < other { self } else { other }`: where either is NaN, `other`.
+    fn less_or(self, other: Self) -> Self;
+
+    /// `self < other`; no where either is NaN.
+    fn lt(self, other: Self) -> Self::Mask;
+
+    /// `self ≤ other`; no where either is NaN.
+    fn le(self, other: Self) -> Self::Mask;
+
+    /// `self = other`; no where either is NaN.
+    fn eq(self, other: Self) -> Self::Mask;
+
+    /// `self` where the mask says yes, `other` elsewhere.
+    fn select(self, mask: Self::Mask, other: Self) -> Self;
+
+    /// Bitwise and of the representations.
+    fn bit_and(self, other: Self) -> Self;
+
+    /// Bitwise or of the representations.
+    fn bit_or(self, other: Self) -> Self;
+
+    /// Bitwise exclusive or of the representations.
+    fn bit_xor(self, other: Self) -> Self;
+
+    /// The representations added as integers that wrap.
+    fn int_add(self, other: Self) -> Self;
+
+    /// The representations subtracted as integers that wrap.
+    fn int_sub(self, other: Self) -> Self;
+
+    /// The representations shifted left by the number of mantissa bits: an integer becomes an
+    /// exponent.
+    fn shift_to_exponent(self) -> Self;
+
+    /// The representations shifted right by the number of mantissa bits: an exponent (and the
+    /// sign above it) becomes an integer.
+    fn shift_from_exponent(self) -> Self;
+
+    /// `self · 2ⁿ` for integral `n` with |n| ≤ 2·(largest exponent), rounded once, also where
+    /// the result is subnormal. `self` must be normal and within a factor 4 of 1.
+    ///
+    /// Two multiplications: the first factor takes half the exponent, so that neither factor
+    /// overflows and only the second product can be inexact.
+    #[inline(always)]
+    fn scale_by_pow2(self, n: Self) -> Self {
+        let half = (n * self.splat(Self::Element::HALF)).round();
+        self * half.pow2() * (n - half).pow2()
+    }
+
+    /// 2ⁿ for integral n in the range of normal exponents.
+    ///
+    /// Adding `POW2_SHIFT` = 1.5·2^p + bias, p the mantissa bits, leaves n + bias in the low
+    /// bits; the shift makes them an exponent and drops the rest.
+    #[inline(always)]
+    fn pow2(self) -> Self {
+        (self + self.splat(Self::Element::POW2_SHIFT)).shift_to_exponent()
+    }
+
+    /// The magnitude.
+    #[inline(always)]
+    fn abs(self) -> Self {
+        self.bit_and(self.splat(Self::Element::MAGNITUDE_BITS))
+    }
+
+    /// The magnitude of `self` with the sign of `sign`.
+    #[inline(always)]
+    fn with_sign_of(self, sign: Self) -> Self {
+        self.abs().bit_or(sign.bit_and(self.splat(Self::Element::SIGN_BIT)))
+    }
+
+    /// Yes where NaN.
+    #[inline(always)]
+    fn is_nan(self) -> Self::Mask {
+        !self.eq(self)
+    }
+}
+
+/// Implements an arithmetic operator of a lane type by one intrinsic each.
+macro_rules! operators {
+    ($Lanes:ident: $($Trait:ident::$method:ident = $intrinsic:path),*) => { $(
+        impl core::ops::$Trait for $Lanes {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                // SAFETY: a value of this type exists only where the CPU has its ISA.
+                Self(unsafe { $intrinsic(self.0, other.0) })
+            }
+        }
+    )* };
+}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use operators;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! 256-bit lanes through the `wide` crate: whatever the build's baseline gives (SSE2, NEON,
+//! simd128 or plain scalars).
+
+use super::{Lanes, Mask, Simd};
+use bytemuck::cast;
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+use wide::{f32x8, f64x4, u32x8, u64x4};
+
+/// Always to be had.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+impl Simd for Portable {
+    type F32 = F32x8;
+    type F64 = F64x4;
+    const HAS_FMA: bool = cfg!(any(
+        all(target_arch = "aarch64", target_feature = "neon"),
+        all(target_feature = "avx", target_feature = "fma")
+    ));
+}
+
+macro_rules! portable_operators {
+    ($Type:ident: $($Trait:ident::$method:ident $operator:tt),*) => { $(
+        impl $Trait for $Type {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(self.0 $operator other.0)
+            }
+        }
+    )* };
+}
+
+macro_rules! portable_lanes {
+    (
+        $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
+        integers $int:ident, mantissa bits $mantissa:literal
+    ) => {
+        #[doc = concat!("Lanes of ", stringify!($element), ".")]
+        #[derive(Clone, Copy)]
+        pub(crate) struct $Lanes($register);
+
+        #[doc = concat!("Yes or no for each lane of ", stringify!($Lanes), ".")]
+        #[derive(Clone, Copy)]
+        pub(crate) struct $LanesMask($register);
+
+        portable_operators!($Lanes: Add::add +, Sub::sub -, Mul::mul *, Div::div /);
+        portable_operators!($LanesMask: BitAnd::bitand &, BitOr::bitor |);
+
+        impl Neg for $Lanes {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                self.bit_xor(self.splat(-0.0))
+            }
+        }
+
+        impl Not for $LanesMask {
+            type Output = Self;
+            #[inline(always)]
+            fn not(self) -> Self {
+                Self(!self.0)
+            }
+        }
+
+        impl Mask for $LanesMask {
+            #[inline(always)]
+            fn any(self) -> bool {
+                self.0.any()
+            }
+        }
+
+        impl $Lanes {
+            #[inline(always)]
+            fn bits(self) -> $int {
+                cast(self.0)
+            }
+            #[inline(always)]
+            fn from_bits(bits: $int) -> Self {
+                Self(cast(bits))
+            }
+        }
+
+        impl Lanes for $Lanes {
+            type Element = $element;
+            type Simd = Portable;
+            type Mask = $LanesMask;
+            const LEN: usize = $len;
+
+            #[inline(always)]
+            fn splat_in(_: Portable, value: $element) -> Self {
+                Self($register::splat(value))
+            }
+            #[inline(always)]
+            fn simd(self) -> Portable {
+                Portable
+            }
+            #[inline(always)]
+            unsafe fn load_ptr(_: Portable, from: *const $element) -> Self {
+                // SAFETY: the caller promises LEN readable elements; an array of them has their
+                // alignment.
+                Self($register::new(unsafe { *from.cast::<[$element; $len]>() }))
+            }
+            #[inline(always)]
+            unsafe fn store_ptr(self, to: *mut $element) {
+                // SAFETY: the caller promises LEN writable elements; an array of them has their
+                // alignment.
+                unsafe { *to.cast::<[$element; $len]>() = self.0.to_array() }
+            }
+            #[inline(always)]
+            unsafe fn load_ptr_partial(_: Portable, from: *const $element, count: usize) -> Self {
+                let mut lanes = [0.0; $len];
+                // SAFETY: the caller promises count readable elements, count ≤ LEN; the array is
+                // our own.
+                unsafe { core::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count) }
+                Self($register::new(lanes))
+            }
+            #[inline(always)]
+            unsafe fn store_ptr_partial(self, to: *mut $element, count: usize) {
+                let lanes = self.0.to_array();
+                // SAFETY: the caller promises count writable elements, count ≤ LEN; the array is
+                // our own.
+                unsafe { core::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count) }
+            }
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(self.0.mul_add(factor.0, addend.0))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(self.0.mul_neg_add(factor.0, addend.0))
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Self(self.0.sqrt())
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                // `wide` drops the sign of a zero without SSE4.1.
+                Self(self.0.round_ties_even()).with_sign_of(self)
+            }
+            #[inline(always)]
+            fn greater_or(self, other: Self) -> Self {
+                self.select(other.lt(self), other)
+            }
+            #[inline(always)]
+            fn less_or(self, other: Self) -> Self {
+                self.select(self.lt(other), other)
+            }
+            #[inline(always)]
+            fn lt(self, other: Self) -> $LanesMask {
+                $LanesMask(self.0.simd_lt(other.0))
+            }
+            #[inline(always)]
+            fn le(self, other: Self) -> $LanesMask {
+                $LanesMask(self.0.simd_le(other.0))
+            }
+            #[inline(always)]
+            fn eq(self, other: Self) -> $LanesMask {
+                $LanesMask(self.0.simd_eq(other.0))
+            }
+            #[inline(always)]
+            fn select(self, mask: $LanesMask, other: Self) -> Self {
+                Self(mask.0.bitselect(self.0, other.0))
+            }
+            #[inline(always)]
+            fn bit_and(self, other: Self) -> Self {
+                Self(self.0 & other.0)
+            }
+            #[inline(always)]
+            fn bit_or(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+            #[inline(always)]
+            fn bit_xor(self, other: Self) -> Self {
+                Self(self.0 ^ other.0)
+            }
+            #[inline(always)]
+            fn int_add(self, other: Self) -> Self {
+                Self::from_bits(self.bits() + other.bits())
+            }
+            #[inline(always)]
+            fn int_sub(self, other: Self) -> Self {
+                Self::from_bits(self.bits() - other.bits())
+            }
+            #[inline(always)]
+            fn shift_to_exponent(self) -> Self {
+                Self::from_bits(self.bits() << $mantissa)
+            }
+            #[inline(always)]
+            fn shift_from_exponent(self) -> Self {
+                Self::from_bits(self.bits() >> $mantissa)
+            }
+        }
+    };
+}
+
+portable_lanes! { F32x8, F32x8Mask: f32 x 8 in f32x8, integers u32x8, mantissa bits 23 }
+portable_lanes! { F64x4, F64x4Mask: f64 x 4 in f64x4, integers u64x4, mantissa bits 52 }

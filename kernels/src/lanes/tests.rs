@@ -1,0 +1,157 @@
+//! Every lane method, on every ISA that the CPU has, against scalar arithmetic.
+
+use super::{Lanes, Mask, Simd};
+use crate::dispatch::Kernel;
+use crate::{Element, Isa};
+
+/// Values that separate a right method from a wrong one.
+fn specials<E: Element>() -> Vec<E> {
+    [0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -2.5, 3.0, 1e-3, -7.25, f64::INFINITY]
+        .into_iter()
+        .chain([f64::NEG_INFINITY, f64::NAN, 1e30, -1e-30, 1e-42])
+        .map(E::from_f64)
+        .collect()
+}
+
+/// Equal in value and sign, or both NaN.
+fn same<E: Element>(a: E, b: E) -> bool {
+    let (a, b) = (a.to_f64(), b.to_f64());
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
+}
+
+struct Methods<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Methods<E> {
+    /// Compares a method of two arguments with a scalar function on every pair of specials.
+    fn check<V: Lanes<Element = E>>(
+        simd: V::Simd,
+        name: &str,
+        method: &dyn Fn(V, V) -> V,
+        scalar: &dyn Fn(f64, f64) -> f64,
+    ) {
+        let values = specials::<E>();
+        for &a in &values {
+            for &b in &values {
+                let mut out = vec![E::ZERO; V::LEN];
+                method(V::splat_in(simd, a), V::splat_in(simd, b)).store(&mut out);
+                let expected = E::from_f64(scalar(a.to_f64(), b.to_f64()));
+                for &o in &out {
+                    assert!(same(o, expected), "{name}({a}, {b}) = {o}, expected {expected}");
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element> Kernel for Methods<E> {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        type V<E, S> = <E as Element>::Lanes<S>;
+        let check = Self::check::<V<E, S>>;
+        let yes = |v: V<E, S>, mask| v.splat(E::ONE).select(mask, v.splat(E::ZERO));
+        let from_bool = |b| if b { 1.0 } else { 0.0 };
+        check(simd, "add", &|a, b| a + b, &|a, b| a + b);
+        check(simd, "sub", &|a, b| a - b, &|a, b| a - b);
+        check(simd, "neg", &|a, _| -a, &|a, _| -a);
+        check(simd, "abs", &|a, _| a.abs(), &|a, _| a.abs());
+        check(simd, "round", &|a, _| a.round(), &|a, _| a.round_ties_even());
+        check(simd, "greater_or", &|a, b| a.greater_or(b), &|a, b| if a > b { a } else { b });
+        check(simd, "less_or", &|a, b| a.less_or(b), &|a, b| if a < b { a } else { b });
+        check(simd, "lt", &|a, b| yes(a, a.lt(b)), &|a, b| from_bool(a < b));
+        check(simd, "le", &|a, b| yes(a, a.le(b)), &|a, b| from_bool(a <= b));
+        check(simd, "eq", &|a, b| yes(a, a.eq(b)), &|a, b| from_bool(a == b));
+        check(simd, "not", &|a, b| yes(a, !a.lt(b)), &|a, b| from_bool(!(a < b)));
+        check(simd, "and", &|a, b| yes(a, a.lt(b) & a.is_nan()), &|_, _| 0.0);
+        check(simd, "or", &|a, b| yes(a, a.lt(b) | a.is_nan()), &|a, b| {
+            from_bool(a < b || a.is_nan())
+        });
+        check(
+            simd,
+            "any",
+            &|a, b| a.splat(if a.lt(b).any() { E::ONE } else { E::ZERO }),
+            &|a, b| from_bool(a < b),
+        );
+        check(simd, "with_sign_of", &|a, b| a.with_sign_of(b), &f64::copysign);
+    }
+}
+
+/// 2ⁿ and scaling by it, through subnormal results and overflow.
+struct Scaling<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Kernel for Scaling<E> {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        let (emax, mantissa) = if size_of::<E>() == 4 { (127, 23) } else { (1023, 52) };
+        let mut out = vec![E::ZERO; E::Lanes::<S>::LEN];
+        for n in (1 - emax)..=emax {
+            E::Lanes::splat_in(simd, E::from_f64(f64::from(n))).pow2().store(&mut out);
+            assert_eq!(out[0].to_f64(), 2f64.powi(n), "2^{n}");
+        }
+        for n in -(emax + mantissa + 5)..=emax + 5 {
+            for x in [0.75, 1.0, 1.390_625, 1.999] {
+                let x = E::from_f64(x);
+                let lanes = E::Lanes::splat_in(simd, x);
+                lanes.scale_by_pow2(lanes.splat(E::from_f64(f64::from(n)))).store(&mut out);
+                // f32: exact in f64, rounded once. f64: halves that do not underflow, then one
+                // rounding product.
+                let exact = if size_of::<E>() == 4 {
+                    x.to_f64() * 2f64.powi(n)
+                } else {
+                    x.to_f64() * 2f64.powi(n / 2) * 2f64.powi(n - n / 2)
+                };
+                assert_eq!(out[0], E::from_f64(exact), "{x} * 2^{n}");
+            }
+        }
+    }
+}
+
+/// Partial loads and stores at every count leave the rest alone.
+struct Partial<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Kernel for Partial<E> {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        let len = E::Lanes::<S>::LEN;
+        let source: Vec<E> = (1..=len).map(|i| E::from_f64(i as f64)).collect();
+        for count in 0..=len {
+            let lanes = E::Lanes::<S>::load_partial(simd, &source[..count]);
+            let mut all = vec![E::HALF; len];
+            lanes.store(&mut all);
+            for (i, &value) in all.iter().enumerate() {
+                assert_eq!(value, if i < count { source[i] } else { E::ZERO });
+            }
+            let mut some = vec![E::HALF; len];
+            E::Lanes::<S>::load(simd, &source).store_partial(&mut some[..count]);
+            for (i, &value) in some.iter().enumerate() {
+                assert_eq!(value, if i < count { source[i] } else { E::HALF });
+            }
+        }
+    }
+}
+
+#[test]
+fn every_method_agrees_with_scalars() {
+    for isa in Isa::available() {
+        isa.run(Methods::<f32>(core::marker::PhantomData));
+        isa.run(Methods::<f64>(core::marker::PhantomData));
+    }
+}
+
+#[test]
+fn powers_of_two_and_scaling_are_exact_to_one_rounding() {
+    for isa in Isa::available() {
+        isa.run(Scaling::<f32>(core::marker::PhantomData));
+        isa.run(Scaling::<f64>(core::marker::PhantomData));
+    }
+}
+
+#[test]
+fn partial_loads_and_stores_touch_only_their_count() {
+    for isa in Isa::available() {
+        isa.run(Partial::<f32>(core::marker::PhantomData));
+        isa.run(Partial::<f64>(core::marker::PhantomData));
+    }
+}

@@ -1,0 +1,200 @@
+//! Matrices over slices.
+
+use crate::error::checked_area;
+use crate::{Element, ShapeError};
+
+/// A matrix to read. Element (i, j) is `data[i · row_stride + j · column_stride]`.
+///
+/// Strides may be anything, 0 included (a row repeated), as long as the slice holds every
+/// element.
+#[derive(Clone, Copy, Debug)]
+pub struct MatRef<'a, E> {
+    data: &'a [E],
+    shape: Shape,
+}
+
+/// A matrix to write. Element (i, j) is `data[i · row_stride + j · column_stride]`, and no two
+/// elements share a place.
+#[derive(Debug)]
+pub struct MatMut<'a, E> {
+    data: &'a mut [E],
+    shape: Shape,
+}
+
+/// Rows, columns and the distances between neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+}
+
+impl Shape {
+    fn row_major(rows: usize, columns: usize) -> Self {
+        Self { rows, columns, row_stride: columns, column_stride: 1 }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// One past the offset of the last element, or 0 for a matrix without elements.
+    fn extent(self, argument: &'static str) -> Result<usize, ShapeError> {
+        if self.rows == 0 || self.columns == 0 {
+            return Ok(0);
+        }
+        let down = checked_area(argument, self.rows - 1, self.row_stride)?;
+        let across = checked_area(argument, self.columns - 1, self.column_stride)?;
+        down.checked_add(across).and_then(|last| last.checked_add(1)).ok_or(ShapeError::Overflow {
+            argument,
+            rows: self.rows,
+            columns: self.row_stride,
+        })
+    }
+
+    /// Checks that the matrix lies within `length` elements.
+    fn check_within(self, argument: &'static str, length: usize) -> Result<(), ShapeError> {
+        let expected = self.extent(argument)?;
+        if length < expected {
+            return Err(ShapeError::Length { argument, expected, actual: length });
+        }
+        Ok(())
+    }
+
+    /// Checks that one stride steps over everything that the other reaches.
+    fn check_disjoint(self, argument: &'static str) -> Result<(), ShapeError> {
+        let Self { rows, columns, row_stride, column_stride } = self;
+        let steps_over = |stride: usize, count: usize, inner_stride: usize, inner: usize| {
+            count <= 1 || stride > inner.saturating_sub(1) * inner_stride
+        };
+        let empty = rows == 0 || columns == 0;
+        let row_by_row = steps_over(row_stride, rows, column_stride, columns)
+            && steps_over(column_stride, columns, 0, 1);
+        let column_by_column = steps_over(column_stride, columns, row_stride, rows)
+            && steps_over(row_stride, rows, 0, 1);
+        if empty || row_by_row || column_by_column {
+            return Ok(());
+        }
+        Err(ShapeError::Overlap { argument, rows, columns, row_stride, column_stride })
+    }
+}
+
+impl<'a, E: Element> MatRef<'a, E> {
+    /// `rows × columns` elements, row after row.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] unless `data` has just that many; [`ShapeError::Overflow`].
+    pub fn new(data: &'a [E], rows: usize, columns: usize) -> Result<Self, ShapeError> {
+        crate::error::check_length("data", data, checked_area("data", rows, columns)?)?;
+        Ok(Self { data, shape: Shape::row_major(rows, columns) })
+    }
+
+    /// A matrix at these strides.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] if the slice ends before the last element;
+    /// [`ShapeError::Overflow`].
+    pub fn with_strides(
+        data: &'a [E],
+        (rows, columns): (usize, usize),
+        (row_stride, column_stride): (usize, usize),
+    ) -> Result<Self, ShapeError> {
+        let shape = Shape { rows, columns, row_stride, column_stride };
+        shape.check_within("data", data.len())?;
+        Ok(Self { data, shape })
+    }
+
+    /// The same elements, rows as columns.
+    pub fn transposed(self) -> Self {
+        Self { data: self.data, shape: self.shape.transposed() }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.shape.columns
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub(crate) fn data(&self) -> &'a [E] {
+        self.data
+    }
+
+    /// Element (i, j), both in range.
+    pub(crate) fn at(&self, i: usize, j: usize) -> E {
+        self.data[i * self.shape.row_stride + j * self.shape.column_stride]
+    }
+}
+
+impl<'a, E: Element> MatMut<'a, E> {
+    /// `rows × columns` elements, row after row.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] unless `data` has just that many; [`ShapeError::Overflow`].
+    pub fn new(data: &'a mut [E], rows: usize, columns: usize) -> Result<Self, ShapeError> {
+        crate::error::check_length("data", data, checked_area("data", rows, columns)?)?;
+        Ok(Self { data, shape: Shape::row_major(rows, columns) })
+    }
+
+    /// A matrix at these strides.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] if the slice ends before the last element;
+    /// [`ShapeError::Overlap`] if two elements share a place; [`ShapeError::Overflow`].
+    pub fn with_strides(
+        data: &'a mut [E],
+        (rows, columns): (usize, usize),
+        (row_stride, column_stride): (usize, usize),
+    ) -> Result<Self, ShapeError> {
+        let shape = Shape { rows, columns, row_stride, column_stride };
+        shape.check_within("data", data.len())?;
+        shape.check_disjoint("data")?;
+        Ok(Self { data, shape })
+    }
+
+    /// The same elements, rows as columns.
+    pub fn transposed(self) -> Self {
+        Self { data: self.data, shape: self.shape.transposed() }
+    }
+
+    /// The same matrix for a while.
+    pub fn reborrow(&mut self) -> MatMut<'_, E> {
+        MatMut { data: self.data, shape: self.shape }
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.shape.columns
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub(crate) fn data(&mut self) -> &mut [E] {
+        self.data
+    }
+
+    /// Element (i, j), both in range.
+    pub(crate) fn at(&mut self, i: usize, j: usize) -> &mut E {
+        &mut self.data[i * self.shape.row_stride + j * self.shape.column_stride]
+    }
+}
