@@ -11,6 +11,7 @@
 
 use crate::Element;
 use crate::dispatch::Kernel;
+use crate::gemm::micro_kernel::MicroKernels;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 #[cfg(target_arch = "x86_64")]
@@ -22,9 +23,9 @@ pub(crate) mod portable;
 /// The proof that this CPU has an ISA, and the two lane types of that ISA.
 pub trait Simd: Copy + Send + Sync + 'static {
     /// Lanes of f32.
-    type F32: Lanes<Element = f32, Simd = Self>;
+    type F32: Lanes<Element = f32, Simd = Self> + MicroKernels;
     /// Lanes of f64.
-    type F64: Lanes<Element = f64, Simd = Self>;
+    type F64: Lanes<Element = f64, Simd = Self> + MicroKernels;
     /// Whether [`Lanes::mul_add`] rounds once.
     const HAS_FMA: bool;
 
