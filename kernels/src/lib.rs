@@ -7,6 +7,7 @@
 pub mod activation;
 mod dispatch;
 mod element;
+mod lockstep;
 mod error;
 pub mod gemm;
 mod lanes;
