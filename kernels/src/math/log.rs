@@ -14,6 +14,8 @@ pub trait LogConstants: Sized + 'static {
     const MIN_NORMAL: Self;
     /// The largest finite number.
     const MAX: Self;
+    /// NaN.
+    const NAN: Self;
     /// 2^p, p the mantissa bits: or-ed to a small integer it makes the float 2^p + that integer.
     const INTEGER: Self;
     /// 2^p plus the exponent's bias.
@@ -28,6 +30,7 @@ impl LogConstants for f32 {
     const SQRT_HALF: Self = core::f32::consts::FRAC_1_SQRT_2;
     const MIN_NORMAL: Self = Self::MIN_POSITIVE;
     const MAX: Self = Self::MAX;
+    const NAN: Self = Self::NAN;
     const INTEGER: Self = 8_388_608.0;
     const INTEGER_BIAS: Self = 8_388_608.0 + 127.0;
     const MANTISSA_BITS: Self = 23.0;
@@ -39,6 +42,7 @@ impl LogConstants for f64 {
     const SQRT_HALF: Self = core::f64::consts::FRAC_1_SQRT_2;
     const MIN_NORMAL: Self = Self::MIN_POSITIVE;
     const MAX: Self = Self::MAX;
+    const NAN: Self = Self::NAN;
     const INTEGER: Self = 4_503_599_627_370_496.0;
     const INTEGER_BIAS: Self = 4_503_599_627_370_496.0 + 1023.0;
     const MANTISSA_BITS: Self = 52.0;
@@ -70,7 +74,7 @@ pub(crate) fn log<V: Lanes>(x: V) -> V {
     let infinity = x.splat(V::Element::INFINITY);
     let y = y.select(x.lt(infinity), x);
     let y = (-infinity).select(x.eq(zero), y);
-    (zero / zero).select(x.lt(zero), y)
+    x.splat(V::Element::NAN).select(x.lt(zero), y)
 }
 
 /// ln x − down·ln 2 for normal x.
