@@ -6,12 +6,13 @@
 //! is handed to the epilogue when its last block of k is done.
 
 use super::blocking::Blocking;
-use super::micro_kernel::{Begin, MicroKernels, Tile};
+use super::micro_kernel::{MicroKernels, Tile};
 use super::packing::{pack_panel, pack_scaled};
 use super::{Gemm, Start, fallback};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
 use crate::{Element, Isa, MatMut};
+use core::ptr;
 
 /// Packed panels begin at a multiple of this many bytes: a cache line.
 const ALIGNMENT: usize = 64;
@@ -107,6 +108,7 @@ fn multiply_blocks<V: MicroKernels>(
     let strip = aligned.wrapping_add(parts.panels);
     let spare_tile = strip.wrapping_add(parts.strip);
     let (a_shape, c_shape) = (a.shape(), c.shape());
+    let c_strides = (c_shape.row_stride, c_shape.column_stride);
 
     for j0 in (0..n).step_by(blocking.nc) {
         let columns = blocking.nc.min(n - j0);
@@ -140,34 +142,51 @@ fn multiply_blocks<V: MicroKernels>(
                     a_strip = (strip, 1, rows);
                 }
                 for j in (0..columns).step_by(nr) {
-                    let tile = Tile {
+                    let there = nr.min(columns - j);
+                    let c_at = i * c_shape.row_stride + (j0 + j) * c_shape.column_stride;
+                    let c_tile = c.data().as_mut_ptr().wrapping_add(c_at);
+                    let (begin, begin_strides) = match start {
+                        _ if p0 > 0 => (c_tile.cast_const(), c_strides),
+                        Start::Zero => (ptr::null(), (0, 0)),
+                        Start::Accumulate | Start::Scaled(_) => (c_tile.cast_const(), c_strides),
+                        Start::Row(row) => (row.as_ptr().wrapping_add(j0 + j), (0, 1)),
+                    };
+                    let mut tile = Tile {
                         k: steps,
                         a: a_strip.0,
                         a_row_stride: a_strip.1,
                         a_k_stride: a_strip.2,
                         b: panels.wrapping_add(j * steps),
                         b_k_stride: nr,
-                        c: c.data().as_mut_ptr().wrapping_add(
-                            i * c_shape.row_stride + (j0 + j) * c_shape.column_stride,
-                        ),
+                        start: begin,
+                        start_row_stride: begin_strides.0,
+                        c: c_tile,
                         c_row_stride: c_shape.row_stride,
-                        columns: nr.min(columns - j),
-                        begin: match start {
-                            _ if p0 > 0 => Begin::Accumulate,
-                            Start::Zero => Begin::Zero,
-                            Start::Accumulate => Begin::Accumulate,
-                            Start::Scaled(beta) => Begin::Scaled(beta),
-                            Start::Row(row) => Begin::Row(row.as_ptr().wrapping_add(j0 + j)),
-                        },
                     };
+                    let vectors = there.div_ceil(V::LEN);
+                    let scaled = matches!(start, Start::Scaled(_)) && p0 == 0;
+                    let whole = there == vectors * V::LEN && c_shape.column_stride == 1 && !scaled;
                     // SAFETY: the tile's rows and columns lie within A, the panels and C, whose
-                    // views were checked on construction, and the start row has n elements.
+                    // views were checked on construction, and the start row has n elements. What
+                    // is not whole, contiguous and unscaled goes through the spare tile, which
+                    // has room for ROWS rows of NR.
                     unsafe {
-                        if c_shape.column_stride == 1 {
-                            V::multiply(simd, rows, tile);
+                        if whole {
+                            V::multiply(simd, rows, vectors, tile);
                         } else {
-                            let spare = (spare_tile, nr);
-                            multiply_apart::<V>(simd, rows, tile, c_shape.column_stride, spare);
+                            let spare = (spare_tile, (nr, 1));
+                            if !begin.is_null() {
+                                let beta = match start {
+                                    Start::Scaled(beta) if p0 == 0 => Some(beta),
+                                    _ => None,
+                                };
+                                copy_tile((begin, begin_strides), (rows, there), beta, spare);
+                                (tile.start, tile.start_row_stride) = (spare_tile, nr);
+                            }
+                            (tile.c, tile.c_row_stride) = (spare_tile, nr);
+                            V::multiply(simd, rows, vectors, tile);
+                            let from = (spare.0.cast_const(), spare.1);
+                            copy_tile(from, (rows, there), None, (c_tile, c_strides));
                         }
                     }
                 }
@@ -190,33 +209,26 @@ fn finish_strip<E: Element>(
     epilogue.finish(isa, i, j, c.block((i, rows), (j, columns)));
 }
 
-/// Computes a tile whose columns are not contiguous: in the spare tile, copied in and out.
+/// Copies a tile, each element times `factor` if there is one.
 ///
 /// # Safety
-/// As [`MicroKernels::multiply`], C's columns being `c_column_stride` apart; the spare tile is
-/// valid for ROWS rows of its stride.
+/// `from` is valid for reads and `to` for writes of `rows` × `columns` elements at their strides.
 #[inline(always)]
-unsafe fn multiply_apart<V: MicroKernels>(
-    simd: V::Simd,
-    rows: usize,
-    tile: Tile<V::Element>,
-    c_column_stride: usize,
-    (spare, spare_stride): (*mut V::Element, usize),
+unsafe fn copy_tile<E: Element>(
+    (from, from_strides): (*const E, (usize, usize)),
+    (rows, columns): (usize, usize),
+    factor: Option<E>,
+    (to, to_strides): (*mut E, (usize, usize)),
 ) {
-    let reads_c = matches!(tile.begin, Begin::Accumulate | Begin::Scaled(_));
-    // SAFETY: as the caller promises.
-    unsafe {
-        for i in 0..if reads_c { rows } else { 0 } {
-            for j in 0..tile.columns {
-                *spare.add(i * spare_stride + j) =
-                    *tile.c.add(i * tile.c_row_stride + j * c_column_stride);
-            }
-        }
-        V::multiply(simd, rows, Tile { c: spare, c_row_stride: spare_stride, ..tile });
-        for i in 0..rows {
-            for j in 0..tile.columns {
-                *tile.c.add(i * tile.c_row_stride + j * c_column_stride) =
-                    *spare.add(i * spare_stride + j);
+    for i in 0..rows {
+        for j in 0..columns {
+            // SAFETY: as the caller promises.
+            unsafe {
+                let value = *from.add(i * from_strides.0 + j * from_strides.1);
+                *to.add(i * to_strides.0 + j * to_strides.1) = match factor {
+                    Some(factor) => factor * value,
+                    None => value,
+                };
             }
         }
     }
