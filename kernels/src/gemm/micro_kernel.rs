@@ -107,12 +107,13 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
     let zero = V::splat_in(simd, V::Element::ZERO);
     let mut sums = [[zero; NV]; MR];
     if !tile.start.is_null() {
-        for (i, row) in sums.iter_mut().enumerate() {
+        let mut from = tile.start;
+        for row in &mut sums {
             for (v, sum) in row.iter_mut().enumerate() {
-                let from = tile.start.wrapping_add(i * tile.start_row_stride + v * V::LEN);
-                // SAFETY: the start has row i < MR and vector v < NV, as the caller promises.
-                *sum = unsafe { V::load_ptr(simd, from) };
+                // SAFETY: the start has MR rows of NV vectors, as the caller promises.
+                *sum = unsafe { V::load_ptr(simd, from.add(v * V::LEN)) };
             }
+            from = from.wrapping_add(tile.start_row_stride);
         }
     }
     for _ in 0..k {
@@ -131,11 +132,12 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
         a = a.wrapping_add(a_k_stride);
         b = b.wrapping_add(b_k_stride);
     }
-    for (i, row) in sums.into_iter().enumerate() {
-        for (v, sum) in row.into_iter().enumerate() {
-            let to = tile.c.wrapping_add(i * tile.c_row_stride + v * V::LEN);
-            // SAFETY: C has row i < MR and vector v < NV, as the caller promises.
-            unsafe { sum.store_ptr(to) }
+    let mut to = tile.c;
+    for row in &sums {
+        for (v, sum) in row.iter().enumerate() {
+            // SAFETY: C has MR rows of NV vectors, as the caller promises.
+            unsafe { sum.store_ptr(to.add(v * V::LEN)) }
         }
+        to = to.wrapping_add(tile.c_row_stride);
     }
 }
