@@ -7,12 +7,16 @@
 
 use super::blocking::Blocking;
 use super::micro_kernel::{MicroKernels, Tile};
-use super::packing::{pack_panel, pack_scaled};
+use super::packing::{pack_panel, pack_strip};
 use super::{Gemm, Start, fallback};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
 use crate::{Element, Isa, MatMut};
 use core::ptr;
+
+/// A strip of A that meets more panels of B than this is copied first: a leading dimension that is
+/// a multiple of 4 KiB would map all its lines to a few sets of the L1 cache.
+const PACK_A_ABOVE: usize = 2;
 
 /// Packed panels begin at a multiple of this many bytes: a cache line.
 const ALIGNMENT: usize = 64;
@@ -135,11 +139,12 @@ fn multiply_blocks<V: MicroKernels>(
                 let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
                 let mut a_strip =
                     (a.data().as_ptr().wrapping_add(at), a_shape.row_stride, a_shape.column_stride);
-                if alpha != V::Element::ONE {
+                if alpha != V::Element::ONE || columns > PACK_A_ABOVE * nr {
                     // SAFETY: the strip lies within A, whose view was checked on construction;
                     // the scratch strip has room for ROWS × kc elements.
-                    unsafe { pack_scaled::<V>(a_strip, alpha, rows, steps, strip) };
-                    a_strip = (strip, 1, rows);
+                    let (row_stride, k_stride) =
+                        unsafe { pack_strip::<V>(simd, a_strip, alpha, (rows, steps), strip) };
+                    a_strip = (strip, row_stride, k_stride);
                 }
                 for j in (0..columns).step_by(nr) {
                     let there = nr.min(columns - j);
