@@ -7,7 +7,7 @@
 
 use super::blocking::Blocking;
 use super::micro_kernel::{MicroKernels, Tile};
-use super::packing::{pack_panel, pack_strip};
+use super::packing::{pack_block, pack_strip};
 use super::{Gemm, Start, fallback};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
@@ -38,7 +38,7 @@ pub(super) fn scratch_len<E: Element>(isa: Isa, m: usize, n: usize, k: usize) ->
     if m == 0 || n == 0 || !isa.has_fma() {
         return 0;
     }
-    isa.run(ScratchLen::<E> { n, k, element: core::marker::PhantomData })
+    isa.run(ScratchLen::<E> { shape: (m, n, k), element: core::marker::PhantomData })
 }
 
 /// Where the parts of the scratch space lie, in elements.
@@ -51,8 +51,8 @@ struct Parts {
 impl Parts {
     #[inline(always)]
     fn new<V: MicroKernels>(blocking: Blocking) -> Self {
-        let Blocking { kc, nc } = blocking;
-        Self { panels: kc * nc, strip: kc * V::ROWS, tile: V::ROWS * V::VECTORS * V::LEN }
+        let panels = blocking.packed::<V>();
+        Self { panels, strip: blocking.kc * V::ROWS, tile: V::ROWS * V::VECTORS * V::LEN }
     }
 
     fn total<E>(&self) -> usize {
@@ -61,8 +61,7 @@ impl Parts {
 }
 
 struct ScratchLen<E> {
-    n: usize,
-    k: usize,
+    shape: (usize, usize, usize),
     element: core::marker::PhantomData<E>,
 }
 
@@ -71,8 +70,11 @@ impl<E: Element> Kernel for ScratchLen<E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
-        let blocking = Blocking::new::<E::Lanes<S>>(self.n, self.k);
-        Parts::new::<E::Lanes<S>>(blocking).total::<E>()
+        let total = |contiguous| {
+            let blocking = Blocking::new::<E::Lanes<S>>(self.shape, contiguous);
+            Parts::new::<E::Lanes<S>>(blocking).total::<E>()
+        };
+        total(true).max(total(false))
     }
 }
 
@@ -103,7 +105,7 @@ fn multiply_blocks<V: MicroKernels>(
     let Gemm { a, b, mut c, alpha, start, mut epilogue } = gemm;
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
     let nr = V::VECTORS * V::LEN;
-    let blocking = Blocking::new::<V>(n, k);
+    let blocking = Blocking::new::<V>((m, n, k), b.shape().column_stride == 1);
     let parts = Parts::new::<V>(blocking);
     assert!(scratch.len() >= parts.total::<V::Element>());
     let scratch = scratch.as_mut_ptr();
@@ -111,7 +113,7 @@ fn multiply_blocks<V: MicroKernels>(
     let panels = aligned;
     let strip = aligned.wrapping_add(parts.panels);
     let spare_tile = strip.wrapping_add(parts.strip);
-    let (a_shape, c_shape) = (a.shape(), c.shape());
+    let (a_shape, b_shape, c_shape) = (a.shape(), b.shape(), c.shape());
     let c_strides = (c_shape.row_stride, c_shape.column_stride);
 
     for j0 in (0..n).step_by(blocking.nc) {
@@ -120,26 +122,31 @@ fn multiply_blocks<V: MicroKernels>(
         for p0 in (0..k.max(1)).step_by(blocking.kc) {
             let steps = blocking.kc.min(k - p0);
             let last = p0 + steps == k;
-            for j in (0..columns).step_by(nr) {
-                // SAFETY: the block lies within B, whose view was checked on construction; the
-                // panels have room for kc × nc elements, and j + nr ≤ nc, a multiple of nr.
-                unsafe {
-                    pack_panel::<V>(
-                        simd,
-                        (b.data().as_ptr(), b.shape()),
-                        (p0, steps),
-                        (j0 + j, nr.min(columns - j)),
-                        panels.add(j * steps),
-                        nr,
-                    );
-                }
+            // Of a block that is read in place, only the last panel, if it does not fill its
+            // vectors.
+            let packed_from = match blocking.direct {
+                true if (columns % nr).is_multiple_of(V::LEN) => columns,
+                true => columns / nr * nr,
+                false => 0,
+            };
+            // SAFETY: the block lies within B, whose view was checked on construction; the panels
+            // have room for it.
+            unsafe {
+                pack_block::<V>(
+                    simd,
+                    (b.data().as_ptr(), b_shape),
+                    (p0, steps),
+                    (j0 + packed_from, columns - packed_from),
+                    panels,
+                    nr,
+                );
             }
             for i in (0..m).step_by(V::ROWS) {
                 let rows = V::ROWS.min(m - i);
                 let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
                 let mut a_strip =
                     (a.data().as_ptr().wrapping_add(at), a_shape.row_stride, a_shape.column_stride);
-                if alpha != V::Element::ONE || columns > PACK_A_ABOVE * nr {
+                if alpha != V::Element::ONE || (columns > PACK_A_ABOVE * nr && !blocking.direct) {
                     // SAFETY: the strip lies within A, whose view was checked on construction;
                     // the scratch strip has room for ROWS × kc elements.
                     let (row_stride, k_stride) =
@@ -156,13 +163,19 @@ fn multiply_blocks<V: MicroKernels>(
                         Start::Accumulate | Start::Scaled(_) => (c_tile.cast_const(), c_strides),
                         Start::Row(row) => (row.as_ptr().wrapping_add(j0 + j), (0, 1)),
                     };
+                    let (b_panel, b_k_stride) = if j >= packed_from {
+                        (panels.wrapping_add((j - packed_from) * steps).cast_const(), nr)
+                    } else {
+                        let at = p0 * b_shape.row_stride + j0 + j;
+                        (b.data().as_ptr().wrapping_add(at), b_shape.row_stride)
+                    };
                     let mut tile = Tile {
                         k: steps,
                         a: a_strip.0,
                         a_row_stride: a_strip.1,
                         a_k_stride: a_strip.2,
-                        b: panels.wrapping_add(j * steps),
-                        b_k_stride: nr,
+                        b: b_panel,
+                        b_k_stride,
                         start: begin,
                         start_row_stride: begin_strides.0,
                         c: c_tile,

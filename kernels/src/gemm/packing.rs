@@ -3,14 +3,14 @@
 use crate::lanes::Lanes;
 use crate::view::Shape;
 
-/// Packs a block of B, `steps` × `columns` from (`p`, `j`) on, into one panel of `steps` rows of
-/// `nr` elements; columns that do not exist are +0.
+/// Packs a block of B, `steps` × `columns` from (`p`, `j`) on, into panels of `steps` rows of `nr`
+/// elements; columns that do not exist are +0.
 ///
 /// # Safety
 /// The block lies within `b`, whose elements are valid for reads; `to` is valid for writes of
-/// `steps` × `nr` elements; `columns` ≤ `nr`, a multiple of LEN.
+/// `steps` × `columns` elements, rounded up to whole panels; `nr` is a multiple of LEN.
 #[inline(always)]
-pub(super) unsafe fn pack_panel<V: Lanes>(
+pub(super) unsafe fn pack_block<V: Lanes>(
     simd: V::Simd,
     (b, shape): (*const V::Element, Shape),
     (p, steps): (usize, usize),
@@ -19,16 +19,32 @@ pub(super) unsafe fn pack_panel<V: Lanes>(
     nr: usize,
 ) {
     let from = b.wrapping_add(p * shape.row_stride + j * shape.column_stride);
-    for v in (0..nr).step_by(V::LEN) {
-        let there = columns.saturating_sub(v).min(V::LEN);
-        let from = from.wrapping_add(v * shape.column_stride);
-        let to = to.wrapping_add(v);
-        // SAFETY: everything read lies within the block, everything written within the panel:
-        // columns v to v + there of it, and LEN of the panel's nr from v on.
+    let vectors = columns.next_multiple_of(nr) / V::LEN;
+    if shape.column_stride == 1 {
+        // Row after row: short pieces of many rows would be too much for the prefetcher.
+        for p in 0..steps {
+            for v in 0..vectors {
+                let column = v * V::LEN;
+                let there = columns.saturating_sub(column).min(V::LEN);
+                let at = column / nr * nr * steps + p * nr + column % nr;
+                // SAFETY: `there` elements within the block, and LEN within a panel.
+                unsafe {
+                    let from = from.wrapping_add(p * shape.row_stride + column);
+                    load_some::<V>(simd, from, there).store_ptr(to.add(at));
+                }
+            }
+        }
+        return;
+    }
+    for v in 0..vectors {
+        let column = v * V::LEN;
+        let there = columns.saturating_sub(column).min(V::LEN);
+        let from = from.wrapping_add(column * shape.column_stride);
+        let to = to.wrapping_add(column / nr * nr * steps + column % nr);
+        // SAFETY: everything read lies within the block, `there` columns of it, everything
+        // written within a panel, LEN of its nr columns.
         unsafe {
-            if shape.column_stride == 1 {
-                copy_rows::<V>(simd, (from, shape.row_stride), steps, there, (to, nr));
-            } else if shape.row_stride == 1 {
+            if shape.row_stride == 1 {
                 let mut p = 0;
                 while p < steps {
                     let some = (steps - p).min(V::LEN);
@@ -43,27 +59,6 @@ pub(super) unsafe fn pack_panel<V: Lanes>(
                         .store_ptr(to.add(p * nr));
                 }
             }
-        }
-    }
-}
-
-/// Copies `count` ≤ LEN elements from each of `rows` rows, filled up to LEN with +0.
-///
-/// # Safety
-/// Each row of `from` is valid for reads of `count` elements, of `to` for writes of LEN.
-#[inline(always)]
-unsafe fn copy_rows<V: Lanes>(
-    simd: V::Simd,
-    (from, from_stride): (*const V::Element, usize),
-    rows: usize,
-    count: usize,
-    (to, to_stride): (*mut V::Element, usize),
-) {
-    for row in 0..rows {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let lanes = load_some::<V>(simd, from.add(row * from_stride), count);
-            lanes.store_ptr(to.add(row * to_stride));
         }
     }
 }
