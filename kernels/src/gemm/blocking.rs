@@ -23,6 +23,9 @@ const KC: usize = 256;
 /// The most steps of k in a block of one panel.
 const KC_ONCE: usize = 128;
 
+/// The most rows of C for which B is read in place.
+const DIRECT_ROWS: usize = 16;
+
 /// The most rows of B that are read at once where they lie: few enough to be streams that the
 /// prefetcher follows.
 const KC_DIRECT: usize = 16;
@@ -32,7 +35,7 @@ impl Blocking {
     /// is.
     pub(super) fn new<V: MicroKernels>((m, n, k): (usize, usize, usize), contiguous: bool) -> Self {
         let nr = V::VECTORS * V::LEN;
-        if m <= V::ROWS && contiguous {
+        if m <= DIRECT_ROWS && contiguous {
             return Self {
                 kc: even_share(k, KC_DIRECT, 1),
                 nc: even_share(n, n, nr),

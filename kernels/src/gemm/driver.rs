@@ -11,7 +11,7 @@ use super::packing::{pack_block, pack_strip};
 use super::{Gemm, Start, fallback};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
-use crate::{Element, Isa, MatMut};
+use crate::{Element, Isa};
 use core::ptr;
 
 /// A strip of A that meets more panels of B than this is copied first: a leading dimension that is
@@ -141,8 +141,12 @@ fn multiply_blocks<V: MicroKernels>(
                     nr,
                 );
             }
-            for i in (0..m).step_by(V::ROWS) {
-                let rows = V::ROWS.min(m - i);
+            // As few strips as can be, all nearly equal: a strip of a row or two would have too
+            // few chains to hide the latency of a multiply-add.
+            let mut i = 0;
+            while i < m {
+                let strips = (m - i).div_ceil(V::ROWS);
+                let rows = (m - i).div_ceil(strips);
                 let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
                 let mut a_strip =
                     (a.data().as_ptr().wrapping_add(at), a_shape.row_stride, a_shape.column_stride);
@@ -209,22 +213,12 @@ fn multiply_blocks<V: MicroKernels>(
                     }
                 }
                 if last && let Some(epilogue) = &mut epilogue {
-                    finish_strip(&mut **epilogue, isa, &mut c, (i, rows), (j0, columns));
+                    epilogue.finish(isa, i, j0, c.block((i, rows), (j0, columns)));
                 }
+                i += rows;
             }
         }
     }
-}
-
-/// Hands a block of C to the epilogue.
-fn finish_strip<E: Element>(
-    epilogue: &mut dyn super::Epilogue<E>,
-    isa: Isa,
-    c: &mut MatMut<'_, E>,
-    (i, rows): (usize, usize),
-    (j, columns): (usize, usize),
-) {
-    epilogue.finish(isa, i, j, c.block((i, rows), (j, columns)));
 }
 
 /// Copies a tile, each element times `factor` if there is one.
