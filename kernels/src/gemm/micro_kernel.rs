@@ -1,0 +1,143 @@
+//! The micro-kernel: a tile of C in registers, one multiply-add an element and step of k.
+
+use crate::Element;
+use crate::dispatch::Kernel;
+use crate::lanes::{Lanes, Simd, avx2, avx512, portable};
+
+/// One tile of C, at most ROWS × VECTORS · LEN, and the strips of A and B that it is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Tile<E> {
+    pub(super) k: usize,
+    /// A's first element, the distance to the next row and to the next step of k.
+    pub(super) a: *const E,
+    pub(super) a_row_stride: usize,
+    pub(super) a_k_stride: usize,
+    /// B's first element and the distance to the next step of k; columns are contiguous.
+    pub(super) b: *const E,
+    pub(super) b_k_stride: usize,
+    /// What the chains begin with, and the distance to the next row (0 for the same row again);
+    /// null for zero.
+    pub(super) start: *const E,
+    pub(super) start_row_stride: usize,
+    /// C's first element and the distance to the next row; columns are contiguous.
+    pub(super) c: *mut E,
+    pub(super) c_row_stride: usize,
+}
+
+/// The micro-kernels of a lane type: ROWS × VECTORS registers of accumulators at most.
+pub trait MicroKernels: Lanes {
+    /// MR: the rows of a full tile.
+    const ROWS: usize;
+    /// NR / LEN: the registers in a row of a full tile.
+    const VECTORS: usize;
+
+    /// Computes a tile of `rows` rows, 1 to ROWS, and `vectors` vectors, 1 to VECTORS.
+    ///
+    /// # Safety
+    /// With columns = `vectors` · LEN: A is valid for reads of `rows` × `k` elements, B of `k` ×
+    /// columns, the start, if not null, of `rows` × columns, and C for writes of `rows` × columns.
+    #[expect(private_interfaces, reason = "the trait is sealed in a private module")]
+    unsafe fn multiply(simd: Self::Simd, rows: usize, vectors: usize, tile: Tile<Self::Element>);
+}
+
+/// The accumulators' shape is the table here: as many registers as the ISA has, less those for
+/// the vectors of B and one broadcast of A.
+macro_rules! micro_kernels {
+    ($Lanes:ty: $full:literal rows of $vectors:literal vectors, any of $($rows:literal)*) => {
+        impl MicroKernels for $Lanes {
+            const ROWS: usize = $full;
+            const VECTORS: usize = $vectors;
+
+            #[expect(private_interfaces, reason = "the trait is sealed in a private module")]
+            #[inline(always)]
+            unsafe fn multiply(
+        simd: Self::Simd,
+        rows: usize,
+        vectors: usize,
+        tile: Tile<Self::Element>,
+    ) {
+                match (rows, vectors) {
+                    $(
+                        ($rows, $vectors) => simd.call(Multiply::<_, $rows, $vectors>(tile)),
+                        ($rows, 1) => simd.call(Multiply::<_, $rows, 1>(tile)),
+                    )*
+                    _ => debug_assert!(false, "no tile of {rows} rows and {vectors} vectors"),
+                }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+micro_kernels! { avx512::F32x16: 14 rows of 2 vectors, any of 1 2 3 4 5 6 7 8 9 10 11 12 13 14 }
+#[cfg(target_arch = "x86_64")]
+micro_kernels! { avx512::F64x8: 14 rows of 2 vectors, any of 1 2 3 4 5 6 7 8 9 10 11 12 13 14 }
+#[cfg(target_arch = "x86_64")]
+micro_kernels! { avx2::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
+#[cfg(target_arch = "x86_64")]
+micro_kernels! { avx2::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
+micro_kernels! { portable::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
+micro_kernels! { portable::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
+
+/// A tile of exactly MR rows and NV vectors.
+struct Multiply<E, const MR: usize, const NV: usize>(Tile<E>);
+
+impl<E: Element, const MR: usize, const NV: usize> Kernel for Multiply<E, MR, NV> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        // SAFETY: made only by `MicroKernels::multiply`, whose caller promises what it needs.
+        unsafe { multiply::<E::Lanes<S>, MR, NV>(simd, self.0) }
+    }
+}
+
+/// The loops over rows and vectors have constant bounds and bodies of an instruction or two, so
+/// that they are unrolled and the sums live in registers; that is why a tile is always whole here
+/// and partial ones are the driver's business.
+///
+/// # Safety
+/// As [`MicroKernels::multiply`], with MR rows and NV vectors.
+#[inline(always)]
+unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
+    simd: V::Simd,
+    tile: Tile<V::Element>,
+) {
+    let Tile { k, mut a, a_row_stride, a_k_stride, mut b, b_k_stride, .. } = tile;
+    let zero = V::splat_in(simd, V::Element::ZERO);
+    let mut sums = [[zero; NV]; MR];
+    if !tile.start.is_null() {
+        let mut from = tile.start;
+        for row in &mut sums {
+            for (v, sum) in row.iter_mut().enumerate() {
+                // SAFETY: the start has MR rows of NV vectors, as the caller promises.
+                *sum = unsafe { V::load_ptr(simd, from.add(v * V::LEN)) };
+            }
+            from = from.wrapping_add(tile.start_row_stride);
+        }
+    }
+    for _ in 0..k {
+        let mut b_row = [zero; NV];
+        for (v, lanes) in b_row.iter_mut().enumerate() {
+            // SAFETY: B has this step of k and vector v < NV, as the caller promises.
+            *lanes = unsafe { V::load_ptr(simd, b.add(v * V::LEN)) };
+        }
+        for (i, row) in sums.iter_mut().enumerate() {
+            // SAFETY: A has this step of k and row i < MR, as the caller promises.
+            let factor = V::splat_in(simd, unsafe { *a.add(i * a_row_stride) });
+            for (sum, lanes) in row.iter_mut().zip(b_row) {
+                *sum = factor.mul_add(lanes, *sum);
+            }
+        }
+        a = a.wrapping_add(a_k_stride);
+        b = b.wrapping_add(b_k_stride);
+    }
+    let mut to = tile.c;
+    for row in &sums {
+        for (v, sum) in row.iter().enumerate() {
+            // SAFETY: C has MR rows of NV vectors, as the caller promises.
+            unsafe { sum.store_ptr(to.add(v * V::LEN)) }
+        }
+        to = to.wrapping_add(tile.c_row_stride);
+    }
+}
