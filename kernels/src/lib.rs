@@ -7,15 +7,18 @@
 pub mod activation;
 mod dispatch;
 mod element;
-mod lockstep;
+mod elementwise;
 mod error;
 pub mod gemm;
 mod lanes;
+mod lockstep;
 pub mod loss;
-mod math;
+pub mod math;
 pub mod optimizer;
 pub mod reduce;
 pub mod reference;
+#[cfg(test)]
+mod sweep;
 #[cfg(test)]
 mod testing;
 mod view;

@@ -49,7 +49,9 @@ pub fn softmax_cross_entropy<'a, E: Element>(
 /// Checks that every label is a class.
 pub(super) fn check_labels(labels: &[usize], classes: usize) -> Result<(), ShapeError> {
     match labels.iter().position(|&class| class >= classes) {
-        Some(row) => Err(ShapeError::Class { argument: "labels", row, class: labels[row], classes }),
+        Some(row) => {
+            Err(ShapeError::Class { argument: "labels", row, class: labels[row], classes })
+        }
         None => Ok(()),
     }
 }

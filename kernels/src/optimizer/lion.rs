@@ -2,8 +2,8 @@
 
 use super::lerp;
 use crate::Element;
-use crate::lockstep::sign;
 use crate::lanes::Lanes;
+use crate::lockstep::sign;
 
 /// Lion: the sign of an interpolated momentum. State: m.
 ///

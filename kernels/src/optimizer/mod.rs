@@ -47,9 +47,9 @@ pub use rms_prop::RmsProp;
 pub use sgd::{Sgd, sgd};
 
 use crate::dispatch::Kernel;
-use crate::lockstep;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
+use crate::lockstep;
 use crate::{Element, Isa, ShapeError};
 use preparation::{Prepare, Prepared, Raw};
 

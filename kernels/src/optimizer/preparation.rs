@@ -1,8 +1,8 @@
 //! What happens to gradients and parameters before any rule.
 
 use crate::Element;
-use crate::lockstep::sign;
 use crate::lanes::Lanes;
+use crate::lockstep::sign;
 
 /// Weight decay; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -3,9 +3,31 @@
 //! It is what the tests and benches compare with. Speed is no concern here, and neither are bad
 //! arguments: these functions index, and panic where a kernel returns an error.
 
+mod loss;
+mod optimizer;
+
+pub use loss::{class_loss, element_loss, softmax_cross_entropy, squared_error};
+pub use optimizer::optimizer_step;
+
 use crate::activation::Activation;
 use crate::gemm::Start;
 use crate::{Element, MatMut, MatRef};
+
+/// The distance of `value` from `exact` in units in the last place of f32 at `exact`; 0 where
+/// both are NaN or the same infinity, +∞ where only one is. Beyond the largest f32 the next power
+/// of 2 stands for the infinity that is the rounded result.
+pub fn ulps_f32(value: f32, exact: f64) -> f64 {
+    let value = f64::from(value);
+    if value == exact || (value.is_nan() && exact.is_nan()) {
+        return 0.0;
+    }
+    let limit = 2f64.powi(128);
+    let value = if value.is_infinite() { limit.copysign(value) } else { value };
+    let exact = exact.clamp(-limit, limit);
+    let exponent = ((exact.to_bits() >> 52 & 0x7ff) as i32 - 1023).clamp(-126, 127);
+    let error = (value - exact).abs() * 2f64.powi(23 - exponent);
+    if error.is_nan() { f64::INFINITY } else { error }
+}
 
 /// Σ xᵢ.
 pub fn sum<E: Element>(x: &[E]) -> f64 {
@@ -19,77 +41,12 @@ pub fn sum_of_squares<E: Element>(x: &[E]) -> f64 {
 
 /// σ(x).
 pub fn activation(activation: Activation, x: f64) -> f64 {
-    match activation {
-        Activation::Identity => x,
-        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Activation::Tanh => x.tanh(),
-        Activation::Relu => {
-            if x < 0.0 {
-                0.0
-            } else {
-                x
-            }
-        }
-    }
+    activation.reference_value(x)
 }
 
 /// σ′ from what [`Activation::derivative_from`] names.
 pub fn activation_derivative(activation: Activation, stored: f64) -> f64 {
-    match activation {
-        Activation::Identity => 1.0,
-        Activation::Sigmoid => stored * (1.0 - stored),
-        Activation::Tanh => 1.0 - stored * stored,
-        Activation::Relu => {
-            if stored > 0.0 {
-                1.0
-            } else {
-                stored * 0.0
-            }
-        }
-    }
-}
-
-/// [`crate::loss::squared_error`].
-pub fn squared_error<E: Element>(
-    columns: usize,
-    predictions: &[E],
-    targets: &[E],
-    scale: E,
-    losses: &mut [E],
-    delta: &mut [E],
-) {
-    for (i, loss) in losses.iter_mut().enumerate() {
-        let mut sum = 0.0;
-        for j in i * columns..(i + 1) * columns {
-            let error = predictions[j].to_f64() - targets[j].to_f64();
-            sum += error * error;
-            delta[j] = E::from_f64(2.0 * scale.to_f64() * error);
-        }
-        *loss = E::from_f64(scale.to_f64() * sum);
-    }
-}
-
-/// [`crate::loss::softmax_cross_entropy`].
-pub fn softmax_cross_entropy<E: Element>(
-    classes: usize,
-    logits: &[E],
-    labels: &[usize],
-    scale: E,
-    losses: &mut [E],
-    delta: &mut [E],
-) {
-    for (i, (loss, &label)) in losses.iter_mut().zip(labels).enumerate() {
-        let row: Vec<f64> =
-            logits[i * classes..(i + 1) * classes].iter().map(|z| z.to_f64()).collect();
-        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = row.iter().map(|z| (z - largest).exp()).sum();
-        *loss = E::from_f64(scale.to_f64() * (total.ln() + largest - row[label]));
-        for (j, z) in row.iter().enumerate() {
-            let hit = if j == label { 1.0 } else { 0.0 };
-            let softmax = (z - largest).exp() / total;
-            delta[i * classes + j] = E::from_f64(scale.to_f64() * (softmax - hit));
-        }
-    }
+    activation.reference_derivative(stored)
 }
 
 /// [`crate::gemm::Gemm`]: for each element of C one chain of fused multiply-adds over k, in
