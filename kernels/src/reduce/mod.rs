@@ -63,6 +63,8 @@ impl<E: Element, T: Terms<E, 1, 0>> Kernel for Sum<'_, E, T> {
 struct Values;
 
 impl<E: Element> Terms<E, 1, 0> for Values {
+    const IS_LIGHT: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
         ([], sum + x)
@@ -74,6 +76,8 @@ impl<E: Element> Terms<E, 1, 0> for Values {
 struct Squares;
 
 impl<E: Element> Terms<E, 1, 0> for Squares {
+    const IS_LIGHT: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
         ([], x.mul_add(x, sum))
