@@ -60,7 +60,7 @@ fn element_losses_are_near_the_exact_ones<E: Element>(unit: f64) {
                 });
                 for isa in Isa::available() {
                     let (losses, delta) = run(isa);
-                    for i in 0..rows {
+                    for (i, loss_of_row) in losses.iter().enumerate() {
                         let factor = scale.of_row(i).to_f64();
                         let (mut sum, mut magnitude) = (0.0, 0.0);
                         for j in i * columns..(i + 1) * columns {
@@ -76,7 +76,7 @@ fn element_losses_are_near_the_exact_ones<E: Element>(unit: f64) {
                                 factor * slope
                             );
                         }
-                        let got = losses[i].to_f64();
+                        let got = loss_of_row.to_f64();
                         assert!(
                             (got - sum).abs() <= 35.0 * unit * magnitude,
                             "{isa}: {loss:?}: {columns}: loss {got}, not {sum}"
@@ -309,10 +309,10 @@ fn check_targets<E: Element>(
         });
         for isa in Isa::available() {
             let (losses, delta) = run(isa);
-            for i in 0..rows {
+            for (i, &loss) in losses.iter().enumerate() {
                 let row = i * classes..(i + 1) * classes;
                 let what = format!("{isa}: {classes} classes, {targets:?}, {is_divergence}");
-                let got = (losses[i], &delta[row.clone()]);
+                let got = (loss, &delta[row.clone()]);
                 check_row(&what, (&q(i), &z[row]), is_divergence, 0.5, got, unit);
             }
         }

@@ -103,18 +103,30 @@ where
     let mut pass: Pass<'_, E::Lanes<S>, T, R, W> = Pass::new(simd, terms, length, read, write);
     let mut blocks = Tree::<E, BLOCK_LEVELS>::new(E::ZERO);
     let mut at = 0;
-    loop {
-        let sum = if T::IS_LIGHT && length - at >= BLOCK {
-            pass.full_block(at)
-        } else {
-            pass.block(at, length)
-        };
-        let sum = sum.across();
-        at += BLOCK;
-        if at >= length {
-            return if blocks.pushed == 0 { sum } else { blocks.push(sum).total() };
+    if T::IS_LIGHT {
+        while length - at >= BLOCK {
+            blocks.push(pass.full_block(at).across());
+            at += BLOCK;
         }
-        blocks.push(sum);
+        if at > 0 && at == length {
+            return blocks.total();
+        }
+    }
+    let mut pieces = Tree::<_, PIECE_LEVELS>::new(pass.zeros());
+    loop {
+        let piece = pass.piece(at, PIECE.min(length - at));
+        if length <= PIECE {
+            return piece.across();
+        }
+        pieces.push(piece);
+        at += PIECE;
+        if at >= length || pieces.pushed == PIECES {
+            blocks.push(pieces.total().across());
+            pieces.pushed = 0;
+        }
+        if at >= length {
+            return blocks.total();
+        }
     }
 }
 
@@ -250,17 +262,6 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
         sum
     }
 
-    /// Step 2 for the 2048 elements from index `at` on, or as many as there are.
-    #[inline(always)]
-    fn block(&mut self, at: usize, length: usize) -> Sixteen<V> {
-        let mut pieces = Tree::<_, PIECE_LEVELS>::new(self.zeros());
-        for start in (at..length.min(at + BLOCK)).step_by(PIECE) {
-            let piece = self.piece(start, PIECE.min(length - start));
-            pieces.push(piece);
-        }
-        pieces.total()
-    }
-
     /// Step 2 for 2048 elements from index `at` on. As many pieces as fill 8 registers go side by
     /// side, because each is one chain of additions that wait for each other.
     #[inline(always)]
@@ -314,14 +315,13 @@ impl<T: Addend, const LEVELS: usize> Tree<T, LEVELS> {
     }
 
     #[inline(always)]
-    fn push(&mut self, mut sum: T) -> &Self {
+    fn push(&mut self, mut sum: T) {
         let levels = self.pushed.trailing_ones() as usize;
         for &left in &self.waiting[..levels] {
             sum = left.plus(sum);
         }
         self.waiting[levels] = sum;
         self.pushed += 1;
-        self
     }
 
     /// What waits, the shortest and last first; level 0 if nothing was pushed.
