@@ -14,7 +14,9 @@ mod lanes;
 mod lockstep;
 pub mod loss;
 pub mod math;
+pub mod norm;
 pub mod optimizer;
+pub mod random;
 pub mod reduce;
 pub mod reference;
 #[cfg(test)]

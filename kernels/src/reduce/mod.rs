@@ -15,7 +15,7 @@
 //! The error of a sum of n terms is at most (23 + ⌈log₂(n/2048)⌉) · u · Σ|tᵢ| to first order,
 //! u = 2⁻²⁴ for f32 and 2⁻⁵³ for f64.
 
-mod columns;
+pub(crate) mod columns;
 mod finite;
 pub(crate) mod fixed_tree;
 #[cfg(test)]
