@@ -30,7 +30,12 @@ impl Grid {
         let cost = |grid: &Self| {
             let (rows, columns) = (m.div_ceil(grid.rows), n.div_ceil(grid.columns));
             // The time of the largest part, then what it reads.
-            (rows.saturating_mul(columns.next_multiple_of(COLUMN_UNIT)), rows + 2 * columns)
+            (
+                rows.saturating_mul(
+                    columns.saturating_add(COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT,
+                ),
+                rows.saturating_add(2 * columns),
+            )
         };
         (1..=parts)
             .map(|rows| Self {
