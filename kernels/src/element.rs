@@ -1,5 +1,6 @@
 //! The scalars that kernels are generic over.
 
+use crate::gemm::micro_kernel::MicroKernels;
 use crate::lanes::{Lanes, Simd};
 use core::fmt::{Debug, Display};
 use core::iter::Sum;
@@ -18,6 +19,7 @@ mod sealed {
 pub trait Element:
     sealed::Sealed
     + crate::math::Math
+    + crate::gemm::fallback::Fallback
     + Copy
     + Default
     + PartialEq
@@ -37,7 +39,7 @@ pub trait Element:
 {
     /// The lanes of this scalar on an ISA.
     #[doc(hidden)]
-    type Lanes<S: Simd>: Lanes<Element = Self, Simd = S>;
+    type Lanes<S: Simd>: Lanes<Element = Self, Simd = S> + MicroKernels;
 
     /// 0.
     const ZERO: Self;

@@ -3,8 +3,9 @@
 //! It is what the tests and benches compare with. Speed is no concern here, and neither are bad
 //! arguments: these functions index, and panic where a kernel returns an error.
 
-use crate::Element;
 use crate::activation::Activation;
+use crate::gemm::Start;
+use crate::{Element, MatMut, MatRef};
 
 /// Σ xᵢ.
 pub fn sum<E: Element>(x: &[E]) -> f64 {
@@ -87,6 +88,32 @@ pub fn softmax_cross_entropy<E: Element>(
             let hit = if j == label { 1.0 } else { 0.0 };
             let softmax = (z - largest).exp() / total;
             delta[i * classes + j] = E::from_f64(scale.to_f64() * (softmax - hit));
+        }
+    }
+}
+
+/// [`crate::gemm::Gemm`]: for each element of C one chain of fused multiply-adds over k, in
+/// ascending order. The one reference that does not sum in f64, since the chain is the
+/// definition.
+pub fn gemm<E: Element>(
+    a: MatRef<'_, E>,
+    b: MatRef<'_, E>,
+    alpha: E,
+    start: Start<'_, E>,
+    mut c: MatMut<'_, E>,
+) {
+    for i in 0..c.rows() {
+        for j in 0..c.columns() {
+            let mut sum = match start {
+                Start::Zero => E::ZERO,
+                Start::Accumulate => *c.at(i, j),
+                Start::Scaled(beta) => beta * *c.at(i, j),
+                Start::Row(row) => row[j],
+            };
+            for p in 0..a.columns() {
+                sum = (alpha * a.at(i, p)).mul_add(b.at(p, j), sum);
+            }
+            *c.at(i, j) = sum;
         }
     }
 }

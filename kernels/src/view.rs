@@ -175,6 +175,17 @@ impl<'a, E: Element> MatMut<'a, E> {
         MatMut { data: self.data, shape: self.shape }
     }
 
+    /// `rows` rows from `i` on, of `columns` columns from `j` on, all within the matrix.
+    pub(crate) fn block(
+        &mut self,
+        (i, rows): (usize, usize),
+        (j, columns): (usize, usize),
+    ) -> MatMut<'_, E> {
+        debug_assert!(i + rows <= self.shape.rows && j + columns <= self.shape.columns);
+        let from = i * self.shape.row_stride + j * self.shape.column_stride;
+        MatMut { data: &mut self.data[from..], shape: Shape { rows, columns, ..self.shape } }
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.shape.rows

@@ -1,7 +1,13 @@
 //! General matrix multiplication: C ← start + α · A · B.
 
+mod blocking;
 mod driver;
 mod epilogue;
+pub(crate) mod fallback;
+pub(crate) mod micro_kernel;
+mod packing;
+#[cfg(test)]
+mod tests;
 
 pub use epilogue::{Activate, Epilogue, TimesDerivative};
 

@@ -1,6 +1,7 @@
 //! 256-bit registers: AVX2 with FMA.
 
-use super::{Lanes, Mask, Simd, operators};
+use super::{Lanes, Mask, Simd, operators, transpose_with};
+use crate::dispatch::{self, Kernel};
 use core::arch::x86_64::*;
 use core::ops::{Neg, Not};
 
@@ -21,6 +22,12 @@ impl Simd for Avx2 {
     type F32 = F32x8;
     type F64 = F64x4;
     const HAS_FMA: bool = true;
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: the token exists only where the CPU has these features.
+        unsafe { dispatch::run_avx2(kernel) }
+    }
 }
 
 /// A window on `LEN` set and `LEN` clear words, for the masks of partial loads and stores.
@@ -44,7 +51,8 @@ macro_rules! avx2_lanes {
         $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident,
         $sqrt:ident, $round:ident, $max:ident, $min:ident, $cmp:ident, $blendv:ident,
         $and:ident, $or:ident, $xor:ident, $movemask:ident,
-        $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident
+        $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident,
+        transpose by $transpose:ident
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 256-bit register.")]
         #[derive(Clone, Copy)]
@@ -123,6 +131,7 @@ macro_rules! avx2_lanes {
                     $maskstore(to, mask, self.0)
                 }
             }
+            transpose_with!($transpose);
             #[inline(always)]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 Self(isa!($fmadd(self.0, factor.0, addend.0)))
@@ -203,7 +212,8 @@ avx2_lanes! {
     _mm256_sqrt_ps, _mm256_round_ps, _mm256_max_ps, _mm256_min_ps, _mm256_cmp_ps, _mm256_blendv_ps,
     _mm256_and_ps, _mm256_or_ps, _mm256_xor_ps, _mm256_movemask_ps,
     _mm256_castps_si256, _mm256_castsi256_ps, _mm256_add_epi32, _mm256_sub_epi32,
-    _mm256_slli_epi32, _mm256_srli_epi32
+    _mm256_slli_epi32, _mm256_srli_epi32,
+    transpose by transpose_f32x8
 }
 
 avx2_lanes! {
@@ -213,5 +223,44 @@ avx2_lanes! {
     _mm256_sqrt_pd, _mm256_round_pd, _mm256_max_pd, _mm256_min_pd, _mm256_cmp_pd, _mm256_blendv_pd,
     _mm256_and_pd, _mm256_or_pd, _mm256_xor_pd, _mm256_movemask_pd,
     _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_add_epi64, _mm256_sub_epi64,
-    _mm256_slli_epi64, _mm256_srli_epi64
+    _mm256_slli_epi64, _mm256_srli_epi64,
+    transpose by transpose_f64x4
+}
+
+/// Rows to columns: pairs, then quads within 128-bit halves, then the halves.
+#[inline(always)]
+fn transpose_f32x8(r: [__m256; 8]) -> [__m256; 8] {
+    isa!({
+        let mut out = r;
+        for half in 0..2 {
+            let [a, b, c, d] = [r[4 * half], r[4 * half + 1], r[4 * half + 2], r[4 * half + 3]];
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            out[4 * half] = _mm256_shuffle_ps::<0x44>(ab, cd);
+            out[4 * half + 1] = _mm256_shuffle_ps::<0xee>(ab, cd);
+            out[4 * half + 2] = _mm256_shuffle_ps::<0x44>(ab_high, cd_high);
+            out[4 * half + 3] = _mm256_shuffle_ps::<0xee>(ab_high, cd_high);
+        }
+        let quads = out;
+        for j in 0..4 {
+            out[j] = _mm256_permute2f128_ps::<0x20>(quads[j], quads[4 + j]);
+            out[4 + j] = _mm256_permute2f128_ps::<0x31>(quads[j], quads[4 + j]);
+        }
+        out
+    })
+}
+
+/// Rows to columns: pairs within 128-bit halves, then the halves.
+#[inline(always)]
+fn transpose_f64x4([a, b, c, d]: [__m256d; 4]) -> [__m256d; 4] {
+    isa!({
+        let (ab, cd) = (_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d));
+        let (ab_high, cd_high) = (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d));
+        [
+            _mm256_permute2f128_pd::<0x20>(ab, cd),
+            _mm256_permute2f128_pd::<0x20>(ab_high, cd_high),
+            _mm256_permute2f128_pd::<0x31>(ab, cd),
+            _mm256_permute2f128_pd::<0x31>(ab_high, cd_high),
+        ]
+    })
 }

@@ -1,6 +1,7 @@
 //! 512-bit registers: AVX-512 F, DQ, VL and BW (Skylake-X, Zen 4 and later).
 
-use super::{Lanes, Mask, Simd, operators};
+use super::{Lanes, Mask, Simd, operators, transpose_with};
+use crate::dispatch::{self, Kernel};
 use core::arch::x86_64::*;
 use core::ops::{BitAnd, BitOr, Neg, Not};
 
@@ -21,6 +22,12 @@ impl Simd for Avx512 {
     type F32 = F32x16;
     type F64 = F64x8;
     const HAS_FMA: bool = true;
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        // SAFETY: the token exists only where the CPU has these features.
+        unsafe { dispatch::run_avx512(kernel) }
+    }
 }
 
 /// Evaluates an expression of this ISA's intrinsics that touches no memory.
@@ -40,7 +47,8 @@ macro_rules! avx512_lanes {
         $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident,
         $sqrt:ident, $round:ident, $max:ident, $min:ident, $cmp:ident, $blend:ident,
         $and:ident, $or:ident, $xor:ident, $scalef:ident,
-        $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident
+        $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident,
+        transpose by $transpose:ident
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
         #[derive(Clone, Copy)]
@@ -127,6 +135,7 @@ macro_rules! avx512_lanes {
                 // SAFETY: as for the load.
                 unsafe { $maskstore(to, ((1u32 << count) - 1) as $mask, self.0) }
             }
+            transpose_with!($transpose);
             #[inline(always)]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 Self(isa!($fmadd(self.0, factor.0, addend.0)))
@@ -213,7 +222,8 @@ avx512_lanes! {
     _mm512_sqrt_ps, _mm512_roundscale_ps, _mm512_max_ps, _mm512_min_ps, _mm512_cmp_ps_mask,
     _mm512_mask_blend_ps, _mm512_and_ps, _mm512_or_ps, _mm512_xor_ps, _mm512_scalef_ps,
     _mm512_castps_si512, _mm512_castsi512_ps, _mm512_add_epi32, _mm512_sub_epi32,
-    _mm512_slli_epi32, _mm512_srli_epi32
+    _mm512_slli_epi32, _mm512_srli_epi32,
+    transpose by transpose_f32x16
 }
 
 avx512_lanes! {
@@ -223,5 +233,62 @@ avx512_lanes! {
     _mm512_sqrt_pd, _mm512_roundscale_pd, _mm512_max_pd, _mm512_min_pd, _mm512_cmp_pd_mask,
     _mm512_mask_blend_pd, _mm512_and_pd, _mm512_or_pd, _mm512_xor_pd, _mm512_scalef_pd,
     _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_add_epi64, _mm512_sub_epi64,
-    _mm512_slli_epi64, _mm512_srli_epi64
+    _mm512_slli_epi64, _mm512_srli_epi64,
+    transpose by transpose_f64x8
+}
+
+/// Rows to columns: pairs and quads within 128-bit quarters, then the quarters.
+#[inline(always)]
+fn transpose_f32x16(r: [__m512; 16]) -> [__m512; 16] {
+    isa!({
+        let mut quads = r;
+        for quarter in 0..4 {
+            let i = 4 * quarter;
+            let (ab, cd) =
+                (_mm512_unpacklo_ps(r[i], r[i + 1]), _mm512_unpacklo_ps(r[i + 2], r[i + 3]));
+            let (ab_high, cd_high) =
+                (_mm512_unpackhi_ps(r[i], r[i + 1]), _mm512_unpackhi_ps(r[i + 2], r[i + 3]));
+            quads[i] = _mm512_shuffle_ps::<0x44>(ab, cd);
+            quads[i + 1] = _mm512_shuffle_ps::<0xee>(ab, cd);
+            quads[i + 2] = _mm512_shuffle_ps::<0x44>(ab_high, cd_high);
+            quads[i + 3] = _mm512_shuffle_ps::<0xee>(ab_high, cd_high);
+        }
+        let mut out = r;
+        for j in 0..4 {
+            // Quarters 0 and 2 are even, 1 and 3 odd.
+            let low_even = _mm512_shuffle_f32x4::<0x88>(quads[j], quads[4 + j]);
+            let low_odd = _mm512_shuffle_f32x4::<0xdd>(quads[j], quads[4 + j]);
+            let high_even = _mm512_shuffle_f32x4::<0x88>(quads[8 + j], quads[12 + j]);
+            let high_odd = _mm512_shuffle_f32x4::<0xdd>(quads[8 + j], quads[12 + j]);
+            out[j] = _mm512_shuffle_f32x4::<0x88>(low_even, high_even);
+            out[4 + j] = _mm512_shuffle_f32x4::<0x88>(low_odd, high_odd);
+            out[8 + j] = _mm512_shuffle_f32x4::<0xdd>(low_even, high_even);
+            out[12 + j] = _mm512_shuffle_f32x4::<0xdd>(low_odd, high_odd);
+        }
+        out
+    })
+}
+
+/// Rows to columns: pairs within 128-bit quarters, then the quarters.
+#[inline(always)]
+fn transpose_f64x8(r: [__m512d; 8]) -> [__m512d; 8] {
+    isa!({
+        let mut pairs = r;
+        for i in [0, 2, 4, 6] {
+            pairs[i] = _mm512_unpacklo_pd(r[i], r[i + 1]);
+            pairs[i + 1] = _mm512_unpackhi_pd(r[i], r[i + 1]);
+        }
+        let mut out = r;
+        for j in 0..2 {
+            let low_even = _mm512_shuffle_f64x2::<0x88>(pairs[j], pairs[2 + j]);
+            let low_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[j], pairs[2 + j]);
+            let high_even = _mm512_shuffle_f64x2::<0x88>(pairs[4 + j], pairs[6 + j]);
+            let high_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[4 + j], pairs[6 + j]);
+            out[j] = _mm512_shuffle_f64x2::<0x88>(low_even, high_even);
+            out[2 + j] = _mm512_shuffle_f64x2::<0x88>(low_odd, high_odd);
+            out[4 + j] = _mm512_shuffle_f64x2::<0xdd>(low_even, high_even);
+            out[6 + j] = _mm512_shuffle_f64x2::<0xdd>(low_odd, high_odd);
+        }
+        out
+    })
 }

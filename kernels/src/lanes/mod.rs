@@ -10,6 +10,8 @@
 //! one function that is compiled for the ISA.
 
 use crate::Element;
+use crate::dispatch::Kernel;
+use crate::gemm::micro_kernel::MicroKernels;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 #[cfg(target_arch = "x86_64")]
@@ -21,11 +23,15 @@ pub(crate) mod portable;
 /// The proof that this CPU has an ISA, and the two lane types of that ISA.
 pub trait Simd: Copy + Send + Sync + 'static {
     /// Lanes of f32.
-    type F32: Lanes<Element = f32, Simd = Self>;
+    type F32: Lanes<Element = f32, Simd = Self> + MicroKernels;
     /// Lanes of f64.
-    type F64: Lanes<Element = f64, Simd = Self>;
+    type F64: Lanes<Element = f64, Simd = Self> + MicroKernels;
     /// Whether [`Lanes::mul_add`] rounds once.
     const HAS_FMA: bool;
+
+    /// Runs a kernel in a function of its own that is compiled for this ISA: for kernels that are
+    /// called from another one and are too large to be part of it.
+    fn call<K: Kernel>(self, kernel: K) -> K::Output;
 }
 
 /// One value of each lane's yes or no.
@@ -90,6 +96,21 @@ pub trait Lanes:
     /// # Safety
     /// `to` is valid for writes of `count` elements, and `count ≤ LEN`.
     unsafe fn store_ptr_partial(self, to: *mut Self::Element, count: usize);
+
+    /// Transposes a block of at most LEN × LEN elements: `from` has `rows` rows of `columns`
+    /// elements, `to` gets `columns` rows of LEN elements, of which those from `rows` on are +0.
+    ///
+    /// # Safety
+    /// `rows` and `columns` are at most LEN; row i of `from`, at `from + i · from_stride`, is
+    /// valid for reads of `columns` elements, row j of `to`, at `to + j · to_stride`, for writes
+    /// of LEN elements.
+    unsafe fn transpose_ptr(
+        simd: Self::Simd,
+        from: (*const Self::Element, usize),
+        rows: usize,
+        columns: usize,
+        to: (*mut Self::Element, usize),
+    );
 
     /// Reads the first `LEN` elements of `from`.
     #[inline(always)]
@@ -230,6 +251,39 @@ macro_rules! operators {
 }
 #[cfg(target_arch = "x86_64")]
 pub(crate) use operators;
+
+/// Implements [`Lanes::transpose_ptr`] around a function that transposes LEN registers.
+macro_rules! transpose_with {
+    ($transpose:expr) => {
+        #[inline(always)]
+        unsafe fn transpose_ptr(
+            simd: Self::Simd,
+            (from, from_stride): (*const Self::Element, usize),
+            rows: usize,
+            columns: usize,
+            (to, to_stride): (*mut Self::Element, usize),
+        ) {
+            debug_assert!(rows <= Self::LEN && columns <= Self::LEN);
+            let mut block = [Self::splat_in(simd, 0.0).0; Self::LEN];
+            for (i, row) in block.iter_mut().enumerate().take(rows) {
+                // SAFETY: the caller promises `columns` readable elements at row i < rows.
+                unsafe {
+                    let from = from.add(i * from_stride);
+                    *row = if columns == Self::LEN {
+                        Self::load_ptr(simd, from).0
+                    } else {
+                        Self::load_ptr_partial(simd, from, columns).0
+                    };
+                }
+            }
+            for (j, column) in $transpose(block).into_iter().enumerate().take(columns) {
+                // SAFETY: the caller promises LEN writable elements at row j < columns.
+                unsafe { Self(column).store_ptr(to.add(j * to_stride)) }
+            }
+        }
+    };
+}
+pub(crate) use transpose_with;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! 256-bit lanes through the `wide` crate: whatever the build's baseline gives (SSE2, NEON,
 //! simd128 or plain scalars).
 
-use super::{Lanes, Mask, Simd};
+use super::{Lanes, Mask, Simd, transpose_with};
+use crate::dispatch::Kernel;
 use bytemuck::cast;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 use wide::{f32x8, f64x4, u32x8, u64x4};
@@ -17,6 +18,11 @@ impl Simd for Portable {
         all(target_arch = "aarch64", target_feature = "neon"),
         all(target_feature = "avx", target_feature = "fma")
     ));
+
+    #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
 }
 
 macro_rules! portable_operators {
@@ -122,6 +128,7 @@ macro_rules! portable_lanes {
                 // our own.
                 unsafe { core::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count) }
             }
+            transpose_with!($register::transpose);
             #[inline(always)]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 Self(self.0.mul_add(factor.0, addend.0))

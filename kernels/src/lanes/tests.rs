@@ -132,6 +132,51 @@ impl<E: Element> Kernel for Partial<E> {
     }
 }
 
+/// Blocks of every size, transposed, and nothing written outside.
+struct Transpose<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Kernel for Transpose<E> {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        let len = E::Lanes::<S>::LEN;
+        let (from_stride, to_stride) = (len + 3, len + 1);
+        let from: Vec<E> = (0..len * from_stride).map(|i| E::from_f64(i as f64 + 1.0)).collect();
+        for rows in 0..=len {
+            for columns in 0..=len {
+                let mut to = vec![E::HALF; len * to_stride];
+                // SAFETY: both buffers have LEN rows of at least LEN elements.
+                unsafe {
+                    E::Lanes::<S>::transpose_ptr(
+                        simd,
+                        (from.as_ptr(), from_stride),
+                        rows,
+                        columns,
+                        (to.as_mut_ptr(), to_stride),
+                    );
+                }
+                for (at, &value) in to.iter().enumerate() {
+                    let (j, i) = (at / to_stride, at % to_stride);
+                    let expected = match (i < rows, j < columns && i < len) {
+                        (true, true) => from[i * from_stride + j],
+                        (false, true) => E::ZERO,
+                        (_, false) => E::HALF,
+                    };
+                    assert_eq!(value, expected, "{rows}x{columns}: ({j}, {i})");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_are_transposed() {
+    for isa in Isa::available() {
+        isa.run(Transpose::<f32>(core::marker::PhantomData));
+        isa.run(Transpose::<f64>(core::marker::PhantomData));
+    }
+}
+
 #[test]
 fn every_method_agrees_with_scalars() {
     for isa in Isa::available() {

@@ -1,0 +1,84 @@
+//! GEMM through `matrixmultiply`, for CPUs on which the portable lanes have no fused multiply-add
+//! (x86 without AVX2, for one: `matrixmultiply` still finds AVX there).
+
+use super::{Gemm, Start};
+use crate::{Element, Isa};
+
+/// The scalars that `matrixmultiply` knows.
+pub trait Fallback: Sized {
+    /// C ← α A B + β C, `(pointer, row stride, column stride)` each.
+    ///
+    /// # Safety
+    /// A, B and C are valid for m × k, k × n and m × n elements at their strides, and no two
+    /// elements of C share a place.
+    unsafe fn multiply(
+        shape: (usize, usize, usize),
+        alpha: Self,
+        a: (*const Self, isize, isize),
+        b: (*const Self, isize, isize),
+        beta: Self,
+        c: (*mut Self, isize, isize),
+    );
+}
+
+macro_rules! fallback {
+    ($element:ident, $multiply:path) => {
+        impl Fallback for $element {
+            unsafe fn multiply(
+                (m, n, k): (usize, usize, usize),
+                alpha: Self,
+                a: (*const Self, isize, isize),
+                b: (*const Self, isize, isize),
+                beta: Self,
+                c: (*mut Self, isize, isize),
+            ) {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    $multiply(m, k, n, alpha, a.0, a.1, a.2, b.0, b.1, b.2, beta, c.0, c.1, c.2)
+                }
+            }
+        }
+    };
+}
+
+fallback!(f32, matrixmultiply::sgemm);
+fallback!(f64, matrixmultiply::dgemm);
+
+/// Runs a product whose shapes have been checked.
+pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
+    let Gemm { a, b, mut c, alpha, start, epilogue } = gemm;
+    let (m, n, k) = (c.rows(), c.columns(), a.columns());
+    let beta = match start {
+        Start::Zero => E::ZERO,
+        Start::Accumulate => E::ONE,
+        Start::Scaled(beta) => beta,
+        Start::Row(row) => {
+            for i in 0..m {
+                for (j, &value) in row.iter().enumerate() {
+                    *c.at(i, j) = value;
+                }
+            }
+            E::ONE
+        }
+    };
+    // A view's last element lies within its slice, so no stride that is used exceeds isize.
+    let strides =
+        |shape: crate::view::Shape| (shape.row_stride as isize, shape.column_stride as isize);
+    let (a_strides, b_strides, c_strides) =
+        (strides(a.shape()), strides(b.shape()), strides(c.shape()));
+    // SAFETY: the views were checked on construction: their elements lie within their slices,
+    // those of C at places of their own.
+    unsafe {
+        E::multiply(
+            (m, n, k),
+            alpha,
+            (a.data().as_ptr(), a_strides.0, a_strides.1),
+            (b.data().as_ptr(), b_strides.0, b_strides.1),
+            beta,
+            (c.data().as_mut_ptr(), c_strides.0, c_strides.1),
+        );
+    }
+    if let Some(epilogue) = epilogue {
+        epilogue.finish(isa, 0, 0, c);
+    }
+}

@@ -1,0 +1,312 @@
+//! Products against the naive reference: bit for bit where multiply-adds are fused, since there an
+//! element of C is one defined chain, and within the bound of a sum of k products elsewhere.
+
+use super::driver::Product;
+use super::{Epilogue, Gemm, Start, scratch_len};
+use crate::{Element, Isa, MatMut, MatRef, ShapeError, reference};
+
+/// Every ISA that the CPU has; says which are left out.
+fn isas() -> Vec<Isa> {
+    let all: Vec<Isa> = Isa::available().collect();
+    for name in Isa::NAMES {
+        if !all.iter().any(|isa| isa.name() == name) {
+            println!("skipped: this CPU has no {name}");
+        }
+    }
+    all
+}
+
+/// Values in (−1, 1) with full mantissas, from a 64-bit mix of the index.
+fn fill<E: Element>(count: usize, seed: u64) -> Vec<E> {
+    let mix = |i: usize| {
+        let mut z = (i as u64).wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) as i64 as f64 / i64::MAX as f64
+    };
+    (0..count).map(|i| E::from_f64(mix(i))).collect()
+}
+
+/// How a matrix of the test lies in its slice.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    RowMajor,
+    ColumnMajor,
+    /// Neither stride is 1.
+    Spread,
+}
+
+impl Layout {
+    const ALL: [Self; 3] = [Self::RowMajor, Self::ColumnMajor, Self::Spread];
+
+    /// Strides with gaps of `gap` elements between the lines.
+    fn strides(self, rows: usize, columns: usize, gap: usize) -> (usize, usize) {
+        match self {
+            Self::RowMajor => (columns + gap, 1),
+            Self::ColumnMajor => (1, rows + gap),
+            Self::Spread => (2 * columns + gap, 2),
+        }
+    }
+}
+
+fn extent((rows, columns): (usize, usize), (row, column): (usize, usize)) -> usize {
+    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row + (columns - 1) * column + 1 }
+}
+
+/// The start, without its data.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Begin {
+    Zero,
+    Accumulate,
+    Scaled,
+    Row,
+}
+
+const BEGINS: [Begin; 4] = [Begin::Zero, Begin::Accumulate, Begin::Scaled, Begin::Row];
+
+struct Case {
+    shape: (usize, usize, usize),
+    layouts: [Layout; 3],
+    gap: usize,
+    begin: Begin,
+    alpha: f64,
+}
+
+/// Runs a case on an ISA and compares every element of C's slice, gaps included.
+fn check<E: Element>(isa: Isa, case: &Case) {
+    let (m, n, k) = case.shape;
+    let what = || format!("{isa} {:?} {:?} {:?}", case.shape, case.layouts, case.begin);
+    let [a_strides, b_strides, c_strides] = [(m, k), (k, n), (m, n)]
+        .iter()
+        .zip(case.layouts)
+        .map(|(&(rows, columns), layout)| layout.strides(rows, columns, case.gap))
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let a = fill::<E>(extent((m, k), a_strides), 1);
+    let b = fill::<E>(extent((k, n), b_strides), 2);
+    let row = fill::<E>(n, 3);
+    // Trailing elements too must stay as they are. With β = 0, C is full of NaN.
+    let nan = E::from_f64(f64::NAN);
+    let mut c = fill::<E>(extent((m, n), c_strides) + 5, 4);
+    if matches!(case.begin, Begin::Zero | Begin::Row) {
+        c.fill(nan);
+    }
+    let before = c.clone();
+    let a_view = MatRef::with_strides(&a, (m, k), a_strides).unwrap();
+    let b_view = MatRef::with_strides(&b, (k, n), b_strides).unwrap();
+    let start = match case.begin {
+        Begin::Zero => Start::Zero,
+        Begin::Accumulate => Start::Accumulate,
+        Begin::Scaled => Start::Scaled(E::from_f64(-0.375)),
+        Begin::Row => Start::Row(&row),
+    };
+    let alpha = E::from_f64(case.alpha);
+    let mut scratch = vec![nan; scratch_len::<E>(isa, m, n, k).unwrap()];
+    let c_view = MatMut::with_strides(&mut c, (m, n), c_strides).unwrap();
+    let product = Gemm::new(a_view, b_view, c_view).alpha(alpha).start(start);
+    product.run(isa, &mut scratch).unwrap();
+
+    let mut expected = before.clone();
+    let c_view = MatMut::with_strides(&mut expected, (m, n), c_strides).unwrap();
+    reference::gemm(a_view, b_view, alpha, start, c_view);
+    let bound = (k + 4) as f64 * if size_of::<E>() == 4 { 1.2e-7 } else { 2.3e-16 };
+    for (at, (&got, &want)) in c.iter().zip(&expected).enumerate() {
+        let (got, want) = (got.to_f64(), want.to_f64());
+        let same = got == want || (got.is_nan() && want.is_nan());
+        let close = !isa.has_fma() && (got - want).abs() <= bound;
+        assert!(same || close, "{} at {at}: {got} instead of {want}", what());
+    }
+}
+
+/// Sizes around every tile of every ISA, and past the blocks.
+#[test]
+fn products_equal_the_reference_at_every_remainder() {
+    for isa in isas() {
+        for size in 0..=70 {
+            for shape in
+                [(size, 19, 5), (7, size, 5), (17, 33, size), (size, size, 3), (1, size, size)]
+            {
+                for begin in [Begin::Zero, Begin::Row] {
+                    let layouts = [Layout::RowMajor; 3];
+                    let case = Case { shape, layouts, gap: size % 4, begin, alpha: 1.0 };
+                    check::<f32>(isa, &case);
+                    check::<f64>(isa, &case);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn products_equal_the_reference_in_every_layout() {
+    for isa in isas() {
+        for a in Layout::ALL {
+            for b in Layout::ALL {
+                for c in Layout::ALL {
+                    for begin in BEGINS {
+                        for (shape, alpha) in [((15, 37, 21), 1.0), ((6, 16, 8), -1.75)] {
+                            let case = Case { shape, layouts: [a, b, c], gap: 3, begin, alpha };
+                            check::<f32>(isa, &case);
+                            check::<f64>(isa, &case);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn products_larger_than_the_blocks_equal_the_reference() {
+    for isa in isas() {
+        for shape in [(33, 530, 70), (5, 41, 1100), (29, 700, 600), (150, 10, 300)] {
+            for b in [Layout::RowMajor, Layout::ColumnMajor] {
+                for begin in BEGINS {
+                    let layouts = [Layout::RowMajor, b, Layout::RowMajor];
+                    let case = Case { shape, layouts, gap: 1, begin, alpha: 1.0 };
+                    check::<f32>(isa, &case);
+                    check::<f64>(isa, &case);
+                }
+            }
+        }
+    }
+}
+
+/// Small integers have exact products and sums, so here no ISA may differ at all.
+#[test]
+fn integer_products_are_exact_on_every_isa() {
+    let (m, n, k) = (37, 45, 300);
+    let integers = |count: usize, step: usize| -> Vec<f32> {
+        (0..count).map(|i| ((i * step) % 15) as f32 - 7.0).collect()
+    };
+    let (a, b) = (integers(m * k, 7), integers(k * n, 11));
+    let mut exact = vec![0.0; m * n];
+    for i in 0..m {
+        for j in 0..n {
+            exact[i * n + j] = (0..k).map(|p| a[i * k + p] * b[p * n + j]).sum();
+        }
+    }
+    for isa in isas() {
+        let mut c = vec![f32::NAN; m * n];
+        let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
+        let views = (MatRef::new(&a, m, k), MatRef::new(&b, k, n), MatMut::new(&mut c, m, n));
+        Gemm::new(views.0.unwrap(), views.1.unwrap(), views.2.unwrap())
+            .run(isa, &mut scratch)
+            .unwrap();
+        assert_eq!(c, exact, "{isa}");
+    }
+}
+
+/// The portable micro-kernels serve NEON, so they are tested here too, although x86 without FMA
+/// goes to `matrixmultiply`.
+#[test]
+fn portable_micro_kernels_multiply_integers_exactly() {
+    let isa = Isa::named("portable").unwrap();
+    for (m, n, k) in [(1, 1, 1), (6, 16, 9), (13, 37, 40), (20, 7, 300)] {
+        let a: Vec<f64> = (0..m * k).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
+        let b: Vec<f64> = (0..k * n).map(|i| ((i * 3) % 11) as f64 - 5.0).collect();
+        let (mut c, mut expected) = (vec![f64::NAN; m * n], vec![0.0; m * n]);
+        let (a, b) = (MatRef::new(&a, m, k).unwrap(), MatRef::new(&b, k, n).unwrap());
+        let gemm = Gemm::new(a, b, MatMut::new(&mut c, m, n).unwrap());
+        isa.run(Product { isa, gemm, scratch: &mut vec![0.0; 1 << 17] });
+        let c_view = MatMut::new(&mut expected, m, n).unwrap();
+        reference::gemm(a, b, 1.0, Start::Zero, c_view);
+        assert_eq!(c, expected);
+    }
+}
+
+/// NaN or an infinity in A or B reaches just the elements of C that it is a factor of.
+#[test]
+fn a_non_finite_factor_reaches_its_row_or_column_and_no_other() {
+    let (m, n, k) = (16, 35, 9);
+    for isa in isas() {
+        let mut scratch = vec![0.0f32; scratch_len::<f32>(isa, m, n, k).unwrap()];
+        for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for position in 0..m * k + k * n {
+                let (mut a, mut b) = (vec![1.0f32; m * k], vec![1.0f32; k * n]);
+                let mut c = vec![0.0; m * n];
+                let in_a = position < m * k;
+                if in_a {
+                    a[position] = poison;
+                } else {
+                    b[position - m * k] = poison;
+                }
+                let views =
+                    (MatRef::new(&a, m, k), MatRef::new(&b, k, n), MatMut::new(&mut c, m, n));
+                Gemm::new(views.0.unwrap(), views.1.unwrap(), views.2.unwrap())
+                    .run(isa, &mut scratch)
+                    .unwrap();
+                for (at, value) in c.iter().enumerate() {
+                    let hit = if in_a {
+                        at / n == position / k
+                    } else {
+                        at % n == (position - m * k) % n
+                    };
+                    assert_eq!(!value.is_finite(), hit, "{isa}: {poison} at {position}: {at}");
+                    assert_eq!(value.is_nan(), hit && poison.is_nan());
+                }
+            }
+        }
+    }
+}
+
+/// Counts how often each element of C is handed over.
+struct Visits {
+    columns: usize,
+    counts: Vec<u32>,
+}
+
+impl Epilogue<f32> for Visits {
+    fn finish(&mut self, _: Isa, row: usize, column: usize, mut strip: MatMut<'_, f32>) {
+        for i in 0..strip.rows() {
+            for j in 0..strip.columns() {
+                self.counts[(row + i) * self.columns + column + j] += 1;
+                *strip.at(i, j) += 1.0;
+            }
+        }
+    }
+}
+
+#[test]
+fn the_epilogue_meets_each_finished_element_once() {
+    for isa in isas() {
+        for (m, n, k) in [(1, 1, 0), (40, 70, 13), (31, 1100, 700)] {
+            let (a, b) = (vec![1.0f32; m * k], vec![1.0f32; k * n]);
+            let mut c = vec![f32::NAN; m * n];
+            let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
+            let mut visits = Visits { columns: n, counts: vec![0; m * n] };
+            let views = (MatRef::new(&a, m, k), MatRef::new(&b, k, n), MatMut::new(&mut c, m, n));
+            Gemm::new(views.0.unwrap(), views.1.unwrap(), views.2.unwrap())
+                .epilogue(&mut visits)
+                .run(isa, &mut scratch)
+                .unwrap();
+            assert!(visits.counts.iter().all(|&count| count == 1), "{isa}");
+            assert!(c.iter().all(|&value| value == k as f32 + 1.0), "{isa}");
+        }
+    }
+}
+
+#[test]
+fn sizes_that_disagree_are_errors_and_write_nothing() {
+    let isa = Isa::detect();
+    let data = [0.0f32; 12];
+    let mut c = [7.0f32; 6];
+    let (a, b) = (MatRef::new(&data, 3, 4).unwrap(), MatRef::new(&data, 6, 2).unwrap());
+    let error = Gemm::new(a, b, MatMut::new(&mut c, 3, 2).unwrap()).run(isa, &mut []).unwrap_err();
+    assert_eq!(error.to_string(), "`rows of b` has 6 elements, but 4 are needed");
+    let b = MatRef::new(&data[..8], 4, 2).unwrap();
+    let error = Gemm::new(a, b, MatMut::new(&mut c, 2, 3).unwrap()).run(isa, &mut []).unwrap_err();
+    assert_eq!(error, ShapeError::Length { argument: "rows of a", expected: 2, actual: 3 });
+    let bias = Start::Row(&data[..3]);
+    let product = Gemm::new(a, b, MatMut::new(&mut c, 3, 2).unwrap()).start(bias);
+    let error = product.run(isa, &mut []).unwrap_err();
+    assert_eq!(error, ShapeError::Length { argument: "start row", expected: 2, actual: 3 });
+    if isa.has_fma() {
+        let product = Gemm::new(a, b, MatMut::new(&mut c, 3, 2).unwrap());
+        let error = product.run(isa, &mut []).unwrap_err();
+        assert!(matches!(error, ShapeError::Length { argument: "scratch", actual: 0, .. }));
+    }
+    assert_eq!(c, [7.0; 6]);
+    assert!(matches!(scratch_len::<f32>(isa, usize::MAX, 2, 3), Err(ShapeError::Overflow { .. })));
+}
