@@ -15,6 +15,8 @@ mod math;
 pub mod optimizer;
 pub mod reduce;
 pub mod reference;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use dispatch::{ISA_VARIABLE, Isa, IsaError};
