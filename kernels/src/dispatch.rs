@@ -184,6 +184,7 @@ pub(crate) trait Kernel {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
+#[inline(never)]
 pub(crate) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: this function is called only where the CPU has its target features.
     kernel.run(unsafe { Avx2::assume_supported() })
@@ -191,6 +192,7 @@ pub(crate) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
+#[inline(never)]
 pub(crate) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: this function is called only where the CPU has its target features.
     kernel.run(unsafe { Avx512::assume_supported() })

@@ -6,12 +6,17 @@
 //! is handed to the epilogue when its last block of k is done.
 
 use super::blocking::Blocking;
-use super::micro_kernel::{Begin, MicroKernels, Tile};
-use super::packing::{pack_panel, pack_scaled};
+use super::micro_kernel::{MicroKernels, Tile};
+use super::packing::{pack_block, pack_strip};
 use super::{Gemm, Start, fallback};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
-use crate::{Element, Isa, MatMut};
+use crate::{Element, Isa};
+use core::ptr;
+
+/// A strip of A that meets more panels of B than this is copied first: a leading dimension that is
+/// a multiple of 4 KiB would map all its lines to a few sets of the L1 cache.
+const PACK_A_ABOVE: usize = 2;
 
 /// Packed panels begin at a multiple of this many bytes: a cache line.
 const ALIGNMENT: usize = 64;
@@ -33,7 +38,7 @@ pub(super) fn scratch_len<E: Element>(isa: Isa, m: usize, n: usize, k: usize) ->
     if m == 0 || n == 0 || !isa.has_fma() {
         return 0;
     }
-    isa.run(ScratchLen::<E> { n, k, element: core::marker::PhantomData })
+    isa.run(ScratchLen::<E> { shape: (m, n, k), element: core::marker::PhantomData })
 }
 
 /// Where the parts of the scratch space lie, in elements.
@@ -46,8 +51,8 @@ struct Parts {
 impl Parts {
     #[inline(always)]
     fn new<V: MicroKernels>(blocking: Blocking) -> Self {
-        let Blocking { kc, nc } = blocking;
-        Self { panels: kc * nc, strip: kc * V::ROWS, tile: V::ROWS * V::VECTORS * V::LEN }
+        let panels = blocking.packed::<V>();
+        Self { panels, strip: blocking.kc * V::ROWS, tile: V::ROWS * V::VECTORS * V::LEN }
     }
 
     fn total<E>(&self) -> usize {
@@ -56,8 +61,7 @@ impl Parts {
 }
 
 struct ScratchLen<E> {
-    n: usize,
-    k: usize,
+    shape: (usize, usize, usize),
     element: core::marker::PhantomData<E>,
 }
 
@@ -66,8 +70,11 @@ impl<E: Element> Kernel for ScratchLen<E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
-        let blocking = Blocking::new::<E::Lanes<S>>(self.n, self.k);
-        Parts::new::<E::Lanes<S>>(blocking).total::<E>()
+        let total = |contiguous| {
+            let blocking = Blocking::new::<E::Lanes<S>>(self.shape, contiguous);
+            Parts::new::<E::Lanes<S>>(blocking).total::<E>()
+        };
+        total(true).max(total(false))
     }
 }
 
@@ -98,7 +105,7 @@ fn multiply_blocks<V: MicroKernels>(
     let Gemm { a, b, mut c, alpha, start, mut epilogue } = gemm;
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
     let nr = V::VECTORS * V::LEN;
-    let blocking = Blocking::new::<V>(n, k);
+    let blocking = Blocking::new::<V>((m, n, k), b.shape().column_stride == 1);
     let parts = Parts::new::<V>(blocking);
     assert!(scratch.len() >= parts.total::<V::Element>());
     let scratch = scratch.as_mut_ptr();
@@ -106,7 +113,8 @@ fn multiply_blocks<V: MicroKernels>(
     let panels = aligned;
     let strip = aligned.wrapping_add(parts.panels);
     let spare_tile = strip.wrapping_add(parts.strip);
-    let (a_shape, c_shape) = (a.shape(), c.shape());
+    let (a_shape, b_shape, c_shape) = (a.shape(), b.shape(), c.shape());
+    let c_strides = (c_shape.row_stride, c_shape.column_stride);
 
     for j0 in (0..n).step_by(blocking.nc) {
         let columns = blocking.nc.min(n - j0);
@@ -114,109 +122,125 @@ fn multiply_blocks<V: MicroKernels>(
         for p0 in (0..k.max(1)).step_by(blocking.kc) {
             let steps = blocking.kc.min(k - p0);
             let last = p0 + steps == k;
-            for j in (0..columns).step_by(nr) {
-                // SAFETY: the block lies within B, whose view was checked on construction; the
-                // panels have room for kc × nc elements, and j + nr ≤ nc, a multiple of nr.
-                unsafe {
-                    pack_panel::<V>(
-                        simd,
-                        (b.data().as_ptr(), b.shape()),
-                        (p0, steps),
-                        (j0 + j, nr.min(columns - j)),
-                        panels.add(j * steps),
-                        nr,
-                    );
-                }
+            // Of a block that is read in place, only the last panel, if it does not fill its
+            // vectors.
+            let packed_from = match blocking.direct {
+                true if (columns % nr).is_multiple_of(V::LEN) => columns,
+                true => columns / nr * nr,
+                false => 0,
+            };
+            // SAFETY: the block lies within B, whose view was checked on construction; the panels
+            // have room for it.
+            unsafe {
+                pack_block::<V>(
+                    simd,
+                    (b.data().as_ptr(), b_shape),
+                    (p0, steps),
+                    (j0 + packed_from, columns - packed_from),
+                    panels,
+                    nr,
+                );
             }
-            for i in (0..m).step_by(V::ROWS) {
-                let rows = V::ROWS.min(m - i);
+            // As few strips as can be, all nearly equal: a strip of a row or two would have too
+            // few chains to hide the latency of a multiply-add.
+            let mut i = 0;
+            while i < m {
+                let strips = (m - i).div_ceil(V::ROWS);
+                let rows = (m - i).div_ceil(strips);
                 let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
                 let mut a_strip =
                     (a.data().as_ptr().wrapping_add(at), a_shape.row_stride, a_shape.column_stride);
-                if alpha != V::Element::ONE {
+                if alpha != V::Element::ONE || (columns > PACK_A_ABOVE * nr && !blocking.direct) {
                     // SAFETY: the strip lies within A, whose view was checked on construction;
                     // the scratch strip has room for ROWS × kc elements.
-                    unsafe { pack_scaled::<V>(a_strip, alpha, rows, steps, strip) };
-                    a_strip = (strip, 1, rows);
+                    let (row_stride, k_stride) =
+                        unsafe { pack_strip::<V>(simd, a_strip, alpha, (rows, steps), strip) };
+                    a_strip = (strip, row_stride, k_stride);
                 }
                 for j in (0..columns).step_by(nr) {
-                    let tile = Tile {
+                    let there = nr.min(columns - j);
+                    let c_at = i * c_shape.row_stride + (j0 + j) * c_shape.column_stride;
+                    let c_tile = c.data().as_mut_ptr().wrapping_add(c_at);
+                    let (begin, begin_strides) = match start {
+                        _ if p0 > 0 => (c_tile.cast_const(), c_strides),
+                        Start::Zero => (ptr::null(), (0, 0)),
+                        Start::Accumulate | Start::Scaled(_) => (c_tile.cast_const(), c_strides),
+                        Start::Row(row) => (row.as_ptr().wrapping_add(j0 + j), (0, 1)),
+                    };
+                    let (b_panel, b_k_stride) = if j >= packed_from {
+                        (panels.wrapping_add((j - packed_from) * steps).cast_const(), nr)
+                    } else {
+                        let at = p0 * b_shape.row_stride + j0 + j;
+                        (b.data().as_ptr().wrapping_add(at), b_shape.row_stride)
+                    };
+                    let mut tile = Tile {
                         k: steps,
                         a: a_strip.0,
                         a_row_stride: a_strip.1,
                         a_k_stride: a_strip.2,
-                        b: panels.wrapping_add(j * steps),
-                        b_k_stride: nr,
-                        c: c.data().as_mut_ptr().wrapping_add(
-                            i * c_shape.row_stride + (j0 + j) * c_shape.column_stride,
-                        ),
+                        b: b_panel,
+                        b_k_stride,
+                        start: begin,
+                        start_row_stride: begin_strides.0,
+                        c: c_tile,
                         c_row_stride: c_shape.row_stride,
-                        columns: nr.min(columns - j),
-                        begin: match start {
-                            _ if p0 > 0 => Begin::Accumulate,
-                            Start::Zero => Begin::Zero,
-                            Start::Accumulate => Begin::Accumulate,
-                            Start::Scaled(beta) => Begin::Scaled(beta),
-                            Start::Row(row) => Begin::Row(row.as_ptr().wrapping_add(j0 + j)),
-                        },
                     };
+                    let vectors = there.div_ceil(V::LEN);
+                    let scaled = matches!(start, Start::Scaled(_)) && p0 == 0;
+                    let whole = there == vectors * V::LEN && c_shape.column_stride == 1 && !scaled;
                     // SAFETY: the tile's rows and columns lie within A, the panels and C, whose
-                    // views were checked on construction, and the start row has n elements.
+                    // views were checked on construction, and the start row has n elements. What
+                    // is not whole, contiguous and unscaled goes through the spare tile, which
+                    // has room for ROWS rows of NR.
                     unsafe {
-                        if c_shape.column_stride == 1 {
-                            V::multiply(simd, rows, tile);
+                        if whole {
+                            V::multiply(simd, rows, vectors, tile);
                         } else {
-                            let spare = (spare_tile, nr);
-                            multiply_apart::<V>(simd, rows, tile, c_shape.column_stride, spare);
+                            let spare = (spare_tile, (nr, 1));
+                            if !begin.is_null() {
+                                let beta = match start {
+                                    Start::Scaled(beta) if p0 == 0 => Some(beta),
+                                    _ => None,
+                                };
+                                copy_tile((begin, begin_strides), (rows, there), beta, spare);
+                                (tile.start, tile.start_row_stride) = (spare_tile, nr);
+                            }
+                            (tile.c, tile.c_row_stride) = (spare_tile, nr);
+                            V::multiply(simd, rows, vectors, tile);
+                            let from = (spare.0.cast_const(), spare.1);
+                            copy_tile(from, (rows, there), None, (c_tile, c_strides));
                         }
                     }
                 }
                 if last && let Some(epilogue) = &mut epilogue {
-                    finish_strip(&mut **epilogue, isa, &mut c, (i, rows), (j0, columns));
+                    epilogue.finish(isa, i, j0, c.block((i, rows), (j0, columns)));
                 }
+                i += rows;
             }
         }
     }
 }
 
-/// Hands a block of C to the epilogue.
-fn finish_strip<E: Element>(
-    epilogue: &mut dyn super::Epilogue<E>,
-    isa: Isa,
-    c: &mut MatMut<'_, E>,
-    (i, rows): (usize, usize),
-    (j, columns): (usize, usize),
-) {
-    epilogue.finish(isa, i, j, c.block((i, rows), (j, columns)));
-}
-
-/// Computes a tile whose columns are not contiguous: in the spare tile, copied in and out.
+/// Copies a tile, each element times `factor` if there is one.
 ///
 /// # Safety
-/// As [`MicroKernels::multiply`], C's columns being `c_column_stride` apart; the spare tile is
-/// valid for ROWS rows of its stride.
+/// `from` is valid for reads and `to` for writes of `rows` × `columns` elements at their strides.
 #[inline(always)]
-unsafe fn multiply_apart<V: MicroKernels>(
-    simd: V::Simd,
-    rows: usize,
-    tile: Tile<V::Element>,
-    c_column_stride: usize,
-    (spare, spare_stride): (*mut V::Element, usize),
+unsafe fn copy_tile<E: Element>(
+    (from, from_strides): (*const E, (usize, usize)),
+    (rows, columns): (usize, usize),
+    factor: Option<E>,
+    (to, to_strides): (*mut E, (usize, usize)),
 ) {
-    let reads_c = matches!(tile.begin, Begin::Accumulate | Begin::Scaled(_));
-    // SAFETY: as the caller promises.
-    unsafe {
-        for i in 0..if reads_c { rows } else { 0 } {
-            for j in 0..tile.columns {
-                *spare.add(i * spare_stride + j) =
-                    *tile.c.add(i * tile.c_row_stride + j * c_column_stride);
-            }
-        }
-        V::multiply(simd, rows, Tile { c: spare, c_row_stride: spare_stride, ..tile });
-        for i in 0..rows {
-            for j in 0..tile.columns {
-                *tile.c.add(i * tile.c_row_stride + j * c_column_stride) =
-                    *spare.add(i * spare_stride + j);
+    for i in 0..rows {
+        for j in 0..columns {
+            // SAFETY: as the caller promises.
+            unsafe {
+                let value = *from.add(i * from_strides.0 + j * from_strides.1);
+                *to.add(i * to_strides.0 + j * to_strides.1) = match factor {
+                    Some(factor) => factor * value,
+                    None => value,
+                };
             }
         }
     }

@@ -3,14 +3,14 @@
 use crate::lanes::Lanes;
 use crate::view::Shape;
 
-/// Packs a block of B, `steps` × `columns` from (`p`, `j`) on, into one panel of `steps` rows of
-/// `nr` elements; columns that do not exist are +0.
+/// Packs a block of B, `steps` × `columns` from (`p`, `j`) on, into panels of `steps` rows of `nr`
+/// elements; columns that do not exist are +0.
 ///
 /// # Safety
 /// The block lies within `b`, whose elements are valid for reads; `to` is valid for writes of
-/// `steps` × `nr` elements; `columns` ≤ `nr`, a multiple of LEN.
+/// `steps` × `columns` elements, rounded up to whole panels; `nr` is a multiple of LEN.
 #[inline(always)]
-pub(super) unsafe fn pack_panel<V: Lanes>(
+pub(super) unsafe fn pack_block<V: Lanes>(
     simd: V::Simd,
     (b, shape): (*const V::Element, Shape),
     (p, steps): (usize, usize),
@@ -19,16 +19,32 @@ pub(super) unsafe fn pack_panel<V: Lanes>(
     nr: usize,
 ) {
     let from = b.wrapping_add(p * shape.row_stride + j * shape.column_stride);
-    for v in (0..nr).step_by(V::LEN) {
-        let there = columns.saturating_sub(v).min(V::LEN);
-        let from = from.wrapping_add(v * shape.column_stride);
-        let to = to.wrapping_add(v);
-        // SAFETY: everything read lies within the block, everything written within the panel:
-        // columns v to v + there of it, and LEN of the panel's nr from v on.
+    let vectors = columns.next_multiple_of(nr) / V::LEN;
+    if shape.column_stride == 1 {
+        // Row after row: short pieces of many rows would be too much for the prefetcher.
+        for p in 0..steps {
+            for v in 0..vectors {
+                let column = v * V::LEN;
+                let there = columns.saturating_sub(column).min(V::LEN);
+                let at = column / nr * nr * steps + p * nr + column % nr;
+                // SAFETY: `there` elements within the block, and LEN within a panel.
+                unsafe {
+                    let from = from.wrapping_add(p * shape.row_stride + column);
+                    load_some::<V>(simd, from, there).store_ptr(to.add(at));
+                }
+            }
+        }
+        return;
+    }
+    for v in 0..vectors {
+        let column = v * V::LEN;
+        let there = columns.saturating_sub(column).min(V::LEN);
+        let from = from.wrapping_add(column * shape.column_stride);
+        let to = to.wrapping_add(column / nr * nr * steps + column % nr);
+        // SAFETY: everything read lies within the block, `there` columns of it, everything
+        // written within a panel, LEN of its nr columns.
         unsafe {
-            if shape.column_stride == 1 {
-                copy_rows::<V>(simd, (from, shape.row_stride), steps, there, (to, nr));
-            } else if shape.row_stride == 1 {
+            if shape.row_stride == 1 {
                 let mut p = 0;
                 while p < steps {
                     let some = (steps - p).min(V::LEN);
@@ -38,59 +54,101 @@ pub(super) unsafe fn pack_panel<V: Lanes>(
                 }
             } else {
                 for p in 0..steps {
-                    for lane in 0..V::LEN {
-                        let offset = p * shape.row_stride + lane * shape.column_stride;
-                        let value = if lane < there { *from.add(offset) } else { zero::<V>() };
-                        *to.add(p * nr + lane) = value;
-                    }
+                    let from = from.add(p * shape.row_stride);
+                    gather_some::<V>(simd, from, shape.column_stride, there)
+                        .store_ptr(to.add(p * nr));
                 }
             }
         }
     }
 }
 
-/// Copies `count` ≤ LEN elements from each of `rows` rows, filled up to LEN with +0.
-///
-/// # Safety
-/// Each row of `from` is valid for reads of `count` elements, of `to` for writes of LEN.
-#[inline(always)]
-unsafe fn copy_rows<V: Lanes>(
-    simd: V::Simd,
-    (from, from_stride): (*const V::Element, usize),
-    rows: usize,
-    count: usize,
-    (to, to_stride): (*mut V::Element, usize),
-) {
-    for row in 0..rows {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let from = from.add(row * from_stride);
-            let lanes = if count == V::LEN {
-                V::load_ptr(simd, from)
-            } else {
-                V::load_ptr_partial(simd, from, count)
-            };
-            lanes.store_ptr(to.add(row * to_stride));
-        }
-    }
-}
-
-/// Packs `rows` × `steps` elements of A, each times `alpha`, into `steps` rows of `rows`.
+/// Packs a strip of A, `rows` × `steps`, each element times `alpha`, and returns the strides of a
+/// row and of a step of k. Whatever is contiguous in A stays so: lines are copied, not transposed.
 ///
 /// # Safety
 /// `a` is valid for reads of the elements at these strides, `to` for writes of `rows` × `steps`.
 #[inline(always)]
-pub(super) unsafe fn pack_scaled<V: Lanes>(
+pub(super) unsafe fn pack_strip<V: Lanes>(
+    simd: V::Simd,
     (a, row_stride, k_stride): (*const V::Element, usize, usize),
     alpha: V::Element,
-    rows: usize,
-    steps: usize,
+    (rows, steps): (usize, usize),
     to: *mut V::Element,
-) {
-    for p in 0..steps {
-        for i in 0..rows {
-            // SAFETY: as the caller promises.
-            unsafe { *to.add(p * rows + i) = alpha * *a.add(i * row_stride + p * k_stride) };
+) -> (usize, usize) {
+    let by_rows = k_stride == 1;
+    let (lines, line, length, stride) = if by_rows {
+        (rows, row_stride, steps, k_stride)
+    } else {
+        (steps, k_stride, rows, row_stride)
+    };
+    let alpha = V::splat_in(simd, alpha);
+    for l in 0..lines {
+        let from = a.wrapping_add(l * line);
+        let to = to.wrapping_add(l * length);
+        for x in (0..length).step_by(V::LEN) {
+            let there = V::LEN.min(length - x);
+            // SAFETY: elements x to x + there of this line, all within the strip.
+            unsafe {
+                let lanes = if stride == 1 {
+                    load_some::<V>(simd, from.add(x), there)
+                } else {
+                    gather_some::<V>(simd, from.add(x * stride), stride, there)
+                };
+                store_some(alpha * lanes, to.add(x), there);
+            }
+        }
+    }
+    if by_rows { (steps, 1) } else { (1, rows) }
+}
+
+/// `count` ≤ LEN elements that are `stride` apart, filled up with +0.
+///
+/// # Safety
+/// `from` is valid for reads of these elements.
+#[inline(always)]
+unsafe fn gather_some<V: Lanes>(
+    simd: V::Simd,
+    from: *const V::Element,
+    stride: usize,
+    count: usize,
+) -> V {
+    let mut lanes = [zero::<V>(); 16];
+    for (l, lane) in lanes.iter_mut().enumerate().take(count) {
+        // SAFETY: as the caller promises.
+        *lane = unsafe { *from.add(l * stride) };
+    }
+    V::load(simd, &lanes)
+}
+
+/// The first `count` ≤ LEN elements, filled up with +0.
+///
+/// # Safety
+/// `from` is valid for reads of `count` elements.
+#[inline(always)]
+unsafe fn load_some<V: Lanes>(simd: V::Simd, from: *const V::Element, count: usize) -> V {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if count == V::LEN {
+            V::load_ptr(simd, from)
+        } else {
+            V::load_ptr_partial(simd, from, count)
+        }
+    }
+}
+
+/// The first `count` ≤ LEN lanes.
+///
+/// # Safety
+/// `to` is valid for writes of `count` elements.
+#[inline(always)]
+unsafe fn store_some<V: Lanes>(lanes: V, to: *mut V::Element, count: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if count == V::LEN {
+            lanes.store_ptr(to);
+        } else {
+            lanes.store_ptr_partial(to, count);
         }
     }
 }
