@@ -4,23 +4,23 @@ use deltarule::data::{gather, stratified_split};
 use std::error::Error;
 
 /// The elements of an image.
-pub const PIXELS: usize = 64;
+pub(crate) const PIXELS: usize = 64;
 /// The digits.
-pub const CLASSES: usize = 10;
+pub(crate) const CLASSES: usize = 10;
 /// The seed of the split, the same for every run.
 const SPLIT_SEED: u64 = 0;
 
 const FILE: &[u8] = include_bytes!("../data/digits.csv.gz");
 
 /// Images, (rows, [`PIXELS`]) row-major and scaled to 0..=1, and their labels.
-pub struct Images {
-    pub pixels: Vec<f32>,
-    pub labels: Vec<usize>,
+pub(crate) struct Images {
+    pub(crate) pixels: Vec<f32>,
+    pub(crate) labels: Vec<usize>,
 }
 
 impl Images {
     /// The training and the test images, four fifths and one fifth of every digit.
-    pub fn load() -> Result<(Self, Self), Box<dyn Error>> {
+    pub(crate) fn load() -> Result<(Self, Self), Box<dyn Error>> {
         let all = Self::parse(flate2::read::GzDecoder::new(FILE))?;
         let split = stratified_split(&all.labels, 0.2, SPLIT_SEED)?;
         Ok((all.choose(&split.train)?, all.choose(&split.test)?))

@@ -12,13 +12,13 @@ struct Layer {
 }
 
 /// A multi-layer perceptron that learns by gradient descent on softmax cross-entropy.
-pub struct Naive {
+pub(crate) struct Naive {
     layers: Vec<Layer>,
 }
 
 impl Naive {
     /// A copy of this network.
-    pub fn of(network: &Network) -> Self {
+    pub(crate) fn of(network: &Network) -> Self {
         let copy = |layer: deltarule::LayerRef<'_, f32>| Layer {
             inputs: layer.inputs,
             activation: layer.activation,
@@ -29,7 +29,7 @@ impl Naive {
     }
 
     /// One step on a batch.
-    pub fn step(&mut self, x: &[f32], labels: &[usize], learning_rate: f32) {
+    pub(crate) fn step(&mut self, x: &[f32], labels: &[usize], learning_rate: f32) {
         let rows = labels.len();
         let outputs = self.forward(x, rows);
         let classes = self.layers[self.layers.len() - 1].biases.len();
@@ -49,7 +49,7 @@ impl Naive {
     }
 
     /// The class of every row.
-    pub fn classify(&self, x: &[f32]) -> Vec<usize> {
+    pub(crate) fn classify(&self, x: &[f32]) -> Vec<usize> {
         let classes = self.layers[self.layers.len() - 1].biases.len();
         let outputs = self.forward(x, x.len() / self.layers[0].inputs);
         let largest = |row: &[f32]| {

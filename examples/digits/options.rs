@@ -8,13 +8,13 @@ use deltarule::{Activation, Optimizer};
 /// A run trains one network for each seed on four fifths of the images and tests it on the
 /// others; the split is the same for all. The last line is the mean test accuracy of the seeds.
 #[derive(Debug, Parser)]
-pub struct Options {
+pub(crate) struct Options {
     /// Widths of the hidden layers
     #[arg(long, value_delimiter = ',', default_value = "128")]
-    pub hidden: Vec<usize>,
+    pub(crate) hidden: Vec<usize>,
     /// Activation of the hidden layers
     #[arg(long, value_enum, default_value_t = ActivationName::Relu)]
-    pub activation: ActivationName,
+    pub(crate) activation: ActivationName,
     /// Rule that changes the weights
     #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
     optimizer: OptimizerName,
@@ -23,23 +23,23 @@ pub struct Options {
     learning_rate: f64,
     /// Times that each training image is seen
     #[arg(long, default_value_t = 30)]
-    pub epochs: u64,
+    pub(crate) epochs: u64,
     /// Images in a batch
     #[arg(long, default_value_t = 32)]
-    pub batch: usize,
+    pub(crate) batch: usize,
     /// First seed, of the weights and of the batches
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Seeds, counted up from the first
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
-    pub seeds: u64,
+    pub(crate) seeds: u64,
     /// Most threads that work on a step [default: all of rayon's pool]
     #[arg(long)]
-    pub threads: Option<usize>,
+    pub(crate) threads: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ActivationName {
+pub(crate) enum ActivationName {
     Sigmoid,
     Tanh,
     Relu,
@@ -51,7 +51,7 @@ enum OptimizerName {
 }
 
 impl Options {
-    pub fn activation(&self) -> Activation {
+    pub(crate) fn activation(&self) -> Activation {
         match self.activation {
             ActivationName::Sigmoid => Activation::Sigmoid,
             ActivationName::Tanh => Activation::Tanh,
@@ -59,7 +59,7 @@ impl Options {
         }
     }
 
-    pub fn optimizer(&self) -> Optimizer {
+    pub(crate) fn optimizer(&self) -> Optimizer {
         match self.optimizer {
             OptimizerName::Sgd => Optimizer::sgd(self.learning_rate),
         }

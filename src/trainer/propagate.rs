@@ -141,7 +141,7 @@ pub(crate) struct Propagate<'a, E: Element> {
     pub(crate) layout: &'a ShardLayout,
     pub(crate) scratch: &'a Scratch<E>,
     pub(crate) batch: Batch<'a, E>,
-    /// How many rows' largest output is at their class.
+    /// How many rows' largest output is at their class, in the run under way.
     correct: AtomicUsize,
 }
 
@@ -196,7 +196,7 @@ impl<'a, E: Element> Propagate<'a, E> {
         let ShardLayout { rows, len, .. } = *self.layout;
         let shards = Shards { first_row, arena, losses, rows, len };
         divide(shards, parts, &|shards| self.run_shards(shards))?;
-        Ok(self.correct.load(Ordering::Relaxed))
+        Ok(self.correct.swap(0, Ordering::Relaxed))
     }
 
     fn run_shards(&self, shards: Shards<'_, E>) -> Result<()> {
