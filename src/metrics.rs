@@ -9,17 +9,17 @@ use crate::error::{Error, Result, check_length, checked_area, try_vec};
 /// a row of nothing else is given 0.
 pub(crate) fn largest_of_rows<E: Element>(x: &[E], columns: usize) -> impl Iterator<Item = usize> {
     x.chunks_exact(columns).map(|row| {
-        let mut largest = (0, None);
+        let mut largest: Option<(usize, E)> = None;
         for (index, &value) in row.iter().enumerate() {
-            let larger = match largest.1 {
-                None => value == value,
-                Some(old) => value > old,
+            let larger = match largest {
+                None => !value.to_f64().is_nan(),
+                Some((_, so_far)) => value > so_far,
             };
             if larger {
-                largest = (index, Some(value));
+                largest = Some((index, value));
             }
         }
-        largest.0
+        largest.map_or(0, |(index, _)| index)
     })
 }
 

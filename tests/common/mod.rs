@@ -4,7 +4,7 @@
 use deltarule::{Activation, Element, Isa, NetworkBuilder};
 
 /// Numbers in −1..1 that look random, the same ever after.
-pub fn sample<E: Element>(count: usize, seed: u64) -> Vec<E> {
+pub(crate) fn sample<E: Element>(count: usize, seed: u64) -> Vec<E> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
     let mut next = || {
         state =
@@ -15,7 +15,7 @@ pub fn sample<E: Element>(count: usize, seed: u64) -> Vec<E> {
 }
 
 /// Class labels below `classes` that look random.
-pub fn labels(count: usize, classes: usize, seed: u64) -> Vec<usize> {
+pub(crate) fn labels(count: usize, classes: usize, seed: u64) -> Vec<usize> {
     sample::<f64>(count, seed)
         .iter()
         .map(|x| ((x + 1.0) / 2.0 * classes as f64) as usize % classes)
@@ -24,7 +24,7 @@ pub fn labels(count: usize, classes: usize, seed: u64) -> Vec<usize> {
 
 /// A network of these widths, the first that of the inputs; every layer but the last has this
 /// activation.
-pub fn network<E: Element>(widths: &[usize], activation: Activation) -> NetworkBuilder<E> {
+pub(crate) fn network<E: Element>(widths: &[usize], activation: Activation) -> NetworkBuilder<E> {
     let mut builder = NetworkBuilder::new(widths[0]).seed(42);
     for &width in &widths[1..widths.len() - 1] {
         builder = builder.dense(width, activation);
@@ -33,7 +33,7 @@ pub fn network<E: Element>(widths: &[usize], activation: Activation) -> NetworkB
 }
 
 /// The instruction sets with fused multiply-adds; says which are skipped.
-pub fn fused_isas() -> Vec<Isa> {
+pub(crate) fn fused_isas() -> Vec<Isa> {
     for name in Isa::NAMES {
         match Isa::named(name) {
             Ok(isa) if isa.has_fma() => {}
@@ -45,6 +45,6 @@ pub fn fused_isas() -> Vec<Isa> {
 }
 
 /// The bits, to compare where NaN may be among them and −0 is not 0.
-pub fn bits<E: Element>(x: &[E]) -> Vec<u64> {
+pub(crate) fn bits<E: Element>(x: &[E]) -> Vec<u64> {
     x.iter().map(|x| x.to_f64().to_bits()).collect()
 }
