@@ -7,6 +7,22 @@ use crate::activation::Activation;
 use crate::gemm::Start;
 use crate::{Element, MatMut, MatRef};
 
+/// The distance of `value` from `exact` in units in the last place of f32 at `exact`; 0 where
+/// both are NaN or the same infinity, +∞ where only one is. Beyond the largest f32 the next power
+/// of 2 stands for the infinity that is the rounded result.
+pub fn ulps_f32(value: f32, exact: f64) -> f64 {
+    let value = f64::from(value);
+    if value == exact || (value.is_nan() && exact.is_nan()) {
+        return 0.0;
+    }
+    let limit = 2f64.powi(128);
+    let value = if value.is_infinite() { limit.copysign(value) } else { value };
+    let exact = exact.clamp(-limit, limit);
+    let exponent = ((exact.to_bits() >> 52 & 0x7ff) as i32 - 1023).clamp(-126, 127);
+    let error = (value - exact).abs() * 2f64.powi(23 - exponent);
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
 /// Σ xᵢ.
 pub fn sum<E: Element>(x: &[E]) -> f64 {
     x.iter().map(|x| x.to_f64()).sum()
@@ -19,34 +35,12 @@ pub fn sum_of_squares<E: Element>(x: &[E]) -> f64 {
 
 /// σ(x).
 pub fn activation(activation: Activation, x: f64) -> f64 {
-    match activation {
-        Activation::Identity => x,
-        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Activation::Tanh => x.tanh(),
-        Activation::Relu => {
-            if x < 0.0 {
-                0.0
-            } else {
-                x
-            }
-        }
-    }
+    activation.reference_value(x)
 }
 
 /// σ′ from what [`Activation::derivative_from`] names.
 pub fn activation_derivative(activation: Activation, stored: f64) -> f64 {
-    match activation {
-        Activation::Identity => 1.0,
-        Activation::Sigmoid => stored * (1.0 - stored),
-        Activation::Tanh => 1.0 - stored * stored,
-        Activation::Relu => {
-            if stored > 0.0 {
-                1.0
-            } else {
-                stored * 0.0
-            }
-        }
-    }
+    activation.reference_derivative(stored)
 }
 
 /// [`crate::loss::squared_error`].

@@ -115,6 +115,19 @@ impl<'a, E: Element> MatRef<'a, E> {
         Self { data: self.data, shape: self.shape.transposed() }
     }
 
+    /// The (rows, columns) elements that begin at (row, column), all within the matrix.
+    pub(crate) fn block(
+        self,
+        (row, column): (usize, usize),
+        (rows, columns): (usize, usize),
+    ) -> Self {
+        debug_assert!(row + rows <= self.shape.rows && column + columns <= self.shape.columns);
+        // An empty block may begin one past the last element.
+        let start = row * self.shape.row_stride + column * self.shape.column_stride;
+        let data = self.data.get(start..).unwrap_or_default();
+        Self { data, shape: Shape { rows, columns, ..self.shape } }
+    }
+
     /// The number of rows.
     pub fn rows(&self) -> usize {
         self.shape.rows

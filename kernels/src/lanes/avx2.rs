@@ -87,6 +87,10 @@ macro_rules! avx2_lanes {
             fn any(self) -> bool {
                 isa!($movemask(self.0) != 0)
             }
+            #[inline(always)]
+            fn all(self) -> bool {
+                isa!($movemask(self.0) == (1 << $len) - 1)
+            }
         }
 
         impl Lanes for $Lanes {

@@ -98,6 +98,10 @@ macro_rules! avx512_lanes {
             fn any(self) -> bool {
                 self.0 != 0
             }
+            #[inline(always)]
+            fn all(self) -> bool {
+                self.0 == $mask::MAX
+            }
         }
 
         impl Lanes for $Lanes {

@@ -38,6 +38,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
 pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {
     /// Whether any lane says yes.
     fn any(self) -> bool;
+
+    /// Whether every lane says yes.
+    fn all(self) -> bool;
 }
 
 /// A register of `LEN` elements.

@@ -74,6 +74,10 @@ macro_rules! portable_lanes {
             fn any(self) -> bool {
                 self.0.any()
             }
+            #[inline(always)]
+            fn all(self) -> bool {
+                self.0.all()
+            }
         }
 
         impl $Lanes {

@@ -72,6 +72,12 @@ impl<E: Element> Kernel for Methods<E> {
             &|a, b| a.splat(if a.lt(b).any() { E::ONE } else { E::ZERO }),
             &|a, b| from_bool(a < b),
         );
+        check(
+            simd,
+            "all",
+            &|a, b| a.splat(if a.lt(b).all() { E::ONE } else { E::ZERO }),
+            &|a, b| from_bool(a < b),
+        );
         check(simd, "with_sign_of", &|a, b| a.with_sign_of(b), &f64::copysign);
     }
 }
