@@ -11,6 +11,7 @@ mod elementwise;
 mod error;
 pub mod gemm;
 mod lanes;
+mod lockstep;
 pub mod loss;
 pub mod math;
 pub mod optimizer;
