@@ -11,6 +11,7 @@ mod elementwise;
 mod error;
 pub mod gemm;
 mod lanes;
+mod lockstep;
 pub mod loss;
 pub mod math;
 pub mod optimizer;
@@ -18,6 +19,8 @@ pub mod reduce;
 pub mod reference;
 #[cfg(test)]
 mod sweep;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use dispatch::{ISA_VARIABLE, Isa, IsaError};
