@@ -15,6 +15,7 @@ mod lockstep;
 pub mod loss;
 pub mod math;
 pub mod optimizer;
+mod precompiled;
 pub mod reduce;
 pub mod reference;
 #[cfg(test)]
