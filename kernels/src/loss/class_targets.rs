@@ -5,7 +5,7 @@ use super::element::divergence;
 use super::softmax::{Exponentials, check_labels, greatest, is_index, log_scalar};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::{Lanes, Mask, Simd};
+use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, update_all};
 use crate::reduce::fixed_tree::{Terms, sum_terms};
 use crate::{Element, Isa, ShapeError};

@@ -3,7 +3,7 @@
 use super::Scale;
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::{Lanes, Mask, Simd};
+use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, sign};
 use crate::math::{exp, log};
 use crate::reduce::fixed_tree::{Terms, sum_terms};
