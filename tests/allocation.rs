@@ -35,9 +35,9 @@ fn allocations(body: impl FnOnce()) -> usize {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
-const WIDTHS: [usize; 4] = [64, 256, 200, 10];
+const WIDTHS: [usize; 4] = [32, 130, 100, 10];
 const ROWS: usize = 200;
-const STEPS: usize = 130;
+const STEPS: usize = 70;
 
 fn steps(isa: Isa, threads: usize) -> usize {
     let network = network::<f32>(&WIDTHS, Activation::Tanh).isa(isa).build().unwrap();
