@@ -14,8 +14,10 @@ mod lanes;
 mod lockstep;
 pub mod loss;
 pub mod math;
+pub mod norm;
 pub mod optimizer;
 mod precompiled;
+pub mod random;
 pub mod reduce;
 pub mod reference;
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! The error of a sum of n terms is at most (23 + ⌈log₂(n/2048)⌉) · u · Σ|tᵢ| to first order,
 //! u = 2⁻²⁴ for f32 and 2⁻⁵³ for f64.
 
-mod columns;
+pub(crate) mod columns;
 mod finite;
 pub(crate) mod fixed_tree;
 #[cfg(test)]
@@ -74,6 +74,8 @@ impl<E: Element, T: Terms<E, 1, 0>> Kernel for Sum<'_, E, T> {
 struct Values;
 
 impl<E: Element> Terms<E, 1, 0> for Values {
+    const IS_LIGHT: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
         ([], sum + x)
@@ -85,6 +87,8 @@ impl<E: Element> Terms<E, 1, 0> for Values {
 struct Squares;
 
 impl<E: Element> Terms<E, 1, 0> for Squares {
+    const IS_LIGHT: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
         ([], x.mul_add(x, sum))
