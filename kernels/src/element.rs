@@ -20,6 +20,12 @@ pub trait Element:
     sealed::Sealed
     + crate::math::Math
     + crate::gemm::fallback::Fallback
+    + crate::gemm::GemmKernels
+    + crate::activation::ActivationKernels
+    + crate::loss::LossKernels
+    + crate::math::MathKernels
+    + crate::optimizer::OptimizerKernels
+    + crate::reduce::ReduceKernels
     + Copy
     + Default
     + PartialEq

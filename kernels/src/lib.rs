@@ -16,6 +16,7 @@ pub mod loss;
 pub mod math;
 pub mod norm;
 pub mod optimizer;
+mod precompiled;
 pub mod random;
 pub mod reduce;
 pub mod reference;

@@ -135,8 +135,16 @@ impl<'a, E: Element> ClassTargets<'a, E> {
         check_length("losses", arguments.losses, rows)?;
         check_length("delta", arguments.delta, area)?;
         arguments.scale.check(rows)?;
-        isa.run(TargetRows::<E, DIVERGENCE> { targets: self, arguments });
+        if DIVERGENCE {
+            E::divergence(self, isa, arguments);
+        } else {
+            E::target_cross_entropy(self, isa, arguments);
+        }
         Ok(())
+    }
+
+    pub(super) fn run<const DIVERGENCE: bool>(self, isa: Isa, arguments: SoftmaxRows<'_, E>) {
+        isa.run(TargetRows::<E, DIVERGENCE> { targets: self, arguments });
     }
 }
 

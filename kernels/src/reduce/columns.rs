@@ -24,8 +24,12 @@ pub fn add_column_sums<E: Element>(
     sums: &mut [E],
 ) -> Result<(), ShapeError> {
     check_length("sums", sums, x.columns())?;
-    isa.run(AddColumnSums { x, sums });
+    E::add_column_sums(isa, x, sums);
     Ok(())
+}
+
+pub(super) fn add<E: Element>(isa: Isa, x: MatRef<'_, E>, sums: &mut [E]) {
+    isa.run(AddColumnSums { x, sums });
 }
 
 struct AddColumnSums<'a, E> {
