@@ -10,6 +10,7 @@ mod element;
 mod error;
 pub mod gemm;
 mod lanes;
+pub mod limits;
 pub mod loss;
 mod math;
 pub mod optimizer;
