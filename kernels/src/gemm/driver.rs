@@ -26,6 +26,8 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>, scratch: &mut [E]) {
     if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
         return;
     }
+    #[cfg(feature = "blas")]
+    let Some(gemm) = super::blas::run(isa, gemm) else { return };
     if isa.has_fma() {
         isa.run(Product { isa, gemm, scratch });
     } else {
@@ -102,7 +104,7 @@ fn multiply_blocks<V: MicroKernels>(
     gemm: Gemm<'_, V::Element>,
     scratch: &mut [V::Element],
 ) {
-    let Gemm { a, b, mut c, alpha, start, mut epilogue } = gemm;
+    let Gemm { a, b, mut c, alpha, start, mut epilogue, .. } = gemm;
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
     let nr = V::VECTORS * V::LEN;
     let blocking = Blocking::new::<V>((m, n, k), b.shape().column_stride == 1);

@@ -1,5 +1,7 @@
 //! General matrix multiplication: C ← start + α · A · B.
 
+#[cfg(feature = "blas")]
+mod blas;
 mod blocking;
 mod driver;
 mod epilogue;
@@ -9,6 +11,8 @@ mod packing;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "blas")]
+pub use blas::BLAS_ABOVE;
 pub use epilogue::{Activate, Epilogue, TimesDerivative};
 
 use crate::error::check_length;
@@ -53,12 +57,31 @@ pub struct Gemm<'a, E: Element> {
     alpha: E,
     start: Start<'a, E>,
     epilogue: Option<&'a mut dyn Epilogue<E>>,
+    #[cfg(feature = "blas")]
+    blas: bool,
 }
 
 impl<'a, E: Element> Gemm<'a, E> {
     /// C ← A · B.
     pub fn new(a: MatRef<'a, E>, b: MatRef<'a, E>, c: MatMut<'a, E>) -> Self {
-        Self { a, b, c, alpha: E::ONE, start: Start::Zero, epilogue: None }
+        Self {
+            a,
+            b,
+            c,
+            alpha: E::ONE,
+            start: Start::Zero,
+            epilogue: None,
+            #[cfg(feature = "blas")]
+            blas: true,
+        }
+    }
+
+    /// Sets whether a product of more than [`BLAS_ABOVE`] multiply-adds may go to the system's
+    /// BLAS, which it may otherwise: `false` is for a product whose bits matter.
+    #[cfg(feature = "blas")]
+    pub fn blas(mut self, allowed: bool) -> Self {
+        self.blas = allowed;
+        self
     }
 
     /// Sets α, which is 1 otherwise.
