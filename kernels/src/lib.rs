@@ -27,15 +27,21 @@
 pub mod activation;
 mod dispatch;
 mod element;
+mod elementwise;
 mod error;
 pub mod gemm;
 mod lanes;
 pub mod limits;
+mod lockstep;
 pub mod loss;
-mod math;
+pub mod math;
 pub mod optimizer;
 pub mod reduce;
 pub mod reference;
+#[cfg(test)]
+mod sweep;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use dispatch::{ISA_VARIABLE, Isa, IsaError};

@@ -1,20 +1,54 @@
 //! Activation functions and their derivatives.
+//!
+//! An activation is one file: a struct that implements [`ActivationFunction`], and one line in the
+//! list below, which makes the variant of [`Activation`] of it.
 
+use crate::elementwise::{self, Update};
 use crate::error::check_length;
-use crate::{Element, Isa, MatMut, MatRef, ShapeError, reference};
+use crate::lanes::Lanes;
+use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
-/// An activation function σ.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Activation {
-    /// x
-    Identity,
-    /// 1 / (1 + e⁻ˣ)
-    Sigmoid,
-    /// tanh x
-    Tanh,
-    /// max(0, x)
-    Relu,
+/// Makes [`Activation`] of the list: a variant, with the fields of its struct, for each file.
+macro_rules! activations {
+    ($d:tt $($module:ident::$Name:ident $({ $($field:ident: $Type:ty),+ })?, $formula:literal;)+) => {
+        $(mod $module;)+
+
+        /// An activation function σ.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum Activation {
+            $(
+                #[doc = $formula]
+                $Name $({
+                    $(
+                        #[doc = concat!("The formula's ", stringify!($field), ".")]
+                        $field: $Type,
+                    )+
+                })?,
+            )+
+        }
+
+        /// Evaluates an expression in which `$f` is the activation's function.
+        macro_rules! with_function {
+            ($d activation:expr, $d f:ident => $d body:expr) => {
+                match $d activation {
+                    $(
+                        Activation::$Name $({ $($field),+ })? => {
+                            let $d f = $module::$Name $({ $($field),+ })?;
+                            $d body
+                        }
+                    )+
+                }
+            };
+        }
+    };
+}
+
+activations! { $
+    identity::Identity, "x";
+    relu::Relu, "max(0, x)";
+    sigmoid::Sigmoid, "1 / (1 + e⁻ˣ)";
+    tanh::Tanh, "tanh x";
 }
 
 /// What an activation's derivative is computed from.
@@ -26,29 +60,65 @@ pub enum DerivativeFrom {
     Output,
 }
 
+/// An activation function σ: its value, its derivative, and the naive formula of both.
+trait ActivationFunction: Copy {
+    /// What [`ActivationFunction::derivative`] takes: whichever is cheaper and more exact.
+    fn derivative_from(self) -> DerivativeFrom;
+
+    /// σ(x).
+    fn value<V: Lanes>(self, x: V) -> V;
+
+    /// σ′, from what [`ActivationFunction::derivative_from`] names.
+    fn derivative<V: Lanes>(self, stored: V) -> V;
+
+    /// [`ActivationFunction::value`], naively.
+    fn reference_value(self, x: f64) -> f64;
+
+    /// [`ActivationFunction::derivative`], naively.
+    fn reference_derivative(self, stored: f64) -> f64;
+}
+
+/// y ← σ(x).
+#[derive(Clone, Copy)]
+struct Value<F>(F);
+
+impl<F: ActivationFunction> Update for Value<F> {
+    #[inline(always)]
+    fn update<V: Lanes>(self, x: V, _: V) -> V {
+        self.0.value(x)
+    }
+}
+
+/// δ ← δ·σ′.
+#[derive(Clone, Copy)]
+struct TimesDerivative<F>(F);
+
+impl<F: ActivationFunction> Update for TimesDerivative<F> {
+    #[inline(always)]
+    fn update<V: Lanes>(self, stored: V, delta: V) -> V {
+        delta * self.0.derivative(stored)
+    }
+}
+
 impl Activation {
     /// Which of z and a the forward pass has to keep for [`Activation::backward`].
     pub fn derivative_from(self) -> DerivativeFrom {
-        DerivativeFrom::Output
+        with_function!(self, f => f.derivative_from())
     }
 
     /// y = σ(x).
     ///
     /// # Errors
     /// [`ShapeError::Length`] if the slices differ in length.
-    pub fn forward<E: Element>(self, _isa: Isa, x: &[E], y: &mut [E]) -> Result<(), ShapeError> {
+    pub fn forward<E: Element>(self, isa: Isa, x: &[E], y: &mut [E]) -> Result<(), ShapeError> {
         check_length("y", y, x.len())?;
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = E::from_f64(reference::activation(self, x.to_f64()));
-        }
+        with_function!(self, f => elementwise::update(isa, Value(f), x, y));
         Ok(())
     }
 
     /// y ← σ(y).
-    pub fn forward_in_place<E: Element>(self, _isa: Isa, y: &mut [E]) {
-        for y in y {
-            *y = E::from_f64(reference::activation(self, y.to_f64()));
-        }
+    pub fn forward_in_place<E: Element>(self, isa: Isa, y: &mut [E]) {
+        with_function!(self, f => elementwise::update_in_place(isa, Value(f), y));
     }
 
     /// δ ← δ ⊙ σ′, σ′ from x or y as [`Activation::derivative_from`] says.
@@ -57,40 +127,46 @@ impl Activation {
     /// [`ShapeError::Length`] if the slices differ in length.
     pub fn backward<E: Element>(
         self,
-        _isa: Isa,
+        isa: Isa,
         stored: &[E],
         delta: &mut [E],
     ) -> Result<(), ShapeError> {
         check_length("delta", delta, stored.len())?;
-        for (d, &s) in delta.iter_mut().zip(stored) {
-            *d = *d * E::from_f64(reference::activation_derivative(self, s.to_f64()));
-        }
+        with_function!(self, f => elementwise::update(isa, TimesDerivative(f), stored, delta));
         Ok(())
     }
 
     /// [`Activation::forward_in_place`] on a strip of a matrix.
     pub(crate) fn forward_strip<E: Element>(self, isa: Isa, strip: &mut MatMut<'_, E>) {
-        for i in 0..strip.rows() {
-            for j in 0..strip.columns() {
-                self.forward_in_place(isa, core::slice::from_mut(strip.at(i, j)));
-            }
-        }
+        let strip = strip.reborrow();
+        with_function!(self, f => elementwise::update_strip_in_place(isa, Value(f), strip));
     }
 
     /// [`Activation::backward`] on a strip of a matrix whose first element is `stored`'s `origin`.
     pub(crate) fn backward_strip<E: Element>(
         self,
-        _isa: Isa,
+        isa: Isa,
         stored: MatRef<'_, E>,
         origin: (usize, usize),
         strip: &mut MatMut<'_, E>,
     ) {
-        for i in 0..strip.rows() {
-            for j in 0..strip.columns() {
-                let s = stored.at(origin.0 + i, origin.1 + j).to_f64();
-                let d = strip.at(i, j);
-                *d = *d * E::from_f64(reference::activation_derivative(self, s));
-            }
-        }
+        let stored = stored.block(origin, (strip.rows(), strip.columns()));
+        let strip = strip.reborrow();
+        with_function!(self, f => {
+            elementwise::update_strip(isa, TimesDerivative(f), stored, strip)
+        });
+    }
+
+    /// σ(x), naively.
+    pub(crate) fn reference_value(self, x: f64) -> f64 {
+        with_function!(self, f => f.reference_value(x))
+    }
+
+    /// σ′ from what [`Activation::derivative_from`] names, naively.
+    pub(crate) fn reference_derivative(self, stored: f64) -> f64 {
+        with_function!(self, f => f.reference_derivative(stored))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Large products by the system's CBLAS.
 
-use super::{Gemm, fallback};
+use super::{Gemm, Right, fallback};
 use crate::view::Shape;
 use crate::{Element, Isa};
 use cblas_sys::{CBLAS_TRANSPOSE, CblasNoTrans, CblasTrans};
@@ -41,9 +41,10 @@ fn operand(shape: Shape) -> Option<(CBLAS_TRANSPOSE, c_int)> {
 }
 
 /// Runs a product whose shapes have been checked, or gives it back if it is too small for BLAS, or
-/// of strides that BLAS does not know.
+/// of strides that BLAS does not know, or if B is packed already.
 pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) -> Option<Gemm<'_, E>> {
-    let (a, b, c) = (gemm.a.shape(), gemm.b.shape(), gemm.c.shape());
+    let Right::Strided(b_view) = gemm.b else { return Some(gemm) };
+    let (a, b, c) = (gemm.a.shape(), b_view.shape(), gemm.c.shape());
     let multiply_adds = c.rows.saturating_mul(c.columns).saturating_mul(a.columns);
     if !gemm.blas || multiply_adds <= BLAS_ABOVE {
         return Some(gemm);
@@ -55,9 +56,9 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) -> Option<Gemm<'_, E>
         Some((call, true))
     });
     let Some((call, swapped)) = call else { return Some(gemm) };
-    let Gemm { a, b, mut c, alpha, start, epilogue, .. } = gemm;
+    let Gemm { a, mut c, alpha, start, epilogue, .. } = gemm;
     let beta = fallback::begin(start, &mut c);
-    let (first, second) = if swapped { (b, a) } else { (a, b) };
+    let (first, second) = if swapped { (b_view, a) } else { (a, b_view) };
     // SAFETY: the views were checked on construction: their elements lie within their slices,
     // those of C at places of their own; `Call` found the leading dimensions from their strides.
     unsafe {

@@ -1,7 +1,7 @@
 //! GEMM through `matrixmultiply`, for CPUs on which the portable lanes have no fused multiply-add
 //! (x86 without AVX2, for one: `matrixmultiply` still finds AVX there).
 
-use super::{Gemm, Start};
+use super::{Gemm, Right, Start};
 use crate::{Element, Isa, MatMut};
 #[cfg(feature = "blas")]
 use {cblas_sys::CBLAS_TRANSPOSE, core::ffi::c_int};
@@ -99,13 +99,14 @@ pub(super) fn begin<E: Element>(start: Start<'_, E>, c: &mut MatMut<'_, E>) -> E
 /// Runs a product whose shapes have been checked.
 pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
     let Gemm { a, b, mut c, alpha, start, epilogue, .. } = gemm;
+    let (b, b_strides) = row_major(b);
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
     let beta = begin(start, &mut c);
     // A view's last element lies within its slice, so no stride that is used exceeds isize.
-    let strides =
-        |shape: crate::view::Shape| (shape.row_stride as isize, shape.column_stride as isize);
-    let (a_strides, b_strides, c_strides) =
-        (strides(a.shape()), strides(b.shape()), strides(c.shape()));
+    let signed = |strides: (usize, usize)| (strides.0 as isize, strides.1 as isize);
+    let a_strides = signed((a.shape().row_stride, a.shape().column_stride));
+    let b_strides = signed(b_strides);
+    let c_strides = signed((c.shape().row_stride, c.shape().column_stride));
     // SAFETY: the views were checked on construction: their elements lie within their slices,
     // those of C at places of their own.
     unsafe {
@@ -113,12 +114,20 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
             (m, n, k),
             alpha,
             (a.data().as_ptr(), a_strides.0, a_strides.1),
-            (b.data().as_ptr(), b_strides.0, b_strides.1),
+            (b.as_ptr(), b_strides.0, b_strides.1),
             beta,
             (c.data().as_mut_ptr(), c_strides.0, c_strides.1),
         );
     }
     if let Some(epilogue) = epilogue {
         epilogue.finish(isa, 0, 0, c);
+    }
+}
+
+/// B's elements and strides; packed for an ISA without micro-kernels it is one row-major panel.
+fn row_major<'a, E: Element>(b: Right<'a, E>) -> (&'a [E], (usize, usize)) {
+    match b {
+        Right::Strided(b) => (b.data(), (b.shape().row_stride, b.shape().column_stride)),
+        Right::Packed(b) => (b.panels(), (b.columns(), 1)),
     }
 }

@@ -1,0 +1,126 @@
+//! eˣ.
+
+use super::polynomial;
+use crate::Element;
+use crate::lanes::{Lanes, Mask};
+
+/// x = n·ln 2 + r with |r| ≤ ½ ln 2, and (eʳ − 1 − r)/r² as a polynomial.
+pub trait ExpConstants: Sized + 'static {
+    /// 1.5·2^p, p the mantissa bits: added to a small number it rounds that to an integer, which
+    /// stands in the low bits of the sum.
+    const ROUND: Self;
+    /// 1/ln 2.
+    const LOG2_E: Self;
+    /// ln 2 in so few bits that n·LN_2_HI is exact for every exponent n.
+    const LN_2_HI: Self;
+    /// ln 2 − LN_2_HI.
+    const LN_2_LO: Self;
+    /// For |x| up to this, eˣ is normal.
+    const NORMAL: Self;
+    /// Below this eˣ is 0, above its negative +∞, after rounding.
+    const LOWEST: Self;
+    /// By `scripts/minimax.py exp`.
+    const EXP: &'static [Self];
+}
+
+impl ExpConstants for f32 {
+    const ROUND: Self = 12_582_912.0;
+    const LOG2_E: Self = core::f32::consts::LOG2_E;
+    const LN_2_HI: Self = 0.693_145_75;
+    const LN_2_LO: Self = 1.428_606_8e-6;
+    const NORMAL: Self = 87.0;
+    const LOWEST: Self = -104.0;
+    // Largest error 3.19e-9, 0.0535 half ulps.
+    const EXP: &'static [Self] =
+        &[0.499_999_94, 0.166_665_17, 0.041_668_102, 0.008_369_192_5, 0.001_383_890_3];
+}
+
+impl ExpConstants for f64 {
+    const ROUND: Self = 6_755_399_441_055_744.0;
+    const LOG2_E: Self = core::f64::consts::LOG2_E;
+    const LN_2_HI: Self = 0.693_147_180_559_890_3;
+    const LN_2_LO: Self = 5.497_923_018_708_371e-14;
+    const NORMAL: Self = 708.0;
+    const LOWEST: Self = -746.0;
+    // Largest error 3.71e-18, 0.0334 half ulps.
+    const EXP: &'static [Self] = &[
+        0.500_000_000_000_001_1,
+        0.166_666_666_666_664_38,
+        0.041_666_666_666_525_805,
+        0.008_333_333_333_473_768,
+        0.001_388_888_894_485_182_3,
+        0.000_198_412_695_602_070_4,
+        2.480_149_176_832_213_5e-5,
+        2.755_753_106_109_357_8e-6,
+        2.763_074_084_366_962e-7,
+        2.501_974_705_938_023_6e-8,
+    ];
+}
+
+/// x = n·ln 2 + r, |r| ≤ ½ ln 2, r = high + low.
+#[derive(Clone, Copy)]
+pub(super) struct Reduced<V> {
+    /// n in the low bits.
+    bits: V,
+    /// n.
+    pub(super) n: V,
+    /// x − n·LN_2_HI, exact.
+    high: V,
+    /// −n·LN_2_LO.
+    low: V,
+}
+
+impl<V: Lanes> Reduced<V> {
+    /// For |x| ≤ 2·|LOWEST|, NaN included.
+    #[inline(always)]
+    pub(super) fn new(x: V) -> Self {
+        let round = x.splat(V::Element::ROUND);
+        let bits = x.mul_add(x.splat(V::Element::LOG2_E), round);
+        let n = bits - round;
+        let high = n.neg_mul_add(x.splat(V::Element::LN_2_HI), x);
+        let low = n * x.splat(-V::Element::LN_2_LO);
+        Self { bits, n, high, low }
+    }
+
+    /// eʳ − 1. Only the last addition rounds anything that counts: `low` goes to the small terms,
+    /// not into `high`, where it would be rounded.
+    #[inline(always)]
+    pub(super) fn expm1(self) -> V {
+        let r = self.high + self.low;
+        let r2 = r * r;
+        self.high + polynomial(r, r2, V::Element::EXP).mul_add(r2, self.low)
+    }
+
+    /// `self · 2ⁿ` by adding n to the exponent: for normal `value`, if the result is normal.
+    #[inline(always)]
+    pub(super) fn scale(self, value: V) -> V {
+        value.int_add(self.bits.shift_to_exponent())
+    }
+
+    /// `self · 2ⁿ` for any value, if 2ⁿ is normal.
+    #[inline(always)]
+    pub(super) fn times_pow2(self, value: V) -> V {
+        value * self.scale(value.splat(V::Element::ONE))
+    }
+}
+
+/// eˣ for |x| ≤ NORMAL. Anything else, NaN too, gives anything.
+#[inline(always)]
+pub(super) fn exp_normal<V: Lanes>(x: V) -> V {
+    let reduced = Reduced::new(x);
+    reduced.scale(reduced.expm1() + x.splat(V::Element::ONE))
+}
+
+/// eˣ.
+///
+/// e^−∞ = 0, e^+∞ = +∞, e^±0 = 1, NaN to NaN; results below the normal range are rounded once
+/// more, to a subnormal.
+#[inline(always)]
+pub(crate) fn exp<V: Lanes>(x: V) -> V {
+    if x.abs().le(x.splat(V::Element::NORMAL)).all() {
+        return exp_normal(x);
+    }
+    let lowest = x.splat(V::Element::LOWEST);
+    let reduced = Reduced::new((-lowest).less_or(lowest.greater_or(x)));
+    (reduced.expm1() + x.splat(V::Element::ONE)).scale_by_pow2(reduced.n)
+}

@@ -1,0 +1,81 @@
+//! Every function against the standard library's f64, on every ISA that the CPU has.
+
+use super::Function;
+use crate::sweep::{assert_within, sweep_f32};
+use crate::{Element, Isa};
+
+/// The largest error allowed, in ulp of f32: with FMA, and without.
+fn bounds_f32(function: Function) -> (f64, f64) {
+    match function {
+        Function::Exp => (1.0, 1.0),
+        Function::Log => (1.0, 1.0),
+        Function::Tanh => (1.0, 1.1),
+        Function::Sigmoid => (1.0, 2.0),
+    }
+}
+
+/// Inputs whose results are listed in the functions' docs.
+const SPECIAL: [(Function, f64, f64); 24] = {
+    use Function::*;
+    const INF: f64 = f64::INFINITY;
+    const NAN: f64 = f64::NAN;
+    [
+        (Exp, 0.0, 1.0),
+        (Exp, -0.0, 1.0),
+        (Exp, INF, INF),
+        (Exp, -INF, 0.0),
+        (Exp, NAN, NAN),
+        (Exp, 1e30, INF),
+        (Exp, -1e30, 0.0),
+        (Log, 0.0, -INF),
+        (Log, -0.0, -INF),
+        (Log, 1.0, 0.0),
+        (Log, INF, INF),
+        (Log, -1.0, NAN),
+        (Log, -INF, NAN),
+        (Log, NAN, NAN),
+        (Tanh, 0.0, 0.0),
+        (Tanh, -0.0, -0.0),
+        (Tanh, INF, 1.0),
+        (Tanh, -INF, -1.0),
+        (Tanh, NAN, NAN),
+        (Sigmoid, 0.0, 0.5),
+        (Sigmoid, -0.0, 0.5),
+        (Sigmoid, INF, 1.0),
+        (Sigmoid, -INF, 0.0),
+        (Sigmoid, NAN, NAN),
+    ]
+};
+
+fn check_special<E: Element>() {
+    for isa in Isa::available() {
+        for (function, x, expected) in SPECIAL {
+            let mut y = [E::HALF];
+            function.evaluate(isa, &[E::from_f64(x)], &mut y).unwrap();
+            let y = y[0].to_f64();
+            assert!(
+                y.to_bits() == expected.to_bits() || (y.is_nan() && expected.is_nan()),
+                "{isa}: {function:?}({x}) = {y}, expected {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn special_values() {
+    check_special::<f32>();
+    check_special::<f64>();
+}
+
+#[test]
+fn f32_sweep_stays_within_bounds() {
+    for &function in Function::ALL {
+        let name = function.name();
+        let worst = sweep_f32(
+            name,
+            |isa, x, y| function.evaluate(isa, x, y).unwrap(),
+            |x| function.reference(x),
+        );
+        assert_within(name, &worst, bounds_f32(function));
+    }
+}

@@ -1,0 +1,214 @@
+"""Fits the polynomials of `kernels/src/math/` and prints them as Rust constants.
+
+    python3 scripts/minimax.py [NAME ...]
+
+Each polynomial minimises the largest weighted error on its interval: a Remez exchange on a dense
+grid, in 60 decimal digits. The coefficients are then rounded to the element one by one, lowest
+order first, and the others fitted again, so that they make up for the rounding. The comment that
+is printed with a polynomial is its largest weighted error after all rounding.
+
+Made with Python 3.11, mpmath 1.3.0 and numpy 2.4.6.
+"""
+
+import sys
+
+import numpy as np
+from mpmath import mp, mpf
+
+mp.dps = 60
+GRID = 1201
+
+
+def solve(columns, values, rows):
+    """The coefficients that make the errors on `rows` equal in size and alternate in sign."""
+    n = len(columns)
+    matrix = mp.matrix(n + 1, n + 1)
+    right = mp.matrix(n + 1, 1)
+    for i, row in enumerate(rows):
+        for j in range(n):
+            matrix[i, j] = columns[j][row]
+        matrix[i, n] = (-1) ** i
+        right[i] = values[row]
+    solution = mp.lu_solve(matrix, right)
+    return [solution[j] for j in range(n)]
+
+
+def least_squares(columns, values):
+    """Where the exchange starts: its error changes sign often enough wherever the weight is."""
+    n = len(columns)
+    some = range(0, len(values), 8)
+    matrix = mp.matrix(n, n)
+    right = mp.matrix(n, 1)
+    for j in range(n):
+        for k in range(n):
+            matrix[j, k] = mp.fsum(columns[j][i] * columns[k][i] for i in some)
+        right[j] = mp.fsum(columns[j][i] * values[i] for i in some)
+    solution = mp.lu_solve(matrix, right)
+    return [solution[j] for j in range(n)]
+
+
+def exchange(errors, n):
+    """n + 1 grid points where the error alternates, as large as can be."""
+    extrema = []
+    for i, e in enumerate(errors):
+        if extrema and (e > 0) == (errors[extrema[-1]] > 0):
+            if abs(e) > abs(errors[extrema[-1]]):
+                extrema[-1] = i
+        else:
+            extrema.append(i)
+    while len(extrema) > n + 1:
+        if len(extrema) == n + 2:
+            ends = (0, len(extrema) - 1)
+            del extrema[min(ends, key=lambda k: abs(errors[extrema[k]]))]
+        else:
+            k = min(range(len(extrema)), key=lambda k: abs(errors[extrema[k]]))
+            del extrema[k]
+            # Two neighbours now have one sign: the smaller goes.
+            if 0 < k < len(extrema):
+                del extrema[k - 1 if abs(errors[extrema[k - 1]]) < abs(errors[extrema[k]]) else k]
+    return extrema
+
+
+def remez(columns, values):
+    """Minimises max |values − Σ cⱼ columnsⱼ| over the grid."""
+    n = len(columns)
+    c = least_squares(columns, values)
+    rows = best = None
+    for _ in range(20):
+        errors = [
+            v - mp.fsum(c[j] * columns[j][i] for j in range(n)) for i, v in enumerate(values)
+        ]
+        largest = max(abs(e) for e in errors)
+        if best is None or largest < best[0]:
+            best = (largest, c)
+        new = exchange(errors, n)
+        if len(new) < n + 1 or new == rows:
+            break
+        rows = new
+        c = solve(columns, values, rows)
+    return best
+
+
+def rounded(element, value):
+    """`value` as the element, and back."""
+    if element == "f64":
+        return mpf(float(value))
+    # Through longdouble, so that the value is rounded once for all that matters.
+    return mpf(float(np.float32(np.longdouble(mp.nstr(value, 25)))))
+
+
+def fit(element, f, powers, low, high, weight, fixed=()):
+    """Rounded coefficients of x^p, p in `powers`, and the largest weighted error.
+
+    `fixed` holds (power, value) terms that are given.
+    """
+    # Chebyshev points: dense at the ends, where the error turns fast.
+    centre, radius = (mpf(high) + mpf(low)) / 2, (mpf(high) - mpf(low)) / 2
+    xs = [centre - radius * mp.cos(mp.pi * i / (GRID - 1)) for i in range(GRID)]
+    xs = [x for x in xs if x != 0]
+    ws = [weight(x) for x in xs]
+    values = [w * (f(x) - sum(c * x**p for p, c in fixed)) for x, w in zip(xs, ws)]
+    columns = {p: [w * x**p for x, w in zip(xs, ws)] for p in powers}
+    done = {}
+    free = sorted(powers)
+    while free:
+        _, c = remez([columns[p] for p in free], values)
+        p = free.pop(0)
+        done[p] = rounded(element, c[0])
+        values = [v - done[p] * b for v, b in zip(values, columns[p])]
+    return [done[p] for p in sorted(done)], max(abs(v) for v in values)
+
+
+def show(element, value):
+    text = repr(float(value)) if element == "f64" else repr(float(str(np.float32(float(value)))))
+    if "e" not in text:
+        whole, fraction = text.split(".")
+        if len(fraction) > 6:
+            fraction = "_".join(fraction[i : i + 3] for i in range(0, len(fraction), 3))
+        text = f"{whole}.{fraction}"
+    else:
+        mantissa, exponent = text.split("e")
+        if "." in mantissa:
+            whole, fraction = mantissa.split(".")
+            if len(fraction) > 6:
+                fraction = "_".join(fraction[i : i + 3] for i in range(0, len(fraction), 3))
+            mantissa = f"{whole}.{fraction}"
+        text = f"{mantissa}e{int(exponent)}"
+    return text
+
+
+def split(name, value, bits):
+    """`value` as a leading part of so many bits, and the rest in one element: f32, then f64."""
+    for element, keep in zip(("f32", "f64"), bits):
+        exponent = mp.floor(mp.log(abs(value), 2)) + 1
+        unit = mpf(2) ** (exponent - keep)
+        high = mp.nint(value / unit) * unit
+        print(f"// {name} {element}: {show(element, high)}, {show(element, value - high)}")
+
+
+LN2 = mp.log(2)
+HALF_LN2 = LN2 / 2 * mpf("1.0001")
+
+
+def exp(element):
+    """(eʳ − 1 − r)/r²; error relative to eʳ."""
+    degree = {"f32": 4, "f64": 9}[element]
+    return fit(
+        element,
+        lambda r: (mp.expm1(r) - r) / r**2,
+        range(degree + 1),
+        -HALF_LN2,
+        HALF_LN2,
+        lambda r: r**2 / mp.exp(r),
+    )
+
+
+def log(element):
+    """(2 atanh(s)/s − 2)/z in z = s²; error relative to log((1 + s)/(1 − s))."""
+    count = {"f32": 3, "f64": 7}[element]
+    top = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mpf("1.0001")
+    return fit(
+        element,
+        lambda z: (2 * mp.atanh(mp.sqrt(z)) / mp.sqrt(z) - 2) / z,
+        range(count),
+        mpf("1e-12"),
+        top,
+        lambda z: z * mp.sqrt(z) / (2 * mp.atanh(mp.sqrt(z))),
+    )
+
+
+def tanh(element):
+    """(tanh(x)/x − 1)/z in z = x², |x| ≤ 1; error relative to tanh x."""
+    count = {"f32": 8, "f64": 16}[element]
+    return fit(
+        element,
+        lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
+        range(count),
+        mpf("1e-12"),
+        mpf("1.0001"),
+        lambda z: z * mp.sqrt(z) / mp.tanh(mp.sqrt(z)),
+    )
+
+
+FITS = [exp, log, tanh]
+
+
+def main():
+    chosen = sys.argv[1:]
+    if not chosen or "split" in chosen:
+        # n·ln 2 is exact in the leading part for every exponent n, without FMA too.
+        split("LN_2", LN2, (15, 42))
+    for family in FITS:
+        if chosen and family.__name__ not in chosen:
+            continue
+        for element in ("f32", "f64"):
+            coefficients, error = family(element)
+            unit = mpf(2) ** {"f32": -24, "f64": -53}[element]
+            print(f"// {family.__name__} {element}: {family.__doc__}")
+            print(f"// Largest error {mp.nstr(error, 3)}, {mp.nstr(error / unit, 3)} half ulps.")
+            for c in coefficients:
+                print(f"    {show(element, c)},")
+
+
+if __name__ == "__main__":
+    main()
