@@ -35,8 +35,8 @@ pub(crate) struct Product {
     pub(crate) of_layer: bool,
 }
 
-/// The widths of a network, input first.
-const DIGITS: [usize; 4] = [784, 512, 512, 10];
+/// The widths of a network for 28 × 28 images of ten kinds, input first.
+pub(crate) const DIGITS: [usize; 4] = [784, 512, 512, 10];
 
 impl Product {
     pub(crate) fn multiply_adds(&self) -> usize {
@@ -45,7 +45,7 @@ impl Product {
 }
 
 /// Squares of these sizes.
-fn squares(sizes: &[usize]) -> impl Iterator<Item = Product> {
+pub(crate) fn squares(sizes: &[usize]) -> impl Iterator<Item = Product> {
     sizes.iter().map(|&size| Product {
         m: size,
         n: size,
@@ -57,7 +57,7 @@ fn squares(sizes: &[usize]) -> impl Iterator<Item = Product> {
 
 /// The three products of a training step of each layer. The first layer of a network has no layer
 /// below that would want its δ.
-fn training_step(batch: usize, widths: &[usize]) -> Vec<Product> {
+pub(crate) fn training_step(batch: usize, widths: &[usize]) -> Vec<Product> {
     let mut products = Vec::new();
     for (layer, width) in widths.windows(2).enumerate() {
         let (inputs, outputs) = (width[0], width[1]);
@@ -72,21 +72,8 @@ fn training_step(batch: usize, widths: &[usize]) -> Vec<Product> {
 }
 
 /// The three products of a layer of the same width as the one below it.
-fn inner_layer(batch: usize, width: usize) -> impl Iterator<Item = Product> {
+pub(crate) fn inner_layer(batch: usize, width: usize) -> impl Iterator<Item = Product> {
     training_step(batch, &[width; 3]).into_iter().skip(2)
-}
-
-/// All that is measured.
-pub(crate) fn all() -> Vec<Product> {
-    let mut products = Vec::new();
-    products.extend(squares(&[32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048]));
-    for batch in [1, 8, 32, 64, 256, 1024] {
-        products.extend(training_step(batch, &DIGITS));
-    }
-    for (batch, width) in [(32, 64), (4096, 64), (256, 1024)] {
-        products.extend(inner_layer(batch, width));
-    }
-    products
 }
 
 /// A few of each kind, for a quick look.
@@ -194,10 +181,5 @@ impl<E: Element> Operands<E> {
             b_strides: if layout == Layout::NT { (1, k) } else { (n, 1) },
             c: self.c.slice_mut(),
         }
-    }
-
-    /// The weights of a forward product or of δ, which are all of B.
-    pub(crate) fn b(&self) -> &[E] {
-        self.b.slice()
     }
 }

@@ -1,7 +1,9 @@
 //! Matrix products: ours beside the peak, the naive loops, and the peers.
 
 use crate::common::contestants::{Contestant, Multiply, PEERS};
-use crate::common::products::{self, Operands, Product};
+use crate::common::products::{
+    self, DIGITS, Operands, Product, inner_layer, squares, training_step,
+};
 use crate::race::{Samples, race};
 use crate::summary::summarize;
 use crate::{ElementName, Options};
@@ -57,6 +59,19 @@ impl Row {
     }
 }
 
+/// All that is measured.
+fn all_products() -> Vec<Product> {
+    let sizes = [32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048];
+    let mut products: Vec<Product> = squares(&sizes).collect();
+    for batch in [1, 8, 32, 64, 256, 1024] {
+        products.extend(training_step(batch, &DIGITS));
+    }
+    for (batch, width) in [(32, 64), (4096, 64), (256, 1024)] {
+        products.extend(inner_layer(batch, width));
+    }
+    products
+}
+
 /// Times all rows and prints them.
 pub(crate) fn run(isa: Isa, options: &Options) -> Result<(), Box<dyn Error>> {
     let mut objects = Vec::new();
@@ -77,7 +92,7 @@ fn run_element<E: Multiply>(
     options: &Options,
     objects: &mut Vec<Value>,
 ) -> Result<(), Box<dyn Error>> {
-    let products = if options.quick { products::few() } else { products::all() };
+    let products = if options.quick { products::few() } else { all_products() };
     let mut rows = Vec::new();
     for &threads in &options.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
@@ -140,7 +155,7 @@ fn time<E: Multiply>(isa: Isa, product: Product, threads: usize, quick: bool) ->
     let samples = race(entries.len(), turns, |at| match entries[at] {
         Entry::Burst => burst::<E>(isa),
         Entry::ReadB => {
-            black_box(limits::read(isa, operands.b()));
+            black_box(limits::read(isa, operands.slices().b));
         }
         Entry::Product(contestant) => contestant.run(isa, threads, &mut operands),
     });
