@@ -24,7 +24,10 @@ pub trait Element:
     + crate::activation::ActivationKernels
     + crate::loss::LossKernels
     + crate::math::MathKernels
+    + crate::limits::LimitKernels
+    + crate::norm::NormKernels
     + crate::optimizer::OptimizerKernels
+    + crate::random::RandomKernels
     + crate::reduce::ReduceKernels
     + Copy
     + Default

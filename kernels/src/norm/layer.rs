@@ -51,7 +51,7 @@ pub fn forward<E: Element>(isa: Isa, arguments: Forward<'_, E>) -> Result<(), Sh
     check_length("mean_low", arguments.mean_low, rows)?;
     check_length("inverse_std", arguments.inverse_std, rows)?;
     check_length("y", arguments.y, area)?;
-    isa.run(arguments);
+    E::layer_forward(isa, arguments);
     Ok(())
 }
 
@@ -184,13 +184,13 @@ pub fn backward<E: Element>(isa: Isa, arguments: Backward<'_, E>) -> Result<(), 
     let (x, delta) = (arguments.x, &*arguments.delta);
     let (x, delta) = (MatRef::new(x, rows, features)?, MatRef::new(delta, rows, features)?);
     let sums = [arguments.gamma_gradient, arguments.beta_gradient];
-    isa.run(AddGradients { x, delta, moments: arguments.moments, sums });
+    E::add_layer_gradients(isa, AddGradients { x, delta, moments: arguments.moments, sums });
     let Backward { shape, moments, gamma, x, delta, .. } = arguments;
-    isa.run(Through { shape, moments, gamma, x, delta });
+    E::through(isa, Through { shape, moments, gamma, x, delta });
     Ok(())
 }
 
-struct AddGradients<'a, E> {
+pub(crate) struct AddGradients<'a, E> {
     x: MatRef<'a, E>,
     delta: MatRef<'a, E>,
     moments: Moments<'a, E>,
@@ -236,7 +236,7 @@ impl<E: Element> ColumnTerms<E, 2, 0, 2> for Gradients<'_, E> {
     }
 }
 
-struct Through<'a, E> {
+pub(crate) struct Through<'a, E> {
     shape: (usize, usize),
     moments: Moments<'a, E>,
     gamma: &'a [E],

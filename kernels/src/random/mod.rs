@@ -4,3 +4,12 @@ mod dropout;
 mod philox;
 
 pub use dropout::{Dropout, MaskStream};
+
+use crate::Isa;
+use crate::precompiled::precompiled;
+
+precompiled! {
+    /// The kernels of this module.
+    RandomKernels:
+    fn drop_out(isa: Isa, kernel: dropout::Apply<'_, Self>) = Isa::run;
+}
