@@ -1,5 +1,6 @@
 //! A step and a prediction allocate nothing once everything is built.
 
+#[path = "network/common.rs"]
 mod common;
 
 use common::{fused_isas, labels, network, sample};

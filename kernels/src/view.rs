@@ -35,7 +35,7 @@ impl Shape {
         Self { rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
             columns: self.rows,

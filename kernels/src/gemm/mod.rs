@@ -1,5 +1,7 @@
 //! General matrix multiplication: C ← start + α · A · B.
 
+#[cfg(feature = "blas")]
+mod blas;
 mod blocking;
 mod driver;
 mod epilogue;
@@ -11,6 +13,8 @@ mod parallel;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "blas")]
+pub use blas::BLAS_ABOVE;
 pub use epilogue::{Activate, Epilogue, TimesDerivative};
 pub use packed::PackedMatrix;
 
@@ -107,12 +111,32 @@ pub struct Gemm<'a, E: Element> {
     start: Start<'a, E>,
     epilogue: Option<&'a mut dyn Epilogue<E>>,
     threads: usize,
+    #[cfg(feature = "blas")]
+    blas: bool,
 }
 
 impl<'a, E: Element> Gemm<'a, E> {
     /// C ← A · B.
     pub fn new(a: MatRef<'a, E>, b: impl Into<Right<'a, E>>, c: MatMut<'a, E>) -> Self {
-        Self { a, b: b.into(), c, alpha: E::ONE, start: Start::Zero, epilogue: None, threads: 1 }
+        Self {
+            a,
+            b: b.into(),
+            c,
+            alpha: E::ONE,
+            start: Start::Zero,
+            epilogue: None,
+            threads: 1,
+            #[cfg(feature = "blas")]
+            blas: true,
+        }
+    }
+
+    /// Sets whether a product of more than [`BLAS_ABOVE`] multiply-adds may go to the system's
+    /// BLAS, which it may otherwise: `false` is for a product whose bits matter.
+    #[cfg(feature = "blas")]
+    pub fn blas(mut self, allowed: bool) -> Self {
+        self.blas = allowed;
+        self
     }
 
     /// Sets α, which is 1 otherwise.

@@ -88,10 +88,12 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>, scratch: &mut [E]) {
     if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
         return;
     }
+    #[cfg(feature = "blas")]
+    let Some(gemm) = super::blas::run(isa, gemm) else { return };
     if !isa.has_fma() {
         return fallback::run(isa, gemm);
     }
-    let Gemm { a, b, mut c, alpha, start, epilogue, threads } = gemm;
+    let Gemm { a, b, mut c, alpha, start, epilogue, threads, .. } = gemm;
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
     let grid = Grid::new((m, n, k), threads);
     let c_strides = (c.shape().row_stride, c.shape().column_stride);

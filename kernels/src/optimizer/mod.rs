@@ -186,14 +186,25 @@ impl Optimizer {
 
     /// The learning rate η before a [`Step`]'s factor.
     pub fn learning_rate(&self) -> f64 {
+        *{ *self }.rate()
+    }
+
+    /// The same rule with another η.
+    #[must_use]
+    pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
+        *self.rate() = learning_rate;
+        self
+    }
+
+    fn rate(&mut self) -> &mut f64 {
         match self {
-            Self::Sgd(rule) => rule.learning_rate,
-            Self::Momentum(rule) => rule.learning_rate,
-            Self::RmsProp(rule) => rule.learning_rate,
-            Self::Adam(rule) => rule.learning_rate,
-            Self::NAdam(rule) => rule.learning_rate,
-            Self::Adagrad(rule) => rule.learning_rate,
-            Self::Lion(rule) => rule.learning_rate,
+            Self::Sgd(rule) => &mut rule.learning_rate,
+            Self::Momentum(rule) => &mut rule.learning_rate,
+            Self::RmsProp(rule) => &mut rule.learning_rate,
+            Self::Adam(rule) => &mut rule.learning_rate,
+            Self::NAdam(rule) => &mut rule.learning_rate,
+            Self::Adagrad(rule) => &mut rule.learning_rate,
+            Self::Lion(rule) => &mut rule.learning_rate,
         }
     }
 

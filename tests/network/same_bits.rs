@@ -1,9 +1,9 @@
 //! The same bits for any number of threads, on any ISA with fused multiply-adds, alone or in a
 //! batch.
 
-mod common;
+use deltarule::kernels::optimizer::Adam;
 
-use common::{bits, fused_isas, labels, network, sample};
+use crate::common::{bits, fused_isas, labels, network, sample};
 use deltarule::{Activation, Element, Isa, Loss, Network, Optimizer, Score, Targets, Trainer};
 use rayon::prelude::*;
 
@@ -13,8 +13,17 @@ const STEPS: usize = 5;
 
 /// Trains on `ROWS` rows, and a few less each step, so that shards begin and end everywhere.
 fn train<E: Element>(isa: Isa, activation: Activation, threads: usize) -> (Vec<u64>, Vec<Score>) {
+    train_with::<E>(isa, activation, threads, Optimizer::sgd(0.1))
+}
+
+fn train_with<E: Element>(
+    isa: Isa,
+    activation: Activation,
+    threads: usize,
+    optimizer: Optimizer,
+) -> (Vec<u64>, Vec<Score>) {
     let network = network::<E>(&WIDTHS, activation).isa(isa).build().unwrap();
-    let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1))
+    let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer)
         .max_batch(ROWS)
         .threads(threads)
         .build()
@@ -44,6 +53,23 @@ fn for_any_number_of_threads() {
                 assert!(pooled == alone, "{isa} {activation:?}: a pool of {threads} threads");
                 let capped = pool(8).install(|| train::<f32>(isa, activation, threads));
                 assert!(capped == alone, "{isa} {activation:?}: {threads} of 8 threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_state_and_clipping_too() {
+    for isa in Isa::available() {
+        for optimizer in [
+            Optimizer::adam_w(0.01, 0.1),
+            Optimizer::momentum(0.1, 0.9).clip_norm(0.1),
+            Optimizer::new(Adam { amsgrad: true, ..Adam::default() }).clip_value(1e-3),
+        ] {
+            let train = |threads| train_with::<f32>(isa, Activation::Relu, threads, optimizer);
+            let alone = train(1);
+            for threads in [2, 3, 8] {
+                assert!(pool(threads).install(|| train(threads)) == alone, "{isa} {optimizer:?}");
             }
         }
     }
