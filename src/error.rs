@@ -2,6 +2,8 @@
 
 use deltarule_kernels::{IsaError, ShapeError};
 
+use crate::loss::Loss;
+
 /// Why a call did nothing. No parameter was changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -67,10 +69,10 @@ pub enum Error {
         rows: usize,
     },
     /// The loss needs the other kind of targets.
-    #[error("the loss {loss} needs targets that are {expected}, but they are {actual}")]
+    #[error("the loss {loss:?} needs targets that are {expected}, but they are {actual}")]
     TargetKind {
-        /// The loss's name.
-        loss: &'static str,
+        /// The loss.
+        loss: Loss,
         /// What it needs.
         expected: &'static str,
         /// What it was given.
@@ -94,6 +96,15 @@ pub enum Error {
         rows: usize,
         /// The loss.
         loss: f64,
+    },
+    /// The gradient's norm is infinite or NaN, though the loss is finite: a step would spoil the
+    /// parameters.
+    #[error("the norm of the gradient of {rows} rows is {norm}: it has overflowed")]
+    NonFiniteGradient {
+        /// The rows of the batch.
+        rows: usize,
+        /// The norm.
+        norm: f64,
     },
     /// A size is zero where none is meaningful.
     #[error("`{argument}` is 0, but at least 1 is needed")]

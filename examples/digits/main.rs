@@ -95,11 +95,10 @@ fn learn_naively(
 ) -> deltarule::Result<(f64, Duration)> {
     let mut naive = Naive::of(&new_network(options, options.seed)?);
     let mut batches = BatchReader::new(options, options.seed, train)?;
-    let learning_rate = options.optimizer().learning_rate() as f32;
     let start = Instant::now();
     for epoch in 0..options.epochs {
         batches.each(epoch, |x, labels| {
-            naive.step(x, labels, learning_rate);
+            naive.step(x, labels, options.naive_learning_rate());
             Ok(())
         })?;
     }

@@ -35,7 +35,10 @@ pub mod limits;
 mod lockstep;
 pub mod loss;
 pub mod math;
+pub mod norm;
 pub mod optimizer;
+mod precompiled;
+pub mod random;
 pub mod reduce;
 pub mod reference;
 #[cfg(test)]

@@ -16,6 +16,7 @@
 use crate::dispatch::Kernel;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
+use crate::precompiled::precompiled;
 use crate::{Element, Isa, ShapeError};
 use core::hint::black_box;
 use core::marker::PhantomData;
@@ -36,20 +37,29 @@ const READ_VECTORS_SPLIT: usize = 4;
 /// Vectors that [`copy`] moves in a step of its loop.
 const COPY_VECTORS: usize = 4;
 
+precompiled! {
+    /// The kernels of this module.
+    LimitKernels:
+    fn multiply_adds(isa: Isa, kernel: MultiplyAdds<Self>) -> u64 = Isa::run;
+    fn read(isa: Isa, kernel: Read<'_, Self>) -> Self = Isa::run;
+    fn copy(isa: Isa, kernel: Copy<'_, Self>) = Isa::run;
+    fn update_all(isa: Isa, kernel: Update<'_, Self>) = Isa::run;
+}
+
 /// Runs `steps` steps of independent chains of multiply-adds on whole vectors in registers, and
 /// returns how many floating-point operations these were (a multiply-add is two).
 ///
 /// The loop touches no memory, so operations over time is the peak of one core. A call of some
 /// 100,000 steps takes long enough to be timed.
 pub fn multiply_adds<E: Element>(isa: Isa, steps: usize) -> u64 {
-    isa.run(MultiplyAdds::<E> { steps, element: PhantomData })
+    E::multiply_adds(isa, MultiplyAdds::<E> { steps, element: PhantomData })
 }
 
 /// Reads every element once and returns their sum, in no certain order.
 ///
 /// The traffic is the size of `x`.
 pub fn read<E: Element>(isa: Isa, x: &[E]) -> E {
-    isa.run(Read { x })
+    E::read(isa, Read { x })
 }
 
 /// Copies `from` to `to`, through the cache.
@@ -61,7 +71,7 @@ pub fn read<E: Element>(isa: Isa, x: &[E]) -> E {
 /// [`ShapeError::Length`] if `to` has not the length of `from`; nothing was written then.
 pub fn copy<E: Element>(isa: Isa, from: &[E], to: &mut [E]) -> Result<(), ShapeError> {
     check_length("to", to, from.len())?;
-    isa.run(Copy { from, to });
+    E::copy(isa, Copy { from, to });
     Ok(())
 }
 
@@ -82,11 +92,11 @@ pub fn update<E: Element>(
     for (argument, slice) in ["state[0]", "state[1]", "state[2]"].into_iter().zip(&state) {
         check_length(argument, slice, gradient.len())?;
     }
-    isa.run(Update { gradient, state });
+    E::update_all(isa, Update { gradient, state });
     Ok(())
 }
 
-struct MultiplyAdds<E> {
+pub(crate) struct MultiplyAdds<E> {
     steps: usize,
     element: PhantomData<E>,
 }
@@ -124,7 +134,7 @@ fn multiply_add_chains<V: Lanes, const CHAINS: usize>(simd: V::Simd, steps: usiz
     (steps * CHAINS * V::LEN * 2) as u64
 }
 
-struct Read<'a, E> {
+pub(crate) struct Read<'a, E> {
     x: &'a [E],
 }
 
@@ -162,7 +172,7 @@ fn read_sum<V: Lanes, const VECTORS: usize>(simd: V::Simd, x: &[V::Element]) -> 
     lanes.into_iter().sum()
 }
 
-struct Copy<'a, E> {
+pub(crate) struct Copy<'a, E> {
     from: &'a [E],
     to: &'a mut [E],
 }
@@ -191,7 +201,7 @@ fn copy_vectors<V: Lanes>(simd: V::Simd, from: &[V::Element], to: &mut [V::Eleme
     }
 }
 
-struct Update<'a, E> {
+pub(crate) struct Update<'a, E> {
     gradient: &'a [E],
     state: [&'a mut [E]; 3],
 }

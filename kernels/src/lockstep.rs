@@ -37,43 +37,43 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     let len = E::Lanes::<S>::LEN;
     let read = read.map(|slice| slice[..length].as_chunks::<GROUP>());
     let (targets, target_rest) = target.as_chunks_mut::<GROUP>();
-    let others = others.map(|slice| slice[..length].as_chunks_mut::<GROUP>());
+    let mut others = others.map(|slice| slice[..length].as_chunks_mut::<GROUP>());
     for (group, target) in targets.iter_mut().enumerate() {
         for start in (0..GROUP).step_by(len) {
             let lanes = start..start + len;
             let mut inputs = [zero; R];
-            for i in 0..R {
-                inputs[i] = E::Lanes::load(simd, &read[i].0[group][lanes.clone()]);
+            for (value, slice) in inputs.iter_mut().zip(&read) {
+                *value = E::Lanes::load(simd, &slice.0[group][lanes.clone()]);
             }
             let mut state = [zero; N];
-            for i in 0..N {
-                state[i] = E::Lanes::load(simd, &others[i].0[group][lanes.clone()]);
+            for (value, slice) in state.iter_mut().zip(&others) {
+                *value = E::Lanes::load(simd, &slice.0[group][lanes.clone()]);
             }
             let old = E::Lanes::load(simd, &target[lanes.clone()]);
             let at = group * GROUP + start;
             let (new, state) = update.update(at, inputs, old, state);
             new.store(&mut target[lanes.clone()]);
-            for i in 0..N {
-                state[i].store(&mut others[i].0[group][lanes.clone()]);
+            for (value, slice) in state.into_iter().zip(&mut others) {
+                value.store(&mut slice.0[group][lanes.clone()]);
             }
         }
     }
     for start in (0..target_rest.len()).step_by(len) {
         let lanes = start..target_rest.len().min(start + len);
         let mut inputs = [zero; R];
-        for i in 0..R {
-            inputs[i] = E::Lanes::load_partial(simd, &read[i].1[lanes.clone()]);
+        for (value, slice) in inputs.iter_mut().zip(&read) {
+            *value = E::Lanes::load_partial(simd, &slice.1[lanes.clone()]);
         }
         let mut state = [zero; N];
-        for i in 0..N {
-            state[i] = E::Lanes::load_partial(simd, &others[i].1[lanes.clone()]);
+        for (value, slice) in state.iter_mut().zip(&others) {
+            *value = E::Lanes::load_partial(simd, &slice.1[lanes.clone()]);
         }
         let old = E::Lanes::load_partial(simd, &target_rest[lanes.clone()]);
         let at = length - length % GROUP + start;
         let (new, state) = update.update(at, inputs, old, state);
         new.store_partial(&mut target_rest[lanes.clone()]);
-        for i in 0..N {
-            state[i].store_partial(&mut others[i].1[lanes.clone()]);
+        for (value, slice) in state.into_iter().zip(&mut others) {
+            value.store_partial(&mut slice.1[lanes.clone()]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a network is to be trained.
 
 use deltarule_kernels::Element;
+use deltarule_kernels::optimizer::MAX_STATES;
 
 use super::parallel::{Scratch, Threads};
 use super::propagate::ShardLayout;
@@ -55,7 +56,7 @@ impl<E: Element> TrainerBuilder<E> {
     ///
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
-    /// the optimizer's that has no meaning, [`Error::Overflow`] or [`Error::OutOfMemory`] if the
+    /// the optimizer's or the loss's that has no meaning, [`Error::Overflow`] or [`Error::OutOfMemory`] if the
     /// buffers are too large.
     pub fn build(self) -> Result<Trainer<E>> {
         let Self { network, loss, reduction, optimizer, max_batch, threads } = self;
@@ -65,6 +66,7 @@ impl<E: Element> TrainerBuilder<E> {
             }
         }
         optimizer.check()?;
+        loss.check_numbers()?;
         let threads = Threads(threads);
         let layout = ShardLayout::new(&network, max_batch)?;
         let tiles = TilePlan::new(network.dense_layers());
@@ -82,7 +84,28 @@ impl<E: Element> TrainerBuilder<E> {
             columns: products,
         })?;
         let scratch = Scratch::new(threads, scratch_len)?;
+        let count = network.parameters().len();
+        let mut states = [const { Vec::new() }; MAX_STATES];
+        for state in &mut states[..optimizer.rule().states()] {
+            *state = try_vec("optimizer state", count)?;
+        }
+        let kept = match optimizer.norm_limit() {
+            Some(_) => try_vec("gradient", count)?,
+            None => Vec::new(),
+        };
         let buffers = Buffers { layout, tiles, arena, scratch };
-        Ok(Trainer { network, loss, reduction, optimizer, max_batch, threads, losses, buffers })
+        Ok(Trainer {
+            network,
+            loss,
+            reduction,
+            optimizer,
+            max_batch,
+            threads,
+            steps: 0,
+            states,
+            kept,
+            losses,
+            buffers,
+        })
     }
 }

@@ -8,6 +8,7 @@ mod update;
 pub use builder::TrainerBuilder;
 
 use core::fmt;
+use deltarule_kernels::optimizer::{MAX_STATES, norm_clip_factor};
 use deltarule_kernels::{Element, Isa, reduce};
 
 use crate::error::{Error, Result, check_length, try_vec, whole_rows};
@@ -17,7 +18,7 @@ use crate::network::Network;
 use crate::optimizer::Optimizer;
 use parallel::{Scratch, Threads, enter};
 use propagate::{Batch, Propagate, ShardLayout};
-use update::{Apply, Gradient, Keep, TilePlan};
+use update::{Apply, ApplyKept, Gradient, Keep, TilePlan};
 
 /// A network in training.
 ///
@@ -48,6 +49,12 @@ pub struct Trainer<E: Element = f32> {
     optimizer: Optimizer,
     max_batch: usize,
     threads: Threads,
+    /// The steps that were made.
+    steps: u64,
+    /// The optimizer's state; what its rule does not keep is empty.
+    states: [Vec<E>; MAX_STATES],
+    /// The gradient, where it has to be known before the update; empty otherwise.
+    kept: Vec<E>,
     losses: Vec<E>,
     buffers: Buffers<E>,
 }
@@ -114,6 +121,11 @@ impl<E: Element> Trainer<E> {
         self.max_batch
     }
 
+    /// The steps that were made: t of the optimizer's formula in the last of them.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// The optimizer as it is now.
     pub fn optimizer(&self) -> &Optimizer {
         &self.optimizer
@@ -139,17 +151,42 @@ impl<E: Element> Trainer<E> {
     /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
     /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
     /// [`Error::TargetKind`] for `targets`; [`Error::NonFinite`] for an input or a target that is
-    /// infinite or NaN; [`Error::NonFiniteLoss`] if the loss is.
+    /// infinite or NaN; [`Error::NonFiniteLoss`] if the loss is, and
+    /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by.
     pub fn step(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
         let rows = self.check(x, targets)?;
         let parts = self.parts(rows);
-        enter(parts, || {
+        let number = self.steps.saturating_add(1);
+        let score = enter(parts, || {
             let score = self.propagate(x, targets, rows, parts)?;
+            let factor = self.clip(x, rows, parts)?;
             let (isa, layers, parameters) = self.network.split_mut();
-            let to = Apply { isa, optimizer: &self.optimizer, parameters };
-            self.buffers.gradient(isa, layers, x).run(parts, to)?;
-            Ok(score)
-        })
+            let update = &self.optimizer.at_step(number, factor);
+            let states = self.states.each_mut().map(Vec::as_mut_slice);
+            let to = Apply { isa, update, parameters, states };
+            let gradient = self.buffers.gradient(isa, layers, x);
+            if self.kept.is_empty() {
+                gradient.run(parts, to)?;
+            } else {
+                gradient.run(parts, ApplyKept { gradient: &self.kept, to })?;
+            }
+            Ok::<_, Error>(score)
+        })?;
+        self.steps = number;
+        Ok(score)
+    }
+
+    /// Where the gradient is clipped by its norm: keeps the gradient, and returns the factor that
+    /// clips it.
+    fn clip(&mut self, x: &[E], rows: usize, parts: usize) -> Result<f64> {
+        let Some(limit) = self.optimizer.norm_limit() else { return Ok(1.0) };
+        let (isa, layers) = (self.network.isa(), self.network.dense_layers());
+        self.buffers.gradient(isa, layers, x).run(parts, Keep(&mut self.kept))?;
+        let sum = reduce::sum_of_squares(isa, &self.kept).to_f64();
+        if !sum.is_finite() {
+            return Err(Error::NonFiniteGradient { rows, norm: sum.sqrt() });
+        }
+        Ok(norm_clip_factor(sum, limit))
     }
 
     /// The gradient of the loss on a batch, in the order of [`Network::parameters`]. No parameter

@@ -1,13 +1,14 @@
 //! The second region of a step: tiles of the gradient, and what is done with each.
 
 use core::ops::Range;
+use deltarule_kernels::optimizer::MAX_STATES;
 use deltarule_kernels::{Element, Isa, ShapeError};
 
 use super::parallel::{Divide, Scratch, divide};
 use super::propagate::ShardLayout;
 use crate::error::Result;
 use crate::layers::Dense;
-use crate::optimizer::Optimizer;
+use crate::optimizer::StepUpdate;
 
 /// Elements of ∂W in a tile, about: 64 KiB of f32, which leave room for the operands in L2.
 const TILE_ELEMENTS: usize = 16 * 1024;
@@ -24,7 +25,7 @@ pub(crate) struct Tile {
 }
 
 #[derive(Clone, Debug)]
-enum Part {
+pub(crate) enum Part {
     /// These rows of ∂W.
     Weights(Range<usize>),
     /// ∂b.
@@ -72,10 +73,11 @@ pub(crate) trait Destination<E>: Sized + Send {
     fn split_at(self, at: usize) -> (Self, Self);
 
     /// Takes the gradient of all these elements: `compute` writes it to where it is told to.
-    /// `tile` is room for it.
+    /// `room` is room for it.
     fn take(
         self,
-        tile: &mut [E],
+        part: &Part,
+        room: &mut [E],
         compute: impl FnOnce(&mut [E]) -> Result<(), ShapeError>,
     ) -> Result<(), ShapeError>;
 }
@@ -91,6 +93,7 @@ impl<E: Element> Destination<E> for Keep<'_, E> {
 
     fn take(
         self,
+        _: &Part,
         _: &mut [E],
         compute: impl FnOnce(&mut [E]) -> Result<(), ShapeError>,
     ) -> Result<(), ShapeError> {
@@ -101,25 +104,67 @@ impl<E: Element> Destination<E> for Keep<'_, E> {
 /// The gradient is applied to the parameters, tile by tile, while it is in cache.
 pub(crate) struct Apply<'a, E> {
     pub(crate) isa: Isa,
-    pub(crate) optimizer: &'a Optimizer,
+    pub(crate) update: &'a StepUpdate<E>,
     pub(crate) parameters: &'a mut [E],
+    /// The optimizer's state; what it does not keep is empty.
+    pub(crate) states: [&'a mut [E]; MAX_STATES],
+}
+
+impl<E: Element> Apply<'_, E> {
+    fn apply(self, part: &Part, gradient: &[E]) -> Result<(), ShapeError> {
+        let update = match part {
+            Part::Weights(_) => &self.update.weights,
+            Part::Biases => &self.update.biases,
+        };
+        update.apply(self.isa, gradient, self.parameters, self.states)
+    }
 }
 
 impl<E: Element> Destination<E> for Apply<'_, E> {
     fn split_at(self, at: usize) -> (Self, Self) {
-        let Self { isa, optimizer, parameters } = self;
-        let (before, after) = parameters.split_at_mut(at);
-        (Self { isa, optimizer, parameters: before }, Self { isa, optimizer, parameters: after })
+        let Self { isa, update, parameters, states } = self;
+        let (parameters, parameters_after) = parameters.split_at_mut(at);
+        let [a, b, c] = states.map(|state| state.split_at_mut(at.min(state.len())));
+        let states = [a.0, b.0, c.0];
+        let states_after = [a.1, b.1, c.1];
+        (
+            Self { isa, update, parameters, states },
+            Self { isa, update, parameters: parameters_after, states: states_after },
+        )
     }
 
     fn take(
         self,
-        tile: &mut [E],
+        part: &Part,
+        room: &mut [E],
         compute: impl FnOnce(&mut [E]) -> Result<(), ShapeError>,
     ) -> Result<(), ShapeError> {
-        let gradient = &mut tile[..self.parameters.len()];
+        let gradient = &mut room[..self.parameters.len()];
         compute(gradient)?;
-        self.optimizer.apply(self.isa, gradient, self.parameters)
+        self.apply(part, gradient)
+    }
+}
+
+/// A gradient that was kept is applied to the parameters: nothing is computed again.
+pub(crate) struct ApplyKept<'a, E> {
+    pub(crate) gradient: &'a [E],
+    pub(crate) to: Apply<'a, E>,
+}
+
+impl<E: Element> Destination<E> for ApplyKept<'_, E> {
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (gradient, gradient_after) = self.gradient.split_at(at);
+        let (to, to_after) = self.to.split_at(at);
+        (Self { gradient, to }, Self { gradient: gradient_after, to: to_after })
+    }
+
+    fn take(
+        self,
+        part: &Part,
+        _: &mut [E],
+        _: impl FnOnce(&mut [E]) -> Result<(), ShapeError>,
+    ) -> Result<(), ShapeError> {
+        self.to.apply(part, self.gradient)
     }
 }
 
@@ -155,7 +200,7 @@ impl<E: Element, D: Destination<E>> Divide for Tiles<'_, D, E> {
 }
 
 impl<E: Element> Gradient<'_, E> {
-    /// Computes the gradient tile by tile for `to`, which covers all parameters.
+    /// Gives `to`, which covers all parameters, the gradient tile by tile.
     pub(crate) fn run(&self, parts: usize, to: impl Destination<E>) -> Result<()> {
         let work = Tiles { tiles: &self.tiles.tiles, to, element: core::marker::PhantomData };
         divide(work, parts, &|tiles| self.run_tiles(tiles))
@@ -167,7 +212,7 @@ impl<E: Element> Gradient<'_, E> {
         let mut rest = work.to;
         for tile in work.tiles {
             let (to, after) = rest.split_at(tile.len);
-            to.take(room, |gradient| self.compute(tile, gradient, scratch))?;
+            to.take(&tile.part, room, |gradient| self.compute(tile, gradient, scratch))?;
             rest = after;
         }
         Ok(())

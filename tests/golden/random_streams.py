@@ -1,4 +1,4 @@
-"""The numbers of the tests in src/random.rs and tests/init.rs, from an independent ChaCha8 (Python >= 3.8, no packages).
+"""The numbers of the tests in src/random.rs and tests/network/init.rs, from an independent ChaCha8 (Python >= 3.8, no packages).
 
 Run with: python3 tests/golden/random_streams.py
 """
@@ -63,7 +63,7 @@ print("words", [next(source) for _ in range(3)])
 print("order", shuffled(words(7, b"shuffle.", 0), list(range(10))))
 source = words(42, b"split...", 0)
 print("uniform", uniform(source), "normal", normal(source))
-# tests/init.rs: a layer of 2 inputs and 2 outputs, rounded to f32.
+# tests/network/init.rs: a layer of 2 inputs and 2 outputs, rounded to f32.
 f32 = lambda value: struct.unpack("<f", struct.pack("<f", value))[0]
 source = words(42, b"initial.", 0)
 print("He uniform", [f32(math.sqrt(3.0) * (2 * uniform(source) - 1)) for _ in range(4)])

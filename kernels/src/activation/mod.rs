@@ -6,6 +6,7 @@
 use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;
+use crate::precompiled::precompiled;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
 /// Makes [`Activation`] of the list: a variant, with the fields of its struct, for each file.
@@ -100,6 +101,49 @@ impl<F: ActivationFunction> Update for TimesDerivative<F> {
     }
 }
 
+precompiled! {
+    /// The kernels of this module.
+    ActivationKernels:
+    fn activate(activation: Activation, isa: Isa, x: &[Self], y: &mut [Self]) = activate;
+    fn activate_in_place(activation: Activation, isa: Isa, y: &mut [Self]) = activate_in_place;
+    fn activate_strip(activation: Activation, isa: Isa, y: MatMut<'_, Self>) = activate_strip;
+    fn times_derivative(activation: Activation, isa: Isa, stored: &[Self], delta: &mut [Self]) =
+        times_derivative;
+    fn times_derivative_strip(
+        activation: Activation,
+        isa: Isa,
+        stored: MatRef<'_, Self>,
+        delta: MatMut<'_, Self>,
+    ) = times_derivative_strip;
+}
+
+fn activate<E: Element>(activation: Activation, isa: Isa, x: &[E], y: &mut [E]) {
+    with_function!(activation, f => elementwise::update(isa, Value(f), x, y));
+}
+
+fn activate_in_place<E: Element>(activation: Activation, isa: Isa, y: &mut [E]) {
+    with_function!(activation, f => elementwise::update_in_place(isa, Value(f), y));
+}
+
+fn activate_strip<E: Element>(activation: Activation, isa: Isa, y: MatMut<'_, E>) {
+    with_function!(activation, f => elementwise::update_strip_in_place(isa, Value(f), y));
+}
+
+fn times_derivative<E: Element>(activation: Activation, isa: Isa, stored: &[E], delta: &mut [E]) {
+    with_function!(activation, f => elementwise::update(isa, TimesDerivative(f), stored, delta));
+}
+
+fn times_derivative_strip<E: Element>(
+    activation: Activation,
+    isa: Isa,
+    stored: MatRef<'_, E>,
+    delta: MatMut<'_, E>,
+) {
+    with_function!(activation, f => {
+        elementwise::update_strip(isa, TimesDerivative(f), stored, delta)
+    });
+}
+
 impl Activation {
     /// Which of z and a the forward pass has to keep for [`Activation::backward`].
     pub fn derivative_from(self) -> DerivativeFrom {
@@ -112,13 +156,13 @@ impl Activation {
     /// [`ShapeError::Length`] if the slices differ in length.
     pub fn forward<E: Element>(self, isa: Isa, x: &[E], y: &mut [E]) -> Result<(), ShapeError> {
         check_length("y", y, x.len())?;
-        with_function!(self, f => elementwise::update(isa, Value(f), x, y));
+        E::activate(self, isa, x, y);
         Ok(())
     }
 
     /// y ← σ(y).
     pub fn forward_in_place<E: Element>(self, isa: Isa, y: &mut [E]) {
-        with_function!(self, f => elementwise::update_in_place(isa, Value(f), y));
+        E::activate_in_place(self, isa, y);
     }
 
     /// δ ← δ ⊙ σ′, σ′ from x or y as [`Activation::derivative_from`] says.
@@ -132,14 +176,14 @@ impl Activation {
         delta: &mut [E],
     ) -> Result<(), ShapeError> {
         check_length("delta", delta, stored.len())?;
-        with_function!(self, f => elementwise::update(isa, TimesDerivative(f), stored, delta));
+        E::times_derivative(self, isa, stored, delta);
         Ok(())
     }
 
     /// [`Activation::forward_in_place`] on a strip of a matrix.
     pub(crate) fn forward_strip<E: Element>(self, isa: Isa, strip: &mut MatMut<'_, E>) {
         let strip = strip.reborrow();
-        with_function!(self, f => elementwise::update_strip_in_place(isa, Value(f), strip));
+        E::activate_strip(self, isa, strip);
     }
 
     /// [`Activation::backward`] on a strip of a matrix whose first element is `stored`'s `origin`.
@@ -152,9 +196,7 @@ impl Activation {
     ) {
         let stored = stored.block(origin, (strip.rows(), strip.columns()));
         let strip = strip.reborrow();
-        with_function!(self, f => {
-            elementwise::update_strip(isa, TimesDerivative(f), stored, strip)
-        });
+        E::times_derivative_strip(self, isa, stored, strip);
     }
 
     /// σ(x), naively.

@@ -13,7 +13,7 @@ pub trait Fallback: Sized {
     /// # Safety
     /// A, B and C are valid for m × k, k × n and m × n elements at their strides, and no two
     /// elements of C share a place.
-    unsafe fn multiply(
+    unsafe fn multiply_strided(
         shape: (usize, usize, usize),
         alpha: Self,
         a: (*const Self, isize, isize),
@@ -42,7 +42,7 @@ pub trait Fallback: Sized {
 macro_rules! fallback {
     ($element:ident, $multiply:path, $cblas:ident) => {
         impl Fallback for $element {
-            unsafe fn multiply(
+            unsafe fn multiply_strided(
                 (m, n, k): (usize, usize, usize),
                 alpha: Self,
                 a: (*const Self, isize, isize),
@@ -110,7 +110,7 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
     // SAFETY: the views were checked on construction: their elements lie within their slices,
     // those of C at places of their own.
     unsafe {
-        E::multiply(
+        E::multiply_strided(
             (m, n, k),
             alpha,
             (a.data().as_ptr(), a_strides.0, a_strides.1),

@@ -19,8 +19,19 @@ pub use epilogue::{Activate, Epilogue, TimesDerivative};
 pub use packed::PackedMatrix;
 
 use crate::error::{check_length, checked_area};
+use crate::precompiled::precompiled;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 use blocking::Source;
+
+precompiled! {
+    /// The kernels of this module.
+    GemmKernels:
+    fn multiply(isa: Isa, gemm: Gemm<'_, Self>, scratch: &mut [Self]) = parallel::run;
+    fn scratch_len(isa: Isa, shape: (usize, usize, usize), threads: usize) -> usize =
+        parallel::parallel_scratch_len::<Self>;
+    fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
+    fn pack(isa: Isa, b: MatRef<'_, Self>, panel: usize, to: &mut [Self]) = packed::pack;
+}
 
 /// What the chain of multiply-adds of an element of C begins with.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +201,7 @@ impl<'a, E: Element> Gemm<'a, E> {
                 actual: scratch.len(),
             });
         }
-        parallel::run(isa, self, scratch);
+        E::multiply(isa, self, scratch);
         Ok(())
     }
 }
@@ -220,5 +231,5 @@ pub fn parallel_scratch_len<E: Element>(
     checked_area("a", m, k)?;
     checked_area("b", k, n)?;
     checked_area("c", m, n)?;
-    Ok(parallel::parallel_scratch_len::<E>(isa, (m, n, k), threads))
+    Ok(E::scratch_len(isa, (m, n, k), threads))
 }

@@ -46,11 +46,7 @@ impl<E: Element> PackedMatrix<E> {
     pub fn new(isa: Isa, b: MatRef<'_, E>) -> Result<Self, ShapeError> {
         let (rows, columns) = (b.rows(), b.columns());
         // Without micro-kernels of our own the whole matrix is one panel, which makes it row-major.
-        let panel = if isa.has_fma() {
-            isa.run(PanelColumns(core::marker::PhantomData::<E>))
-        } else {
-            columns.max(1)
-        };
+        let panel = if isa.has_fma() { E::panel_columns(isa) } else { columns.max(1) };
         let overflow = ShapeError::Overflow { argument: "b", rows, columns };
         let padded = columns.checked_next_multiple_of(panel).ok_or(overflow.clone())?;
         let slack = ALIGNMENT / size_of::<E>();
@@ -74,7 +70,7 @@ impl<E: Element> PackedMatrix<E> {
                 return Err(ShapeError::Length { argument, expected, actual });
             }
         }
-        self.isa.run(Pack { b, panel: self.panel, to: &mut self.data[self.first..] });
+        E::pack(self.isa, b, self.panel, &mut self.data[self.first..]);
         Ok(())
     }
 
@@ -107,6 +103,16 @@ impl<E: Element> Clone for PackedMatrix<E> {
         data[first..first + length].copy_from_slice(&self.data[self.first..self.first + length]);
         Self { data, first, ..*self }
     }
+}
+
+/// NR.
+pub(super) fn panel_columns<E: Element>(isa: Isa) -> usize {
+    isa.run(PanelColumns(core::marker::PhantomData::<E>))
+}
+
+/// Packs all of B into panels of so many columns.
+pub(super) fn pack<E: Element>(isa: Isa, b: MatRef<'_, E>, panel: usize, to: &mut [E]) {
+    isa.run(Pack { b, panel, to });
 }
 
 /// NR of the ISA that it runs on.

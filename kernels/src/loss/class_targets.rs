@@ -135,8 +135,16 @@ impl<'a, E: Element> ClassTargets<'a, E> {
         check_length("losses", arguments.losses, rows)?;
         check_length("delta", arguments.delta, area)?;
         arguments.scale.check(rows)?;
-        isa.run(TargetRows::<E, DIVERGENCE> { targets: self, arguments });
+        if DIVERGENCE {
+            E::divergence(self, isa, arguments);
+        } else {
+            E::target_cross_entropy(self, isa, arguments);
+        }
         Ok(())
+    }
+
+    pub(super) fn run<const DIVERGENCE: bool>(self, isa: Isa, arguments: SoftmaxRows<'_, E>) {
+        isa.run(TargetRows::<E, DIVERGENCE> { targets: self, arguments });
     }
 }
 
@@ -152,6 +160,12 @@ struct Distribution<E> {
 }
 
 impl<E: Element> Distribution<E> {
+    /// Whether Σq is 1 by construction.
+    #[inline(always)]
+    fn is_normalized(self) -> bool {
+        !self.probabilities && !self.weighted
+    }
+
     #[inline(always)]
     fn at<V: Lanes<Element = E>>(self, at: usize, t: V, w: V) -> V {
         let q = if self.probabilities {
@@ -199,7 +213,11 @@ impl<E: Element, const DIVERGENCE: bool> Kernel for TargetRows<'_, '_, E, DIVERG
             let exponentials = Exponentials { max, but: usize::MAX };
             let total = sum_terms(simd, exponentials, classes, [z], [&mut *delta]);
             let log_total = log_scalar(simd, total);
-            let mass = sum_terms(simd, Mass(distribution), classes, [t, w], []);
+            let mass = if distribution.is_normalized() {
+                E::ONE
+            } else {
+                sum_terms(simd, Mass(distribution), classes, [t, w], [])
+            };
             let shares = Shares::<E, DIVERGENCE> { distribution, max, log_total };
             let scale = scale.of_row(i);
             *loss = scale * sum_terms(simd, shares, classes, [z, t, w], []);

@@ -71,21 +71,25 @@ impl ElementLoss {
         check_length("losses", arguments.losses, rows)?;
         check_length("delta", arguments.delta, area)?;
         arguments.scale.check(rows)?;
-        match self {
-            Self::SquaredError => isa.run(Rows { loss: SquaredError, arguments }),
-            Self::AbsoluteError => isa.run(Rows { loss: AbsoluteError, arguments }),
-            Self::Huber { threshold } => {
-                let half = E::from_f64(0.5 * threshold);
-                let loss = Huber { threshold: E::from_f64(threshold), half };
-                isa.run(Rows { loss, arguments });
-            }
-            Self::BinaryCrossEntropy { positive_weight } => {
-                let loss = BinaryCrossEntropy { positive_weight: E::from_f64(positive_weight) };
-                isa.run(Rows { loss, arguments });
-            }
-            Self::KlDivergence => isa.run(Rows { loss: KlDivergence, arguments }),
-        }
+        E::element_loss(self, isa, arguments);
         Ok(())
+    }
+}
+
+pub(super) fn evaluate<E: Element>(loss: ElementLoss, isa: Isa, arguments: ElementRows<'_, E>) {
+    match loss {
+        ElementLoss::SquaredError => isa.run(Rows { loss: SquaredError, arguments }),
+        ElementLoss::AbsoluteError => isa.run(Rows { loss: AbsoluteError, arguments }),
+        ElementLoss::Huber { threshold } => {
+            let half = E::from_f64(0.5 * threshold);
+            let loss = Huber { threshold: E::from_f64(threshold), half };
+            isa.run(Rows { loss, arguments });
+        }
+        ElementLoss::BinaryCrossEntropy { positive_weight } => {
+            let loss = BinaryCrossEntropy { positive_weight: E::from_f64(positive_weight) };
+            isa.run(Rows { loss, arguments });
+        }
+        ElementLoss::KlDivergence => isa.run(Rows { loss: KlDivergence, arguments }),
     }
 }
 

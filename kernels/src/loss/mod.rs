@@ -21,3 +21,20 @@ pub use class_targets::{ClassTargets, SoftmaxRows};
 pub use element::{ElementLoss, ElementRows, squared_error};
 pub use scale::Scale;
 pub use softmax::softmax_cross_entropy;
+
+use crate::Isa;
+use crate::precompiled::precompiled;
+
+precompiled! {
+    /// The kernels of this module.
+    LossKernels:
+    fn element_loss(loss: ElementLoss, isa: Isa, rows: ElementRows<'_, Self>) = element::evaluate;
+    fn label_cross_entropy(isa: Isa, rows: softmax::LabelledRows<'_, Self>) = softmax::evaluate;
+    fn target_cross_entropy(
+        targets: ClassTargets<'_, Self>,
+        isa: Isa,
+        rows: SoftmaxRows<'_, Self>,
+    ) = ClassTargets::run::<false>;
+    fn divergence(targets: ClassTargets<'_, Self>, isa: Isa, rows: SoftmaxRows<'_, Self>) =
+        ClassTargets::run::<true>;
+}

@@ -42,7 +42,7 @@ pub fn softmax_cross_entropy<'a, E: Element>(
     check_length("delta", delta, area)?;
     check_labels(labels, classes)?;
     scale.check(rows)?;
-    isa.run(LabelledRows { classes, logits, labels, scale, losses, delta });
+    E::label_cross_entropy(isa, LabelledRows { classes, logits, labels, scale, losses, delta });
     Ok(())
 }
 
@@ -56,7 +56,11 @@ pub(super) fn check_labels(labels: &[usize], classes: usize) -> Result<(), Shape
     }
 }
 
-struct LabelledRows<'a, E> {
+pub(super) fn evaluate<E: Element>(isa: Isa, rows: LabelledRows<'_, E>) {
+    isa.run(rows);
+}
+
+pub struct LabelledRows<'a, E> {
     classes: usize,
     logits: &'a [E],
     labels: &'a [usize],

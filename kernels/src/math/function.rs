@@ -3,6 +3,7 @@
 use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;
+use crate::precompiled::precompiled;
 use crate::{Element, Isa, ShapeError};
 
 /// Makes [`Function`] of a list: variant, name, lane function, naive formula.
@@ -46,9 +47,7 @@ macro_rules! functions {
                 y: &mut [E],
             ) -> Result<(), ShapeError> {
                 check_length("y", y, x.len())?;
-                match self {
-                    $(Self::$Name => elementwise::update(isa, lane::$Name, x, y),)+
-                }
+                E::evaluate(self, isa, x, y);
                 Ok(())
             }
 
@@ -57,6 +56,12 @@ macro_rules! functions {
                 match self {
                     $(Self::$Name => { let f: fn(f64) -> f64 = $reference; f(x) })+
                 }
+            }
+        }
+
+        fn evaluate<E: Element>(function: Function, isa: Isa, x: &[E], y: &mut [E]) {
+            match function {
+                $(Function::$Name => elementwise::update(isa, lane::$Name, x, y),)+
             }
         }
 
@@ -76,6 +81,12 @@ macro_rules! functions {
             )+
         }
     };
+}
+
+precompiled! {
+    /// The kernels of this module.
+    MathKernels:
+    fn evaluate(function: Function, isa: Isa, x: &[Self], y: &mut [Self]) = evaluate;
 }
 
 functions! {

@@ -11,6 +11,7 @@ mod sigmoid;
 mod tanh;
 
 pub use function::Function;
+pub(crate) use function::MathKernels;
 
 pub(crate) use exp::exp;
 pub(crate) use log::log;

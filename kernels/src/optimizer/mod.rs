@@ -50,6 +50,7 @@ use crate::dispatch::Kernel;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep;
+use crate::precompiled::precompiled;
 use crate::{Element, Isa, ShapeError};
 use preparation::{Prepare, Prepared, Raw};
 
@@ -185,14 +186,25 @@ impl Optimizer {
 
     /// The learning rate η before a [`Step`]'s factor.
     pub fn learning_rate(&self) -> f64 {
+        *{ *self }.rate()
+    }
+
+    /// The same rule with another η.
+    #[must_use]
+    pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
+        *self.rate() = learning_rate;
+        self
+    }
+
+    fn rate(&mut self) -> &mut f64 {
         match self {
-            Self::Sgd(rule) => rule.learning_rate,
-            Self::Momentum(rule) => rule.learning_rate,
-            Self::RmsProp(rule) => rule.learning_rate,
-            Self::Adam(rule) => rule.learning_rate,
-            Self::NAdam(rule) => rule.learning_rate,
-            Self::Adagrad(rule) => rule.learning_rate,
-            Self::Lion(rule) => rule.learning_rate,
+            Self::Sgd(rule) => &mut rule.learning_rate,
+            Self::Momentum(rule) => &mut rule.learning_rate,
+            Self::RmsProp(rule) => &mut rule.learning_rate,
+            Self::Adam(rule) => &mut rule.learning_rate,
+            Self::NAdam(rule) => &mut rule.learning_rate,
+            Self::Adagrad(rule) => &mut rule.learning_rate,
+            Self::Lion(rule) => &mut rule.learning_rate,
         }
     }
 
@@ -246,6 +258,19 @@ pub struct Update<E> {
     states: usize,
 }
 
+precompiled! {
+    /// The kernels of this module.
+    OptimizerKernels:
+    fn update(
+        update: &Update<Self>,
+        isa: Isa,
+        gradients: &[Self],
+        parameters: &mut [Self],
+        state: [&mut [Self]; MAX_STATES],
+    ) = Update::dispatch;
+    fn descend(isa: Isa, rate: Self, gradients: &[Self], parameters: &mut [Self]) = sgd::descend;
+}
+
 impl<E: Element> Update<E> {
     /// Updates `parameters` and the first [`Optimizer::states`] slices of `state` in one pass.
     ///
@@ -265,8 +290,11 @@ impl<E: Element> Update<E> {
         for (name, slice) in names.iter().zip(&state).take(self.states) {
             check_length(name, slice, parameters.len())?;
         }
-        let [a, b, c] = state;
-        let (g, p) = (gradients, parameters);
+        E::update(self, isa, gradients, parameters, state);
+        Ok(())
+    }
+
+    fn dispatch(&self, isa: Isa, g: &[E], p: &mut [E], [a, b, c]: [&mut [E]; MAX_STATES]) {
         match self.rule {
             AnyRule::Sgd(rule) => self.run(isa, rule, g, p, []),
             AnyRule::Momentum(rule) => self.run(isa, rule, g, p, [a]),
@@ -281,7 +309,6 @@ impl<E: Element> Update<E> {
             AnyRule::Adagrad(rule) => self.run(isa, rule, g, p, [a]),
             AnyRule::Lion(rule) => self.run(isa, rule, g, p, [a]),
         }
-        Ok(())
     }
 
     fn run<U: Rule<E, N>, const N: usize>(

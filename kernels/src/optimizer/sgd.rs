@@ -28,9 +28,13 @@ pub fn sgd<E: Element>(
     parameters: &mut [E],
 ) -> Result<(), ShapeError> {
     crate::error::check_length("gradients", gradients, parameters.len())?;
-    let (prepare, rule) = (super::Raw, Rule { rate: learning_rate });
-    isa.run(super::Apply { prepare, rule, gradients, parameters, state: [] });
+    E::descend(isa, learning_rate, gradients, parameters);
     Ok(())
+}
+
+pub(super) fn descend<E: Element>(isa: Isa, rate: E, gradients: &[E], parameters: &mut [E]) {
+    let (prepare, rule) = (super::Raw, Rule { rate });
+    isa.run(super::Apply { prepare, rule, gradients, parameters, state: [] });
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -81,7 +81,7 @@ fn every_rule_follows_its_formula<E: Element>(unit: f64) {
                             let expected = optimizer_step(&optimizer, &step, g, p, &mut state);
                             let got = slices[0][i].to_f64();
                             let change = (expected - p).abs();
-                            let bound = unit * (2.0 * p.abs() + 60.0 * change);
+                            let bound = unit * (3.5 * p.abs() + 60.0 * change);
                             assert!(
                                 (got - expected).abs() <= bound,
                                 "{isa}: {optimizer:?} {step:?}: element {i}: {got}, not {expected}"

@@ -6,6 +6,10 @@ use crate::{Element, Isa};
 
 /// The index of the first element that is infinite or NaN.
 pub fn first_non_finite<E: Element>(isa: Isa, x: &[E]) -> Option<usize> {
+    E::first_non_finite(isa, x)
+}
+
+pub(super) fn find<E: Element>(isa: Isa, x: &[E]) -> Option<usize> {
     isa.run(FirstNonFinite { x })
 }
 

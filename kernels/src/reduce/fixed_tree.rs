@@ -27,12 +27,20 @@ pub(crate) const PIECE: usize = 256;
 const PIECES: usize = 8;
 /// Terms in a block.
 const BLOCK: usize = PIECES * PIECE;
+/// ⌈log₂⌉ of the pieces in a block, and one more for the whole block.
+const PIECE_LEVELS: usize = 4;
+/// The same for the blocks of the largest slice that an address space of 2⁵⁶ bytes holds.
+const BLOCK_LEVELS: usize = 44;
 /// The most registers that 16 lanes take: f64 in 256 bits.
 const MOST_REGISTERS: usize = 4;
 
 /// Makes the terms of a sum, a register at a time, from `R` slices that it reads; on the way it
 /// may write to `W` slices. All have the same length.
 pub(crate) trait Terms<E: Element, const R: usize, const W: usize>: Copy {
+    /// Whether a term is so little work that the additions of one piece would wait for each other:
+    /// then pieces go side by side.
+    const IS_LIGHT: bool = false;
+
     /// What to write, and `sum` plus the terms, for the elements from index `at` on.
     fn add<V: Lanes<Element = E>>(self, at: usize, read: [V; R], sum: V) -> ([V; W], V);
 }
@@ -93,22 +101,33 @@ where
     T: Terms<E, R, W>,
 {
     let mut pass: Pass<'_, E::Lanes<S>, T, R, W> = Pass::new(simd, terms, length, read, write);
-    if length <= PIECE {
-        return pass.piece(0, length).across();
-    }
-    if length <= BLOCK {
-        return pass.partial_block(0, length).across();
-    }
-    let mut tree = Tree::new();
+    let mut blocks = Tree::<E, BLOCK_LEVELS>::new(E::ZERO);
     let mut at = 0;
-    while at + BLOCK <= length {
-        tree.push(pass.full_block(at).across());
-        at += BLOCK;
+    if T::IS_LIGHT {
+        while length - at >= BLOCK {
+            blocks.push(pass.full_block(at).across());
+            at += BLOCK;
+        }
+        if at > 0 && at == length {
+            return blocks.total();
+        }
     }
-    if at < length {
-        tree.push(pass.partial_block(at, length - at).across());
+    let mut pieces = Tree::<_, PIECE_LEVELS>::new(pass.zeros());
+    loop {
+        let piece = pass.piece(at, PIECE.min(length - at));
+        if length <= PIECE {
+            return piece.across();
+        }
+        pieces.push(piece);
+        at += PIECE;
+        if at >= length || pieces.pushed == PIECES {
+            blocks.push(pieces.total().across());
+            pieces.pushed = 0;
+        }
+        if at >= length {
+            return blocks.total();
+        }
     }
-    tree.total()
 }
 
 /// 16 virtual lanes, in the first 16 / `V::LEN` registers.
@@ -196,14 +215,14 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
         for r in 0..Sixteen::<V>::REGISTERS {
             let lanes = r * V::LEN..(r + 1) * V::LEN;
             let mut values = [self.zero; R];
-            for i in 0..R {
-                values[i] = V::load(self.zero.simd(), &self.read[i].0[group][lanes.clone()]);
+            for (value, slice) in values.iter_mut().zip(&self.read) {
+                *value = V::load(self.zero.simd(), &slice.0[group][lanes.clone()]);
             }
             let at = group * LANES + lanes.start;
             let (out, total) = self.terms.add(at, values, sum.0[r]);
             sum.0[r] = total;
-            for i in 0..W {
-                out[i].store(&mut self.write[i].0[group][lanes.clone()]);
+            for (value, slice) in out.into_iter().zip(&mut self.write) {
+                value.store(&mut slice.0[group][lanes.clone()]);
             }
         }
     }
@@ -218,13 +237,13 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
             }
             let lanes = start..count.min(start + V::LEN);
             let mut values = [self.zero; R];
-            for i in 0..R {
-                values[i] = V::load_partial(self.zero.simd(), &self.read[i].1[lanes.clone()]);
+            for (value, slice) in values.iter_mut().zip(&self.read) {
+                *value = V::load_partial(self.zero.simd(), &slice.1[lanes.clone()]);
             }
             let (out, total) = self.terms.add(at + start, values, sum.0[r]);
             sum.0[r] = total.first_lanes_or(lanes.len(), sum.0[r]);
-            for i in 0..W {
-                out[i].store_partial(&mut self.write[i].1[lanes.clone()]);
+            for (value, slice) in out.into_iter().zip(&mut self.write) {
+                value.store_partial(&mut slice.1[lanes.clone()]);
             }
         }
     }
@@ -237,20 +256,10 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
         for group in at / LANES..at / LANES + groups {
             self.whole_group(group, &mut sum);
         }
-        if count % LANES > 0 {
+        if !count.is_multiple_of(LANES) {
             self.rest(at + groups * LANES, count % LANES, &mut sum);
         }
         sum
-    }
-
-    /// Step 2 for `count` ≤ 2048 elements from index `at` on.
-    #[inline(always)]
-    fn partial_block(&mut self, at: usize, count: usize) -> Sixteen<V> {
-        let mut pieces = [self.zeros(); PIECES];
-        for (p, piece) in pieces.iter_mut().enumerate().take(count.div_ceil(PIECE)) {
-            *piece = self.piece(at + p * PIECE, PIECE.min(count - p * PIECE));
-        }
-        Sixteen::pairwise(pieces, PIECES)
     }
 
     /// Step 2 for 2048 elements from index `at` on. As many pieces as fill 8 registers go side by
@@ -259,53 +268,72 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
     fn full_block(&mut self, at: usize) -> Sixteen<V> {
         let side_by_side = PIECES / Sixteen::<V>::REGISTERS;
         let mut sums = [self.zeros(); PIECES];
-        for s in 0..Sixteen::<V>::REGISTERS {
+        for (s, sum) in sums.iter_mut().enumerate().take(Sixteen::<V>::REGISTERS) {
             let mut pieces = [self.zeros(); PIECES];
             for group in 0..PIECE / LANES {
-                for p in 0..side_by_side {
+                for (p, sum) in pieces.iter_mut().enumerate().take(side_by_side) {
                     let piece = at / LANES + (s * side_by_side + p) * (PIECE / LANES);
-                    self.whole_group(piece + group, &mut pieces[p]);
+                    self.whole_group(piece + group, sum);
                 }
             }
-            sums[s] = Sixteen::pairwise(pieces, side_by_side);
+            *sum = Sixteen::pairwise(pieces, side_by_side);
         }
         Sixteen::pairwise(sums, Sixteen::<V>::REGISTERS)
     }
 }
 
-/// Step 4, as the carries of a binary counter: `waiting[k]` is the sum of 2ᵏ neighbours.
-struct Tree<E> {
-    waiting: [E; usize::BITS as usize],
+/// What a [`Tree`] adds.
+trait Addend: Copy {
+    fn plus(self, other: Self) -> Self;
+}
+
+impl<E: Element> Addend for E {
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+}
+
+impl<V: Lanes> Addend for Sixteen<V> {
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.add(other)
+    }
+}
+
+/// Neighbours added pairwise, as the carries of a binary counter: `waiting[k]` is the sum of 2ᵏ
+/// neighbours.
+struct Tree<T, const LEVELS: usize> {
+    waiting: [T; LEVELS],
     pushed: usize,
 }
 
-impl<E: Element> Tree<E> {
+impl<T: Addend, const LEVELS: usize> Tree<T, LEVELS> {
     #[inline(always)]
-    fn new() -> Self {
-        Self { waiting: [E::ZERO; usize::BITS as usize], pushed: 0 }
+    fn new(zero: T) -> Self {
+        Self { waiting: [zero; LEVELS], pushed: 0 }
     }
 
     #[inline(always)]
-    fn push(&mut self, mut sum: E) {
+    fn push(&mut self, mut sum: T) {
         let levels = self.pushed.trailing_ones() as usize;
         for &left in &self.waiting[..levels] {
-            sum = left + sum;
+            sum = left.plus(sum);
         }
         self.waiting[levels] = sum;
         self.pushed += 1;
     }
 
+    /// What waits, the shortest and last first; level 0 if nothing was pushed.
     #[inline(always)]
-    fn total(self) -> E {
-        let mut total: Option<E> = None;
-        for (level, &left) in self.waiting.iter().enumerate() {
+    fn total(&self) -> T {
+        let lowest = self.pushed.trailing_zeros() as usize % LEVELS;
+        let mut total = self.waiting[lowest];
+        for level in lowest + 1..LEVELS {
             if self.pushed >> level & 1 == 1 {
-                total = Some(match total {
-                    Some(right) => left + right,
-                    None => left,
-                });
+                total = self.waiting[level].plus(total);
             }
         }
-        total.unwrap_or(E::ZERO)
+        total
     }
 }

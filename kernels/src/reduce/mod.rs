@@ -15,7 +15,7 @@
 //! The error of a sum of n terms is at most (23 + ⌈log₂(n/2048)⌉) · u · Σ|tᵢ| to first order,
 //! u = 2⁻²⁴ for f32 and 2⁻⁵³ for f64.
 
-mod columns;
+pub(crate) mod columns;
 mod finite;
 pub(crate) mod fixed_tree;
 #[cfg(test)]
@@ -26,7 +26,8 @@ pub use finite::first_non_finite;
 
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
-use crate::{Element, Isa};
+use crate::precompiled::precompiled;
+use crate::{Element, Isa, MatRef};
 use fixed_tree::{Terms, sum_terms};
 
 /// Σ xᵢ; 0 for an empty slice.
@@ -36,12 +37,22 @@ use fixed_tree::{Terms, sum_terms};
 /// assert_eq!(reduce::sum(Isa::detect(), &[1.0_f32, 2.5, -0.5]), 3.0);
 /// ```
 pub fn sum<E: Element>(isa: Isa, x: &[E]) -> E {
-    isa.run(Sum { x, terms: Values })
+    <E as ReduceKernels>::sum(isa, x)
 }
 
 /// Σ xᵢ², each square added by a fused multiply-add: for gradient norms.
 pub fn sum_of_squares<E: Element>(isa: Isa, x: &[E]) -> E {
-    isa.run(Sum { x, terms: Squares })
+    E::sum_of_squares(isa, x)
+}
+
+precompiled! {
+    /// The kernels of this module.
+    ReduceKernels:
+    fn sum(isa: Isa, x: &[Self]) -> Self = |isa: Isa, x| isa.run(Sum { x, terms: Values });
+    fn sum_of_squares(isa: Isa, x: &[Self]) -> Self =
+        |isa: Isa, x| isa.run(Sum { x, terms: Squares });
+    fn add_column_sums(isa: Isa, x: MatRef<'_, Self>, sums: &mut [Self]) = columns::add;
+    fn first_non_finite(isa: Isa, x: &[Self]) -> Option<usize> = finite::find;
 }
 
 struct Sum<'a, E, T> {
@@ -63,6 +74,8 @@ impl<E: Element, T: Terms<E, 1, 0>> Kernel for Sum<'_, E, T> {
 struct Values;
 
 impl<E: Element> Terms<E, 1, 0> for Values {
+    const IS_LIGHT: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
         ([], sum + x)
@@ -74,6 +87,8 @@ impl<E: Element> Terms<E, 1, 0> for Values {
 struct Squares;
 
 impl<E: Element> Terms<E, 1, 0> for Squares {
+    const IS_LIGHT: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
         ([], x.mul_add(x, sum))

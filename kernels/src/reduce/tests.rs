@@ -22,7 +22,7 @@ fn ordered_sum<E: Element>(n: usize, add: &dyn Fn(usize, E) -> E) -> E {
         }
         for distance in [8, 4, 2, 1] {
             for i in 0..distance {
-                l[i] = l[i] + l[i + distance];
+                l[i] += l[i + distance];
             }
         }
         l[0]

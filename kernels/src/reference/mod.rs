@@ -4,9 +4,11 @@
 //! arguments: these functions index, and panic where a kernel returns an error.
 
 mod loss;
+mod norm;
 mod optimizer;
 
 pub use loss::{class_loss, element_loss, softmax_cross_entropy, squared_error};
+pub use norm::{normalize, normalize_backward};
 pub use optimizer::optimizer_step;
 
 use crate::activation::Activation;

@@ -1,8 +1,6 @@
 //! Gradients of whole networks against central differences in f64.
 
-mod common;
-
-use common::{labels, network, sample};
+use crate::common::{labels, network, sample};
 use deltarule::{Activation, Isa, Loss, NetworkBuilder, Optimizer, Reduction, Targets, Trainer};
 
 const ACTIVATIONS: [Activation; 4] =
@@ -47,20 +45,32 @@ fn filled(builder: NetworkBuilder<f64>, isa: Isa) -> deltarule::Network<f64> {
 fn of_every_activation_loss_and_depth() {
     let labels = labels(ROWS, 4, 5);
     let values = sample::<f64>(ROWS * 4, 6);
+    let shares: Vec<f64> = values.iter().map(|value| (value + 1.0) / 8.0).collect();
+    let (classes, values, shares) =
+        (Targets::Classes(&labels), Targets::Values(&values), Targets::Values(&shares));
+    let losses = [
+        (Loss::MeanSquaredError, values),
+        (Loss::MeanAbsoluteError, values),
+        (Loss::Huber { threshold: 0.5 }, values),
+        (Loss::BinaryCrossEntropy { positive_weight: 1.7 }, shares),
+        (Loss::SoftmaxCrossEntropy, classes),
+        (Loss::SoftmaxCrossEntropy, shares),
+        (Loss::SmoothedCrossEntropy { smoothing: 0.1 }, classes),
+    ];
     for isa in Isa::available() {
         for activation in ACTIVATIONS {
             for widths in DEPTHS {
-                let build = |loss, reduction| {
-                    let network = filled(network(widths, activation), isa);
-                    let optimizer = Optimizer::sgd(0.1);
-                    Trainer::builder(network, loss, optimizer).reduction(reduction).build().unwrap()
-                };
-                let name = format!("{isa} {activation:?} {widths:?}");
-                let trainer = build(Loss::SoftmaxCrossEntropy, Reduction::MeanOverRows);
-                check(&name, trainer, Targets::Classes(&labels));
-                for reduction in [Reduction::MeanOverRows, Reduction::MeanOverElements] {
-                    let trainer = build(Loss::MeanSquaredError, reduction);
-                    check(&format!("{name} {reduction:?}"), trainer, Targets::Values(&values));
+                for (loss, targets) in losses {
+                    for reduction in [Reduction::MeanOverRows, Reduction::MeanOverElements] {
+                        let network = filled(network(widths, activation), isa);
+                        let trainer = Trainer::builder(network, loss, Optimizer::sgd(0.1))
+                            .reduction(reduction)
+                            .build()
+                            .unwrap();
+                        let name =
+                            format!("{isa} {activation:?} {widths:?} {loss:?} {reduction:?}");
+                        check(&name, trainer, targets);
+                    }
                 }
             }
         }

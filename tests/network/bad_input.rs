@@ -1,8 +1,8 @@
 //! Bad input gives a typed error that names the argument and both numbers, and changes nothing.
 
-mod common;
+use deltarule::kernels::optimizer::{Adam, Epsilon};
 
-use common::{bits, labels, network, sample};
+use crate::common::{bits, labels, network, sample};
 use deltarule::{
     Activation, Error, Isa, Loss, Network, NetworkBuilder, Optimizer, Targets, Trainer, Workspace,
 };
@@ -61,11 +61,7 @@ fn shapes() {
     fails_with(&x[1..], classes, "`x` has 209 elements, which is no multiple of its 3 columns");
     fails_with(&sample(71 * INPUTS, 1), classes, "`x` has 71 rows, but `max_batch` is 70");
     fails_with(&x, Targets::Classes(&labels[1..]), "`targets` has 69 elements, but 70 are needed");
-    fails_with(
-        &x,
-        Targets::Values(&values),
-        "the loss SoftmaxCrossEntropy needs targets that are classes, but they are values",
-    );
+    fails_with(&x, Targets::Values(&values[1..]), "`targets` has 279 elements, but 280 are needed");
     fails(
         Loss::MeanSquaredError,
         &x,
@@ -143,18 +139,72 @@ fn a_loss_that_overflows() {
 }
 
 #[test]
-fn a_learning_rate_that_has_no_meaning() {
-    for rate in [f64::NAN, f64::INFINITY, -0.1] {
+fn a_gradient_whose_norm_overflows() {
+    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    let optimizer = Optimizer::sgd(0.1).clip_norm(1.0);
+    let mut trainer =
+        Trainer::builder(network, Loss::MeanAbsoluteError, optimizer).build().unwrap();
+    trainer.network_mut().parameters_mut().fill(0.5);
+    let error = trainer.step(&[1e30], Targets::Values(&[0.0])).unwrap_err();
+    assert!(matches!(error, Error::NonFiniteGradient { rows: 1, norm: f64::INFINITY }), "{error}");
+    assert_eq!(trainer.network().parameters(), [0.5, 0.5]);
+    assert_eq!(trainer.steps(), 0);
+    trainer.step(&[1.0], Targets::Values(&[0.0])).unwrap();
+    assert_eq!(trainer.steps(), 1);
+}
+
+#[test]
+fn numbers_that_have_no_meaning() {
+    let build = |loss, optimizer| {
         let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
-        let built = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(rate)).build();
-        assert_eq!(
-            built.unwrap_err().to_string(),
-            format!("`learning_rate` is {rate}, but it must be finite and not negative")
-        );
+        Trainer::builder(network, loss, optimizer).build().map(|_| ()).map_err(|e| e.to_string())
+    };
+    let fails = |optimizer, message: &str| {
+        assert_eq!(build(Loss::MeanSquaredError, optimizer).unwrap_err(), message);
+    };
+    for rate in [f64::NAN, f64::INFINITY, -0.1] {
+        let message = format!("`learning_rate` is {rate}, but it must be finite and not negative");
+        for optimizer in [
+            Optimizer::sgd(rate),
+            Optimizer::momentum(rate, 0.9),
+            Optimizer::nesterov(rate, 0.9),
+            Optimizer::rms_prop(rate),
+            Optimizer::adam(rate),
+            Optimizer::nadam(rate),
+            Optimizer::adagrad(rate),
+            Optimizer::lion(rate),
+        ] {
+            fails(optimizer, &message);
+        }
         let mut trainer = trainer(Loss::MeanSquaredError, Isa::active().unwrap());
-        assert!(trainer.set_learning_rate(rate).is_err());
+        assert_eq!(trainer.set_learning_rate(rate).unwrap_err().to_string(), message);
         assert_eq!(trainer.optimizer().learning_rate(), 0.1);
     }
+    let share = "must be at least 0 and below 1";
+    fails(Optimizer::momentum(0.1, 1.0), &format!("`momentum` is 1, but it {share}"));
+    let adam = Adam { beta2: -0.5, ..Adam::default() };
+    fails(Optimizer::new(adam), &format!("`beta2` is -0.5, but it {share}"));
+    let epsilon = Epsilon::OutsideRoot(f64::NAN);
+    fails(
+        Optimizer::new(Adam { epsilon, ..Adam::default() }),
+        "`epsilon` is NaN, but it must be finite and not negative",
+    );
+    fails(
+        Optimizer::adam_w(0.1, -1.0),
+        "`decay.decoupled` is -1, but it must be finite and not negative",
+    );
+    let above = "but it must be finite and above 0";
+    fails(Optimizer::sgd(0.1).clip_norm(0.0), &format!("`clip_norm` is 0, {above}"));
+    fails(Optimizer::sgd(0.1).clip_value(-2.0), &format!("`clip_value` is -2, {above}"));
+    let huber = Loss::Huber { threshold: 0.0 };
+    assert_eq!(
+        build(huber, Optimizer::sgd(0.1)).unwrap_err(),
+        format!("`threshold` is 0, {above}")
+    );
+    assert_eq!(
+        build(Loss::SmoothedCrossEntropy { smoothing: 1.5 }, Optimizer::sgd(0.1)).unwrap_err(),
+        "`smoothing` is 1.5, but it must be between 0 and 1"
+    );
 }
 
 #[test]
