@@ -16,9 +16,6 @@ pub(crate) trait Update<E: Element, const R: usize, const N: usize>: Copy {
     ) -> (V, [V; N]);
 }
 
-/// Elements in a whole group, a multiple of every register's.
-const GROUP: usize = 16;
-
 /// Runs `update` over all elements of `target`; the other slices are at least as long.
 #[inline(always)]
 pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
@@ -35,45 +32,40 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     let length = target.len();
     let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
     let len = E::Lanes::<S>::LEN;
-    let read = read.map(|slice| slice[..length].as_chunks::<GROUP>());
-    let (targets, target_rest) = target.as_chunks_mut::<GROUP>();
-    let mut others = others.map(|slice| slice[..length].as_chunks_mut::<GROUP>());
-    for (group, target) in targets.iter_mut().enumerate() {
-        for start in (0..GROUP).step_by(len) {
-            let lanes = start..start + len;
-            let mut inputs = [zero; R];
-            for (value, slice) in inputs.iter_mut().zip(&read) {
-                *value = E::Lanes::load(simd, &slice.0[group][lanes.clone()]);
-            }
-            let mut state = [zero; N];
-            for (value, slice) in state.iter_mut().zip(&others) {
-                *value = E::Lanes::load(simd, &slice.0[group][lanes.clone()]);
-            }
-            let old = E::Lanes::load(simd, &target[lanes.clone()]);
-            let at = group * GROUP + start;
-            let (new, state) = update.update(at, inputs, old, state);
-            new.store(&mut target[lanes.clone()]);
-            for (value, slice) in state.into_iter().zip(&mut others) {
-                value.store(&mut slice.0[group][lanes.clone()]);
-            }
-        }
-    }
-    for start in (0..target_rest.len()).step_by(len) {
-        let lanes = start..target_rest.len().min(start + len);
+    let read = read.map(|slice| &slice[..length]);
+    let mut others = others.map(|slice| &mut slice[..length]);
+    let whole = length - length % len;
+    for at in (0..whole).step_by(len) {
+        let lanes = at..at + len;
         let mut inputs = [zero; R];
         for (value, slice) in inputs.iter_mut().zip(&read) {
-            *value = E::Lanes::load_partial(simd, &slice.1[lanes.clone()]);
+            *value = E::Lanes::load(simd, &slice[lanes.clone()]);
         }
         let mut state = [zero; N];
         for (value, slice) in state.iter_mut().zip(&others) {
-            *value = E::Lanes::load_partial(simd, &slice.1[lanes.clone()]);
+            *value = E::Lanes::load(simd, &slice[lanes.clone()]);
         }
-        let old = E::Lanes::load_partial(simd, &target_rest[lanes.clone()]);
-        let at = length - length % GROUP + start;
+        let old = E::Lanes::load(simd, &target[lanes.clone()]);
         let (new, state) = update.update(at, inputs, old, state);
-        new.store_partial(&mut target_rest[lanes.clone()]);
+        new.store(&mut target[lanes.clone()]);
         for (value, slice) in state.into_iter().zip(&mut others) {
-            value.store_partial(&mut slice.1[lanes.clone()]);
+            value.store(&mut slice[lanes.clone()]);
+        }
+    }
+    if whole < length {
+        let mut inputs = [zero; R];
+        for (value, slice) in inputs.iter_mut().zip(&read) {
+            *value = E::Lanes::load_partial(simd, &slice[whole..]);
+        }
+        let mut state = [zero; N];
+        for (value, slice) in state.iter_mut().zip(&others) {
+            *value = E::Lanes::load_partial(simd, &slice[whole..]);
+        }
+        let old = E::Lanes::load_partial(simd, &target[whole..]);
+        let (new, state) = update.update(whole, inputs, old, state);
+        new.store_partial(&mut target[whole..]);
+        for (value, slice) in state.into_iter().zip(&mut others) {
+            value.store_partial(&mut slice[whole..]);
         }
     }
 }
