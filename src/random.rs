@@ -3,8 +3,8 @@
 //! The words of a ChaCha stream are fixed by the cipher, and all that is made of them is made
 //! here: so a seed gives the same numbers in every version, on every machine.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
 
 /// What random numbers are for. Each purpose has streams of its own, so that no choice depends on
 /// how many numbers another has used.
@@ -16,7 +16,7 @@ pub(crate) enum Purpose {
 }
 
 /// A stream of random numbers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
@@ -41,11 +41,12 @@ impl Random {
         (self.0.next_u64() >> 11) as f64 * SCALE
     }
 
-    /// Standard normal, by the Box–Muller transform: √(−2 ln u) · cos 2πv.
+    /// Standard normal, by the Box–Muller transform: √(−2 ln u) · cos 2πv. The logarithm and the
+    /// cosine are `libm`'s, since those of the platform differ in their last bits.
     pub(crate) fn normal(&mut self) -> f64 {
         let u = 1.0 - self.uniform();
         let v = self.uniform();
-        (-2.0 * u.ln()).sqrt() * (core::f64::consts::TAU * v).cos()
+        (-2.0 * libm::log(u)).sqrt() * libm::cos(core::f64::consts::TAU * v)
     }
 
     /// Uniform below `bound`, which is not 0, by Lemire's multiplication with rejection.

@@ -17,8 +17,8 @@ use std::hint::black_box;
 const BURST: usize = 300_000;
 
 /// Turns of a race, and of a quick one or one with slow products.
-const TURNS: usize = 15;
-const FEW_TURNS: usize = 5;
+const TURNS: usize = 25;
+const FEW_TURNS: usize = 7;
 
 /// Multiply-adds of a product whose races have few turns.
 const SLOW: usize = 1 << 30;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// What a sample takes at least, so that neither the clock nor a call's overhead matters.
-const SAMPLE: Duration = Duration::from_millis(2);
+/// What a sample takes at least: enough that neither the clock nor a call's overhead matters, and
+/// little enough that a scheduler's time slice seldom ends in it.
+const SAMPLE: Duration = Duration::from_millis(1);
 
 /// Seconds a call, of each contestant in each turn.
 pub(crate) struct Samples(Vec<Vec<f64>>);

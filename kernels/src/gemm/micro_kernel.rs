@@ -135,9 +135,11 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
     if !tile.start.is_null() {
         let mut from = tile.start;
         for row in &mut sums {
-            for (v, sum) in row.iter_mut().flatten().enumerate() {
-                // SAFETY: the start has MR rows of NP · NV vectors, as the caller promises.
-                *sum = unsafe { V::load_ptr(simd, from.add(v * V::LEN)) };
+            for (q, panel) in row.iter_mut().enumerate() {
+                for (v, sum) in panel.iter_mut().enumerate() {
+                    // SAFETY: the start has MR rows of NP · NV vectors, as the caller promises.
+                    *sum = unsafe { V::load_ptr(simd, from.add((q * NV + v) * V::LEN)) };
+                }
             }
             from = from.wrapping_add(tile.start_row_stride);
         }
@@ -165,9 +167,11 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
     }
     let mut to = tile.c;
     for row in &sums {
-        for (v, sum) in row.iter().flatten().enumerate() {
-            // SAFETY: C has MR rows of NP · NV vectors, as the caller promises.
-            unsafe { sum.store_ptr(to.add(v * V::LEN)) }
+        for (q, panel) in row.iter().enumerate() {
+            for (v, sum) in panel.iter().enumerate() {
+                // SAFETY: C has MR rows of NP · NV vectors, as the caller promises.
+                unsafe { sum.store_ptr(to.add((q * NV + v) * V::LEN)) }
+            }
         }
         to = to.wrapping_add(tile.c_row_stride);
     }

@@ -11,6 +11,7 @@ pub(super) type Words = [[u32; BLOCKS]; 4];
 
 /// Ten rounds.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "a lane of four arrays at once")]
 pub(super) fn rounds(mut words: Words, seed: u64) -> Words {
     let mut key = [seed as u32, (seed >> 32) as u32];
     for _ in 0..10 {
