@@ -12,6 +12,7 @@
 
 mod class_targets;
 mod element;
+mod few_classes;
 mod scale;
 mod softmax;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Softmax cross-entropy with class indices.
 
 use super::Scale;
+use super::few_classes::{FewClasses, two_sum};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
@@ -74,20 +75,48 @@ impl<E: Element> Kernel for LabelledRows<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if self.classes <= LANES {
+            self.a_lane_a_row(simd);
+        } else {
+            self.row_by_row(simd);
+        }
+    }
+}
+
+impl<E: Element> LabelledRows<'_, E> {
+    #[inline(always)]
+    fn a_lane_a_row<S: Simd>(self, simd: S) {
+        let (classes, together) = (self.classes.max(1), E::Lanes::<S>::LEN);
+        let mut lanes = FewClasses::new(classes);
+        let mut rows = self.logits.chunks_exact(classes).zip(self.labels).enumerate();
+        let blocks =
+            self.losses.chunks_mut(together).zip(self.delta.chunks_mut(together * classes));
+        for (losses, delta) in blocks {
+            for (lane, (i, (logits, &label))) in rows.by_ref().take(losses.len()).enumerate() {
+                lanes.set_row(lane, logits, label, self.scale.of_row(i));
+            }
+            lanes.evaluate(simd);
+            for (lane, (loss, delta)) in
+                losses.iter_mut().zip(delta.chunks_exact_mut(classes)).enumerate()
+            {
+                *loss = lanes.take_row(lane, delta);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn row_by_row<S: Simd>(self, simd: S) {
         for (i, (loss, &label)) in self.losses.iter_mut().zip(self.labels).enumerate() {
             let elements = i * self.classes..(i + 1) * self.classes;
             let (logits, delta) = (&self.logits[elements.clone()], &mut self.delta[elements]);
             let max = greatest(simd, logits);
             let terms = Exponentials { max, but: label };
             let others = sum_terms(simd, terms, logits.len(), [logits], [&mut *delta]);
-            let own = delta[label];
-            let total = others + own;
-            // What the rounding of the total lost, by Knuth's two-sum.
-            let part = total - others;
-            let lost = (others - (total - part)) + (own - part);
-            let log_total = log_scalar(simd, total) + lost / total;
+            let splat = |value| E::Lanes::<S>::splat_in(simd, value);
+            let (total, lost) = two_sum(splat(others), splat(delta[label]));
+            let log_total = (log(total) + lost / total).first();
             let scale = self.scale.of_row(i);
-            let factor = scale / total;
+            let factor = scale / total.first();
             update_all(simd, Times(factor), [], delta, []);
             delta[label] = -(others * factor);
             *loss = scale * (log_total + (max - logits[label]));

@@ -325,6 +325,50 @@ fn softmax_losses_at_every_number_of_classes() {
     softmax_losses_are_near_the_exact_ones::<f64>(2f64.powi(-53));
 }
 
+/// Rows of few classes go together in a register; each still has the bits of a row by itself.
+fn batched_rows_equal_single_ones<E: Element>() {
+    for isa in Isa::available() {
+        for (classes, rows) in (1..=20).flat_map(|classes| [1, 5, 16, 33].map(|r| (classes, r))) {
+            let logits: Vec<E> = values(classes as u64, rows * classes);
+            let labels: Vec<usize> = (0..rows).map(|i| i * 5 % classes).collect();
+            let weights: Vec<E> = values(9, rows);
+            let scale = Scale::weighted(E::HALF, &weights);
+            let (losses, delta) = labelled(isa, classes, &logits, &labels, scale);
+            for i in 0..rows {
+                let row = i * classes..(i + 1) * classes;
+                let scale = Scale::from(E::HALF * weights[i]);
+                let alone = labelled(isa, classes, &logits[row.clone()], &labels[i..=i], scale);
+                assert_eq!((&losses[i..=i], &delta[row]), (&alone.0[..], &alone.1[..]), "{isa}");
+            }
+        }
+    }
+}
+
+/// The same computation with classes that are masked, which widens a row past 16 classes and
+/// adds zeros to it.
+fn few_and_many_classes_agree<E: Element>() {
+    for isa in Isa::available() {
+        for classes in 1..=16 {
+            let logits: Vec<E> = values(classes as u64, classes);
+            let mut wide = logits.clone();
+            wide.resize(17, -E::INFINITY);
+            for label in 0..classes {
+                let few = labelled(isa, classes, &logits, &[label], E::HALF.into());
+                let many = labelled(isa, 17, &wide, &[label], E::HALF.into());
+                assert_eq!((few.0, &few.1[..]), (many.0, &many.1[..classes]), "{isa}: {classes}");
+            }
+        }
+    }
+}
+
+#[test]
+fn few_classes_have_the_bits_of_a_row_alone() {
+    batched_rows_equal_single_ones::<f32>();
+    batched_rows_equal_single_ones::<f64>();
+    few_and_many_classes_agree::<f32>();
+    few_and_many_classes_agree::<f64>();
+}
+
 #[test]
 fn sure_predictions_keep_their_digits() {
     for isa in Isa::available() {

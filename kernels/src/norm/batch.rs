@@ -47,11 +47,11 @@ pub fn statistics<E: Element>(
     check_length("mean_low", statistics.mean_low, x.columns())?;
     check_length("variance", statistics.variance, x.columns())?;
     check_length("inverse_std", statistics.inverse_std, x.columns())?;
-    E::statistics(isa, Statistics { x, epsilon: E::from_f64(epsilon), out: statistics });
+    E::batch_statistics(isa, Statistics { x, epsilon: E::from_f64(epsilon), out: statistics });
     Ok(())
 }
 
-pub(crate) struct Statistics<'a, E> {
+pub(super) struct Statistics<'a, E> {
     x: MatRef<'a, E>,
     epsilon: E,
     out: StatisticsMut<'a, E>,
@@ -145,11 +145,11 @@ pub fn inverse_std<E: Element>(
     out: &mut [E],
 ) -> Result<(), ShapeError> {
     check_length("out", out, variance.len())?;
-    E::inverse_std(isa, InverseStd { variance, epsilon: E::from_f64(epsilon), out });
+    E::batch_inverse_std(isa, InverseStd { variance, epsilon: E::from_f64(epsilon), out });
     Ok(())
 }
 
-pub(crate) struct InverseStd<'a, E> {
+pub(super) struct InverseStd<'a, E> {
     variance: &'a [E],
     epsilon: E,
     out: &'a mut [E],
@@ -205,14 +205,14 @@ pub fn update_running<E: Element>(
     check_length("running_variance", running_variance, columns)?;
     let weight = E::from_f64(momentum);
     let unbiased = E::from_f64(rows as f64 / rows.saturating_sub(1).max(1) as f64);
-    E::update_running(
+    E::batch_update_running(
         isa,
         UpdateRunning { weight, unbiased, mean, variance, running_mean, running_variance },
     );
     Ok(())
 }
 
-pub(crate) struct UpdateRunning<'a, E> {
+pub(super) struct UpdateRunning<'a, E> {
     weight: E,
     unbiased: E,
     mean: &'a [E],
@@ -287,7 +287,7 @@ pub fn normalize<E: Element>(
     check_columns(gamma.len(), moments, [("gamma", gamma), ("beta", beta)])?;
     check_rows("x", x, gamma.len())?;
     check_length("y", y, x.len())?;
-    E::normalize(isa, Normalize { moments, gamma, beta, x, y });
+    E::batch_normalize(isa, Normalize { moments, gamma, beta, x, y });
     Ok(())
 }
 
@@ -297,7 +297,7 @@ fn check_rows<E>(argument: &'static str, x: &[E], columns: usize) -> Result<(), 
     check_length(argument, x, checked_area(argument, rows, columns)?)
 }
 
-pub(crate) struct Normalize<'a, E> {
+pub(super) struct Normalize<'a, E> {
     moments: Moments<'a, E>,
     gamma: &'a [E],
     beta: &'a [E],
@@ -359,11 +359,11 @@ pub fn add_gradients<E: Element>(
     }
     let gradients = [("gamma_gradient", &*gamma_gradient), ("beta_gradient", &*beta_gradient)];
     check_columns(x.columns(), moments, gradients)?;
-    E::add_gradients(isa, AddGradients { x, delta, moments, gamma_gradient, beta_gradient });
+    E::batch_add_gradients(isa, AddGradients { x, delta, moments, gamma_gradient, beta_gradient });
     Ok(())
 }
 
-pub(crate) struct AddGradients<'a, E> {
+pub(super) struct AddGradients<'a, E> {
     x: MatRef<'a, E>,
     delta: MatRef<'a, E>,
     moments: Moments<'a, E>,

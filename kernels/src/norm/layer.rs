@@ -184,13 +184,13 @@ pub fn backward<E: Element>(isa: Isa, arguments: Backward<'_, E>) -> Result<(), 
     let (x, delta) = (arguments.x, &*arguments.delta);
     let (x, delta) = (MatRef::new(x, rows, features)?, MatRef::new(delta, rows, features)?);
     let sums = [arguments.gamma_gradient, arguments.beta_gradient];
-    E::add_layer_gradients(isa, AddGradients { x, delta, moments: arguments.moments, sums });
+    E::layer_add_gradients(isa, AddGradients { x, delta, moments: arguments.moments, sums });
     let Backward { shape, moments, gamma, x, delta, .. } = arguments;
-    E::through(isa, Through { shape, moments, gamma, x, delta });
+    E::layer_backward(isa, Through { shape, moments, gamma, x, delta });
     Ok(())
 }
 
-pub(crate) struct AddGradients<'a, E> {
+pub(super) struct AddGradients<'a, E> {
     x: MatRef<'a, E>,
     delta: MatRef<'a, E>,
     moments: Moments<'a, E>,
@@ -236,7 +236,7 @@ impl<E: Element> ColumnTerms<E, 2, 0, 2> for Gradients<'_, E> {
     }
 }
 
-pub(crate) struct Through<'a, E> {
+pub(super) struct Through<'a, E> {
     shape: (usize, usize),
     moments: Moments<'a, E>,
     gamma: &'a [E],

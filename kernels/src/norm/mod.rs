@@ -16,6 +16,20 @@ use crate::Isa;
 use crate::lanes::Lanes;
 use crate::precompiled::precompiled;
 
+precompiled! {
+    /// The kernels of this module.
+    NormKernels:
+    fn batch_statistics(isa: Isa, kernel: batch::Statistics<'_, Self>) = Isa::run;
+    fn batch_inverse_std(isa: Isa, kernel: batch::InverseStd<'_, Self>) = Isa::run;
+    fn batch_update_running(isa: Isa, kernel: batch::UpdateRunning<'_, Self>) = Isa::run;
+    fn batch_normalize(isa: Isa, kernel: batch::Normalize<'_, Self>) = Isa::run;
+    fn batch_add_gradients(isa: Isa, kernel: batch::AddGradients<'_, Self>) = Isa::run;
+    fn batch_backward(isa: Isa, kernel: batch::Backward<'_, Self>) = Isa::run;
+    fn layer_forward(isa: Isa, kernel: layer::Forward<'_, Self>) = Isa::run;
+    fn layer_add_gradients(isa: Isa, kernel: layer::AddGradients<'_, Self>) = Isa::run;
+    fn layer_backward(isa: Isa, kernel: layer::Through<'_, Self>) = Isa::run;
+}
+
 /// What normalization needs to know of each column (batch) or row (layer).
 #[derive(Clone, Copy, Debug)]
 pub struct Moments<'a, E> {
@@ -25,20 +39,6 @@ pub struct Moments<'a, E> {
     pub mean_low: &'a [E],
     /// 1/√(σ² + ε).
     pub inverse_std: &'a [E],
-}
-
-precompiled! {
-    /// The kernels of this module.
-    NormKernels:
-    fn statistics(isa: Isa, kernel: batch::Statistics<'_, Self>) = Isa::run;
-    fn inverse_std(isa: Isa, kernel: batch::InverseStd<'_, Self>) = Isa::run;
-    fn update_running(isa: Isa, kernel: batch::UpdateRunning<'_, Self>) = Isa::run;
-    fn normalize(isa: Isa, kernel: batch::Normalize<'_, Self>) = Isa::run;
-    fn add_gradients(isa: Isa, kernel: batch::AddGradients<'_, Self>) = Isa::run;
-    fn batch_backward(isa: Isa, kernel: batch::Backward<'_, Self>) = Isa::run;
-    fn layer_forward(isa: Isa, kernel: layer::Forward<'_, Self>) = Isa::run;
-    fn add_layer_gradients(isa: Isa, kernel: layer::AddGradients<'_, Self>) = Isa::run;
-    fn through(isa: Isa, kernel: layer::Through<'_, Self>) = Isa::run;
 }
 
 /// x̂.

@@ -69,12 +69,12 @@ impl Dropout {
         {
             return Err(ShapeError::Overflow { argument: "first_row", rows: first_row, columns });
         }
-        E::drop_out(isa, Apply { dropout: self, first_row, columns, x });
+        E::dropout(isa, Apply { dropout: self, first_row, columns, x });
         Ok(())
     }
 }
 
-pub(crate) struct Apply<'a, E> {
+pub(super) struct Apply<'a, E> {
     dropout: Dropout,
     first_row: usize,
     columns: usize,

@@ -11,5 +11,5 @@ use crate::precompiled::precompiled;
 precompiled! {
     /// The kernels of this module.
     RandomKernels:
-    fn drop_out(isa: Isa, kernel: dropout::Apply<'_, Self>) = Isa::run;
+    fn dropout(isa: Isa, kernel: dropout::Apply<'_, Self>) = Isa::run;
 }
