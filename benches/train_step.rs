@@ -2,6 +2,8 @@
 //! `ndarray`: products by `matrixmultiply`, all else in scalar loops, buffers made once.
 
 #[expect(dead_code, reason = "it classifies in the example alone")]
+#![allow(missing_docs, reason = "criterion_group! makes functions without documentation")]
+
 #[path = "../examples/digits/naive.rs"]
 mod naive;
 
