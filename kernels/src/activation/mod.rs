@@ -6,11 +6,13 @@
 use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;
+use crate::reference::Real;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
-/// Makes [`Activation`] of the list: a variant, with the fields of its struct, for each file.
+/// Makes [`Activation`] of the list: for each file a variant, with the fields of its struct, all
+/// f64, and their customary values.
 macro_rules! activations {
-    ($d:tt $($module:ident::$Name:ident $({ $($field:ident: $Type:ty),+ })?, $formula:literal;)+) => {
+    ($d:tt $($module:ident::$Name:ident $({ $($field:ident = $usual:literal),+ })?, $formula:literal;)+) => {
         $(mod $module;)+
 
         /// An activation function σ.
@@ -22,10 +24,23 @@ macro_rules! activations {
                 $Name $({
                     $(
                         #[doc = concat!("The formula's ", stringify!($field), ".")]
-                        $field: $Type,
+                        $field: f64,
                     )+
                 })?,
             )+
+        }
+
+        impl Activation {
+            /// All of them, with customary parameters.
+            pub const ALL: &'static [Self] =
+                &[$(Self::$Name $({ $($field: $usual),+ })?),+];
+
+            /// The name in snake case, without parameters.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Name $({ $($field: _),+ })? => stringify!($module),)+
+                }
+            }
         }
 
         /// Evaluates an expression in which `$f` is the activation's function.
@@ -45,9 +60,19 @@ macro_rules! activations {
 }
 
 activations! { $
+    elu::Elu { alpha = 1.0 }, "x for x > 0, α(eˣ − 1) elsewhere";
+    gelu::Gelu, "xΦ(x), Φ the standard normal distribution";
+    gelu_tanh::GeluTanh, "½x(1 + tanh(√(2/π)(x + 0.044715x³))), close to xΦ(x)";
+    hard_sigmoid::HardSigmoid, "min(max((x + 3)/6, 0), 1)";
+    hard_swish::HardSwish, "x·min(max((x + 3)/6, 0), 1)";
     identity::Identity, "x";
+    leaky_relu::LeakyRelu { slope = 0.01 }, "x for x > 0, slope·x elsewhere";
+    mish::Mish, "x·tanh(ln(1 + eˣ))";
     relu::Relu, "max(0, x)";
+    selu::Selu, "λx for x > 0, λα(eˣ − 1) elsewhere, λ ≈ 1.0507, α ≈ 1.6733";
     sigmoid::Sigmoid, "1 / (1 + e⁻ˣ)";
+    silu::Silu, "x / (1 + e⁻ˣ), or swish";
+    softplus::Softplus, "ln(1 + eˣ)";
     tanh::Tanh, "tanh x";
 }
 
@@ -72,10 +97,10 @@ trait ActivationFunction: Copy {
     fn derivative<V: Lanes>(self, stored: V) -> V;
 
     /// [`ActivationFunction::value`], naively.
-    fn reference_value(self, x: f64) -> f64;
+    fn reference_value<R: Real>(self, x: R) -> R;
 
     /// [`ActivationFunction::derivative`], naively.
-    fn reference_derivative(self, stored: f64) -> f64;
+    fn reference_derivative<R: Real>(self, stored: R) -> R;
 }
 
 /// y ← σ(x).
@@ -112,13 +137,13 @@ impl Activation {
     /// [`ShapeError::Length`] if the slices differ in length.
     pub fn forward<E: Element>(self, isa: Isa, x: &[E], y: &mut [E]) -> Result<(), ShapeError> {
         check_length("y", y, x.len())?;
-        with_function!(self, f => elementwise::update(isa, Value(f), x, y));
+        with_function!(self, f => elementwise::update(isa, Value(f), Some(x), y));
         Ok(())
     }
 
     /// y ← σ(y).
     pub fn forward_in_place<E: Element>(self, isa: Isa, y: &mut [E]) {
-        with_function!(self, f => elementwise::update_in_place(isa, Value(f), y));
+        with_function!(self, f => elementwise::update(isa, Value(f), None, y));
     }
 
     /// δ ← δ ⊙ σ′, σ′ from x or y as [`Activation::derivative_from`] says.
@@ -132,14 +157,14 @@ impl Activation {
         delta: &mut [E],
     ) -> Result<(), ShapeError> {
         check_length("delta", delta, stored.len())?;
-        with_function!(self, f => elementwise::update(isa, TimesDerivative(f), stored, delta));
+        with_function!(self, f => elementwise::update(isa, TimesDerivative(f), Some(stored), delta));
         Ok(())
     }
 
     /// [`Activation::forward_in_place`] on a strip of a matrix.
     pub(crate) fn forward_strip<E: Element>(self, isa: Isa, strip: &mut MatMut<'_, E>) {
         let strip = strip.reborrow();
-        with_function!(self, f => elementwise::update_strip_in_place(isa, Value(f), strip));
+        with_function!(self, f => elementwise::update_strip(isa, Value(f), None, strip));
     }
 
     /// [`Activation::backward`] on a strip of a matrix whose first element is `stored`'s `origin`.
@@ -153,17 +178,17 @@ impl Activation {
         let stored = stored.block(origin, (strip.rows(), strip.columns()));
         let strip = strip.reborrow();
         with_function!(self, f => {
-            elementwise::update_strip(isa, TimesDerivative(f), stored, strip)
+            elementwise::update_strip(isa, TimesDerivative(f), Some(stored), strip)
         });
     }
 
     /// σ(x), naively.
-    pub(crate) fn reference_value(self, x: f64) -> f64 {
+    pub(crate) fn reference_value<R: Real>(self, x: R) -> R {
         with_function!(self, f => f.reference_value(x))
     }
 
     /// σ′ from what [`Activation::derivative_from`] names, naively.
-    pub(crate) fn reference_derivative(self, stored: f64) -> f64 {
+    pub(crate) fn reference_derivative<R: Real>(self, stored: R) -> R {
         with_function!(self, f => f.reference_derivative(stored))
     }
 }
