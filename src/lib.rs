@@ -1,4 +1,24 @@
-//! Train and serve multi-layer perceptrons on CPUs.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod data;
+mod error;
+mod init;
+mod layers;
+mod loss;
+pub mod metrics;
+mod network;
+mod optimizer;
+mod random;
+mod trainer;
+
 pub use deltarule_kernels as kernels;
+pub use deltarule_kernels::activation::Activation;
+pub use deltarule_kernels::{Element, Isa};
+pub use error::{Error, Result};
+pub use init::Init;
+pub use layers::LayerRef;
+pub use loss::{Loss, Reduction, Targets};
+pub use network::{Network, NetworkBuilder, Workspace};
+pub use optimizer::Optimizer;
+pub use trainer::{Score, Trainer, TrainerBuilder};

@@ -174,7 +174,7 @@ impl fmt::Display for Isa {
 ///
 /// `run` and all it calls are `#[inline(always)]`, so that they are compiled inside the function
 /// that has the ISA's target features.
-pub(crate) trait Kernel {
+pub trait Kernel {
     /// What the kernel returns.
     type Output;
 

@@ -20,6 +20,15 @@ pub trait Element:
     sealed::Sealed
     + crate::math::Math
     + crate::gemm::fallback::Fallback
+    + crate::gemm::GemmKernels
+    + crate::activation::ActivationKernels
+    + crate::loss::LossKernels
+    + crate::math::MathKernels
+    + crate::limits::LimitKernels
+    + crate::norm::NormKernels
+    + crate::optimizer::OptimizerKernels
+    + crate::random::RandomKernels
+    + crate::reduce::ReduceKernels
     + Copy
     + Default
     + PartialEq

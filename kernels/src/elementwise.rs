@@ -10,14 +10,8 @@ pub(crate) trait Update: Copy {
     fn update<V: Lanes>(self, x: V, y: V) -> V;
 }
 
-/// y ← update(x, y), or y ← update(y, y) if there is no x. The slices have one length.
-pub(crate) fn update<E: Element, U: Update>(isa: Isa, update: U, x: Option<&[E]>, y: &mut [E]) {
-    let x = x.map(MatRef::row);
-    update_strip(isa, update, x, MatMut::row(y));
-}
-
 /// y ← update(x, y), or y ← update(y, y) if there is no x. The matrices have one shape.
-pub(crate) fn update_strip<E: Element, U: Update>(
+pub(crate) fn update<E: Element, U: Update>(
     isa: Isa,
     update: U,
     x: Option<MatRef<'_, E>>,

@@ -1,5 +1,7 @@
 //! What a kernel says when its arguments do not fit together.
 
+use crate::Isa;
+
 /// Arguments whose sizes disagree. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +32,16 @@ pub enum ShapeError {
         row_stride: usize,
         /// Elements from a column to the next.
         column_stride: usize,
+    },
+    /// An operand was packed for another ISA than the kernel runs on.
+    #[error("`{argument}` was packed for {packed}, but the product runs on {isa}")]
+    Isa {
+        /// The argument's name.
+        argument: &'static str,
+        /// The ISA that it was packed for.
+        packed: Isa,
+        /// The ISA of the product.
+        isa: Isa,
     },
     /// A class index is not below the number of classes.
     #[error("`{argument}[{row}]` is class {class}, but there are only {classes} classes")]

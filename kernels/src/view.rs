@@ -35,7 +35,7 @@ impl Shape {
         Self { rows, columns, row_stride: columns, column_stride: 1 }
     }
 
-    fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
             columns: self.rows,
@@ -199,15 +199,22 @@ impl<'a, E: Element> MatMut<'a, E> {
         MatMut { data: self.data, shape: self.shape }
     }
 
-    /// `rows` rows from `i` on, of `columns` columns from `j` on, all within the matrix.
-    pub(crate) fn block(
-        &mut self,
-        (i, rows): (usize, usize),
-        (j, columns): (usize, usize),
-    ) -> MatMut<'_, E> {
-        debug_assert!(i + rows <= self.shape.rows && j + columns <= self.shape.columns);
-        let from = i * self.shape.row_stride + j * self.shape.column_stride;
-        MatMut { data: &mut self.data[from..], shape: Shape { rows, columns, ..self.shape } }
+    /// The matrix at a pointer.
+    ///
+    /// # Safety
+    /// The elements, and all between the first and the last, are borrowed for `'a` by no one else.
+    pub(crate) unsafe fn from_raw(
+        data: *mut E,
+        (rows, columns): (usize, usize),
+        (row_stride, column_stride): (usize, usize),
+    ) -> Self {
+        let shape = Shape { rows, columns, row_stride, column_stride };
+        let extent = match (rows, columns) {
+            (0, _) | (_, 0) => 0,
+            _ => (rows - 1) * row_stride + (columns - 1) * column_stride + 1,
+        };
+        // SAFETY: as the caller promises.
+        Self { data: unsafe { core::slice::from_raw_parts_mut(data, extent) }, shape }
     }
 
     /// The number of rows.

@@ -6,6 +6,7 @@
 use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;
+use crate::precompiled::precompiled;
 use crate::reference::Real;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
@@ -125,6 +126,41 @@ impl<F: ActivationFunction> Update for TimesDerivative<F> {
     }
 }
 
+precompiled! {
+    /// The kernels of this module. Without x, y is both what is read and what is written.
+    ActivationKernels:
+    fn activate(
+        activation: Activation,
+        isa: Isa,
+        x: Option<MatRef<'_, Self>>,
+        y: MatMut<'_, Self>,
+    ) = activate;
+    fn times_derivative(
+        activation: Activation,
+        isa: Isa,
+        stored: Option<MatRef<'_, Self>>,
+        delta: MatMut<'_, Self>,
+    ) = times_derivative;
+}
+
+fn activate<E: Element>(
+    activation: Activation,
+    isa: Isa,
+    x: Option<MatRef<'_, E>>,
+    y: MatMut<'_, E>,
+) {
+    with_function!(activation, f => elementwise::update(isa, Value(f), x, y));
+}
+
+fn times_derivative<E: Element>(
+    activation: Activation,
+    isa: Isa,
+    stored: Option<MatRef<'_, E>>,
+    delta: MatMut<'_, E>,
+) {
+    with_function!(activation, f => elementwise::update(isa, TimesDerivative(f), stored, delta));
+}
+
 impl Activation {
     /// Which of z and a the forward pass has to keep for [`Activation::backward`].
     pub fn derivative_from(self) -> DerivativeFrom {
@@ -137,13 +173,13 @@ impl Activation {
     /// [`ShapeError::Length`] if the slices differ in length.
     pub fn forward<E: Element>(self, isa: Isa, x: &[E], y: &mut [E]) -> Result<(), ShapeError> {
         check_length("y", y, x.len())?;
-        with_function!(self, f => elementwise::update(isa, Value(f), Some(x), y));
+        E::activate(self, isa, Some(MatRef::row(x)), MatMut::row(y));
         Ok(())
     }
 
     /// y ← σ(y).
     pub fn forward_in_place<E: Element>(self, isa: Isa, y: &mut [E]) {
-        with_function!(self, f => elementwise::update(isa, Value(f), None, y));
+        E::activate(self, isa, None, MatMut::row(y));
     }
 
     /// δ ← δ ⊙ σ′, σ′ from x or y as [`Activation::derivative_from`] says.
@@ -157,14 +193,14 @@ impl Activation {
         delta: &mut [E],
     ) -> Result<(), ShapeError> {
         check_length("delta", delta, stored.len())?;
-        with_function!(self, f => elementwise::update(isa, TimesDerivative(f), Some(stored), delta));
+        E::times_derivative(self, isa, Some(MatRef::row(stored)), MatMut::row(delta));
         Ok(())
     }
 
     /// [`Activation::forward_in_place`] on a strip of a matrix.
     pub(crate) fn forward_strip<E: Element>(self, isa: Isa, strip: &mut MatMut<'_, E>) {
         let strip = strip.reborrow();
-        with_function!(self, f => elementwise::update_strip(isa, Value(f), None, strip));
+        E::activate(self, isa, None, strip);
     }
 
     /// [`Activation::backward`] on a strip of a matrix whose first element is `stored`'s `origin`.
@@ -177,9 +213,7 @@ impl Activation {
     ) {
         let stored = stored.block(origin, (strip.rows(), strip.columns()));
         let strip = strip.reborrow();
-        with_function!(self, f => {
-            elementwise::update_strip(isa, TimesDerivative(f), Some(stored), strip)
-        });
+        E::times_derivative(self, isa, Some(stored), strip);
     }
 
     /// σ(x), naively.

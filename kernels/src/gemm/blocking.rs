@@ -12,6 +12,8 @@ pub(super) struct Blocking {
     pub(super) nc: usize,
     /// B is read where it lies, but for columns that do not fill a vector.
     pub(super) direct: bool,
+    /// Room for what is packed at once, in elements; it does not shrink as n grows.
+    pub(super) packed: usize,
 }
 
 /// Bytes of B that are packed at once: half of a 512 KiB L2 cache.
@@ -30,30 +32,46 @@ const DIRECT_ROWS: usize = 16;
 /// prefetcher follows.
 const KC_DIRECT: usize = 16;
 
+/// How B lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In panels already.
+    Packed,
+    /// In contiguous rows.
+    Rows,
+    /// At any other strides.
+    Other,
+}
+
+impl Source {
+    pub(super) const ALL: [Self; 3] = [Self::Packed, Self::Rows, Self::Other];
+}
+
 impl Blocking {
-    /// Blocks of nearly equal sizes, none above the limits; `contiguous` says whether a row of B
-    /// is.
-    pub(super) fn new<V: MicroKernels>((m, n, k): (usize, usize, usize), contiguous: bool) -> Self {
+    /// Blocks of nearly equal sizes, none above the limits.
+    pub(super) fn new<V: MicroKernels>((m, n, k): (usize, usize, usize), source: Source) -> Self {
         let nr = V::VECTORS * V::LEN;
-        if m <= DIRECT_ROWS && contiguous {
-            return Self {
-                kc: even_share(k, KC_DIRECT, 1),
-                nc: even_share(n, n, nr),
-                direct: true,
-            };
-        }
-        if m <= V::ROWS {
-            // A panel is used just once, so it had better be in L1 still.
-            return Self { kc: even_share(k, KC_ONCE, 1), nc: nr, direct: false };
+        let all_columns = even_share(n, n, nr);
+        match source {
+            // Panels that one strip reads just once need no blocks at all.
+            Source::Packed if m <= V::ROWS => {
+                return Self { kc: k.max(1), nc: all_columns, direct: false, packed: 0 };
+            }
+            Source::Rows if m <= DIRECT_ROWS => {
+                let kc = even_share(k, KC_DIRECT, 1);
+                return Self { kc, nc: all_columns, direct: true, packed: kc * nr };
+            }
+            // A panel that is used just once had better be in L1 still.
+            Source::Other if m <= V::ROWS => {
+                let kc = even_share(k, KC_ONCE, 1);
+                return Self { kc, nc: nr, direct: false, packed: kc * nr };
+            }
+            _ => {}
         }
         let kc = even_share(k, KC, 1);
-        let limit = B_BLOCK_BYTES / (size_of::<V::Element>() * kc.max(64));
-        Self { kc, nc: even_share(n, limit / nr * nr, nr), direct: false }
-    }
-
-    /// Elements of B that are packed at once.
-    pub(super) fn packed<V: MicroKernels>(self) -> usize {
-        self.kc * if self.direct { V::VECTORS * V::LEN } else { self.nc }
+        let limit = B_BLOCK_BYTES / (size_of::<V::Element>() * kc.max(64)) / nr * nr;
+        let room = if source == Source::Packed { 0 } else { kc * all_columns.min(limit) };
+        Self { kc, nc: even_share(n, limit, nr), direct: false, packed: room }
     }
 }
 

@@ -1,63 +1,41 @@
 //! The loops around the micro-kernel.
 //!
 //! For each block of NC columns, for each block of KC steps of k: B's block is packed into panels
-//! of NR columns; then for each strip of MR rows of A, for each panel: one tile. The strip of A is
-//! read where it lies; after its first panel it is in L1. The panels stream from L2. A strip of C
-//! is handed to the epilogue when its last block of k is done.
+//! of NR columns, unless it is packed already or read in place; then for each strip of MR rows of
+//! A, for each panel: one tile. The strip of A is in L1 after its first panel; the panels stream
+//! from L2. A strip of C is handed to the epilogue when its last block of k is done.
 
-use super::blocking::Blocking;
+use super::blocking::{Blocking, Source};
 use super::micro_kernel::{MicroKernels, Tile};
+use super::packed::ALIGNMENT;
 use super::packing::{pack_block, pack_strip};
-use super::{Gemm, Start, fallback};
+use super::{Epilogue, Right, Start};
 use crate::dispatch::Kernel;
-use crate::lanes::{Lanes, Simd};
-use crate::{Element, Isa};
+use crate::lanes::Simd;
+use crate::{Element, Isa, MatMut, MatRef};
+use core::ops::Range;
 use core::ptr;
 
 /// A strip of A that meets more panels of B than this is copied first: a leading dimension that is
 /// a multiple of 4 KiB would map all its lines to a few sets of the L1 cache.
 const PACK_A_ABOVE: usize = 2;
 
-/// Packed panels begin at a multiple of this many bytes: a cache line.
-const ALIGNMENT: usize = 64;
-
-/// Runs a product whose shapes have been checked, with enough scratch.
-pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>, scratch: &mut [E]) {
-    if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
-        return;
-    }
-    if isa.has_fma() {
-        isa.run(Product { isa, gemm, scratch });
-    } else {
-        fallback::run(isa, gemm);
-    }
+/// A product, or the part of one that is the given rows and columns of C.
+pub(super) struct Part<'a, E: Element> {
+    pub(super) isa: Isa,
+    pub(super) a: MatRef<'a, E>,
+    pub(super) b: Right<'a, E>,
+    /// C's first element, and its strides.
+    pub(super) c: (*mut E, (usize, usize)),
+    pub(super) alpha: E,
+    pub(super) start: Start<'a, E>,
+    pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
 }
 
-/// Elements of scratch space for [`run`].
-pub(super) fn scratch_len<E: Element>(isa: Isa, m: usize, n: usize, k: usize) -> usize {
-    if m == 0 || n == 0 || !isa.has_fma() {
-        return 0;
-    }
-    isa.run(ScratchLen::<E> { shape: (m, n, k), element: core::marker::PhantomData })
-}
-
-/// Where the parts of the scratch space lie, in elements.
-struct Parts {
-    panels: usize,
-    strip: usize,
-    tile: usize,
-}
-
-impl Parts {
-    #[inline(always)]
-    fn new<V: MicroKernels>(blocking: Blocking) -> Self {
-        let panels = blocking.packed::<V>();
-        Self { panels, strip: blocking.kc * V::ROWS, tile: V::ROWS * V::VECTORS * V::LEN }
-    }
-
-    fn total<E>(&self) -> usize {
-        self.panels + self.strip + self.tile + ALIGNMENT / size_of::<E>()
-    }
+/// Elements of scratch space for one part.
+pub(super) fn scratch_len<E: Element>(isa: Isa, shape: (usize, usize, usize)) -> usize {
+    isa.run(ScratchLen::<E> { shape, element: core::marker::PhantomData })
 }
 
 struct ScratchLen<E> {
@@ -70,152 +48,251 @@ impl<E: Element> Kernel for ScratchLen<E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
-        let total = |contiguous| {
-            let blocking = Blocking::new::<E::Lanes<S>>(self.shape, contiguous);
-            Parts::new::<E::Lanes<S>>(blocking).total::<E>()
-        };
-        total(true).max(total(false))
+        let (rows, n, k) = self.shape;
+        let mut largest = 0;
+        for source in Source::ALL {
+            // Fewer rows are blocked in other ways, and parts may have fewer.
+            for m in [1, E::Lanes::<S>::ROWS + 1, rows] {
+                let blocking = Blocking::new::<E::Lanes<S>>((m.min(rows), n, k), source);
+                largest = Scratch::new::<E::Lanes<S>>(blocking).total::<E>().max(largest);
+            }
+        }
+        largest
     }
 }
 
-/// A product on our own micro-kernels.
-pub(super) struct Product<'a, 's, E: Element> {
-    pub(super) isa: Isa,
-    pub(super) gemm: Gemm<'a, E>,
-    pub(super) scratch: &'s mut [E],
+/// Where the parts of the scratch space lie, in elements.
+struct Scratch {
+    panels: usize,
+    strip: usize,
+    tile: usize,
 }
 
-impl<E: Element> Kernel for Product<'_, '_, E> {
+impl Scratch {
+    #[inline(always)]
+    fn new<V: MicroKernels>(blocking: Blocking) -> Self {
+        let tile = V::ROWS * V::VECTORS * V::LEN;
+        Self { panels: blocking.packed, strip: blocking.kc * V::ROWS, tile }
+    }
+
+    fn total<E>(&self) -> usize {
+        self.panels + self.strip + self.tile + ALIGNMENT / size_of::<E>()
+    }
+}
+
+/// A part, what is done to its finished strips, and its scratch space.
+pub(super) struct Multiplication<'p, 'a, E: Element> {
+    pub(super) part: Part<'a, E>,
+    pub(super) epilogue: Option<&'p mut (dyn Epilogue<E> + 'a)>,
+    pub(super) scratch: &'p mut [E],
+}
+
+impl<'a, E: Element> Multiplication<'_, 'a, E> {
+    /// Computes the part.
+    ///
+    /// # Safety
+    /// A's and B's shapes and the start row's length fit C's, the rows and columns lie within C,
+    /// `c` is valid for reads and writes of their elements, which no one else touches meanwhile.
+    /// B packed for another ISA than `isa` is not for this. The first column is a multiple of NR.
+    pub(super) unsafe fn run(self) {
+        self.part.isa.run(self);
+    }
+}
+
+impl<E: Element> Kernel for Multiplication<'_, '_, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { isa, gemm, scratch } = self;
-        multiply_blocks::<E::Lanes<S>>(simd, isa, gemm, scratch);
+        // SAFETY: run only by `Multiplication::run`, whose caller promises what it needs.
+        unsafe { multiply_blocks::<E::Lanes<S>>(simd, self) }
     }
 }
 
-#[inline(always)]
-fn multiply_blocks<V: MicroKernels>(
-    simd: V::Simd,
-    isa: Isa,
-    gemm: Gemm<'_, V::Element>,
-    scratch: &mut [V::Element],
-) {
-    let Gemm { a, b, mut c, alpha, start, mut epilogue } = gemm;
-    let (m, n, k) = (c.rows(), c.columns(), a.columns());
-    let nr = V::VECTORS * V::LEN;
-    let blocking = Blocking::new::<V>((m, n, k), b.shape().column_stride == 1);
-    let parts = Parts::new::<V>(blocking);
-    assert!(scratch.len() >= parts.total::<V::Element>());
-    let scratch = scratch.as_mut_ptr();
-    let aligned = scratch.wrapping_add(scratch.align_offset(ALIGNMENT));
-    let panels = aligned;
-    let strip = aligned.wrapping_add(parts.panels);
-    let spare_tile = strip.wrapping_add(parts.strip);
-    let (a_shape, b_shape, c_shape) = (a.shape(), b.shape(), c.shape());
-    let c_strides = (c_shape.row_stride, c_shape.column_stride);
+/// Panels that are ready to be read: NR columns each, in steps of k.
+#[derive(Clone, Copy)]
+struct Panels<E> {
+    first: *const E,
+    k_stride: usize,
+    panel_stride: usize,
+}
 
-    for j0 in (0..n).step_by(blocking.nc) {
-        let columns = blocking.nc.min(n - j0);
+/// # Safety
+/// As [`Multiplication::run`].
+#[inline(always)]
+unsafe fn multiply_blocks<V: MicroKernels>(
+    simd: V::Simd,
+    multiplication: Multiplication<'_, '_, V::Element>,
+) {
+    let Multiplication { part, mut epilogue, scratch } = multiplication;
+    let nr = V::VECTORS * V::LEN;
+    let k = part.a.columns();
+    let shape = (part.rows.len(), part.columns.len(), k);
+    let blocking = Blocking::new::<V>(shape, part.b.source());
+    let lengths = Scratch::new::<V>(blocking);
+    assert!(scratch.len() >= lengths.total::<V::Element>());
+    let scratch = scratch.as_mut_ptr();
+    let to_pack = scratch.wrapping_add(scratch.align_offset(ALIGNMENT));
+    let strip = to_pack.wrapping_add(lengths.panels);
+    let spare = strip.wrapping_add(lengths.strip);
+    let a_shape = part.a.shape();
+
+    for j0 in part.columns.clone().step_by(blocking.nc) {
+        let columns = blocking.nc.min(part.columns.end - j0);
         // With k = 0 there is one empty block, which writes what the chains begin with.
         for p0 in (0..k.max(1)).step_by(blocking.kc) {
             let steps = blocking.kc.min(k - p0);
-            let last = p0 + steps == k;
-            // Of a block that is read in place, only the last panel, if it does not fill its
-            // vectors.
-            let packed_from = match blocking.direct {
-                true if (columns % nr).is_multiple_of(V::LEN) => columns,
-                true => columns / nr * nr,
-                false => 0,
+            let packed =
+                Panels { first: to_pack.cast_const(), k_stride: nr, panel_stride: steps * nr };
+            // The columns that are read where they lie, and how.
+            let (in_place, lying) = match part.b {
+                Right::Packed(b) => {
+                    let at = j0 * k + p0 * nr;
+                    let first = b.panels().as_ptr().wrapping_add(at);
+                    (columns, Panels { first, k_stride: nr, panel_stride: k * nr })
+                }
+                Right::Strided(b) if blocking.direct => {
+                    let row = b.shape().row_stride;
+                    let first = b.data().as_ptr().wrapping_add(p0 * row + j0);
+                    let whole = (columns % nr).is_multiple_of(V::LEN);
+                    let in_place = if whole { columns } else { columns / nr * nr };
+                    (in_place, Panels { first, k_stride: row, panel_stride: nr })
+                }
+                Right::Strided(_) => (0, packed),
             };
-            // SAFETY: the block lies within B, whose view was checked on construction; the panels
-            // have room for it.
-            unsafe {
-                pack_block::<V>(
-                    simd,
-                    (b.data().as_ptr(), b_shape),
-                    (p0, steps),
-                    (j0 + packed_from, columns - packed_from),
-                    panels,
-                    nr,
-                );
+            if let Right::Strided(b) = part.b {
+                let source = (b.data().as_ptr(), b.shape());
+                let rest = (j0 + in_place, columns - in_place);
+                // SAFETY: the block lies within B, whose view was checked on construction; the
+                // scratch space has room for it.
+                unsafe { pack_block::<V>(simd, source, (p0, steps), rest, to_pack, nr) };
             }
             // As few strips as can be, all nearly equal: a strip of a row or two would have too
             // few chains to hide the latency of a multiply-add.
-            let mut i = 0;
-            while i < m {
-                let strips = (m - i).div_ceil(V::ROWS);
-                let rows = (m - i).div_ceil(strips);
+            let mut i = part.rows.start;
+            while i < part.rows.end {
+                let strips = (part.rows.end - i).div_ceil(V::ROWS);
+                let rows = (part.rows.end - i).div_ceil(strips);
                 let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
-                let mut a_strip =
-                    (a.data().as_ptr().wrapping_add(at), a_shape.row_stride, a_shape.column_stride);
-                if alpha != V::Element::ONE || (columns > PACK_A_ABOVE * nr && !blocking.direct) {
-                    // SAFETY: the strip lies within A, whose view was checked on construction;
-                    // the scratch strip has room for ROWS × kc elements.
-                    let (row_stride, k_stride) =
-                        unsafe { pack_strip::<V>(simd, a_strip, alpha, (rows, steps), strip) };
-                    a_strip = (strip, row_stride, k_stride);
+                let a = part.a.data().as_ptr().wrapping_add(at);
+                let mut a_strip = (a, a_shape.row_stride, a_shape.column_stride);
+                let many = columns > PACK_A_ABOVE * nr && shape.0 > V::ROWS;
+                if part.alpha != V::Element::ONE || many {
+                    // SAFETY: the strip lies within A, whose view was checked on construction; the
+                    // scratch space has room for ROWS × kc elements.
+                    let strides =
+                        unsafe { pack_strip::<V>(simd, a_strip, part.alpha, (rows, steps), strip) };
+                    a_strip = (strip, strides.0, strides.1);
                 }
-                for j in (0..columns).step_by(nr) {
-                    let there = nr.min(columns - j);
-                    let c_at = i * c_shape.row_stride + (j0 + j) * c_shape.column_stride;
-                    let c_tile = c.data().as_mut_ptr().wrapping_add(c_at);
-                    let (begin, begin_strides) = match start {
-                        _ if p0 > 0 => (c_tile.cast_const(), c_strides),
-                        Start::Zero => (ptr::null(), (0, 0)),
-                        Start::Accumulate | Start::Scaled(_) => (c_tile.cast_const(), c_strides),
-                        Start::Row(row) => (row.as_ptr().wrapping_add(j0 + j), (0, 1)),
-                    };
-                    let (b_panel, b_k_stride) = if j >= packed_from {
-                        (panels.wrapping_add((j - packed_from) * steps).cast_const(), nr)
-                    } else {
-                        let at = p0 * b_shape.row_stride + j0 + j;
-                        (b.data().as_ptr().wrapping_add(at), b_shape.row_stride)
-                    };
-                    let mut tile = Tile {
-                        k: steps,
-                        a: a_strip.0,
-                        a_row_stride: a_strip.1,
-                        a_k_stride: a_strip.2,
-                        b: b_panel,
-                        b_k_stride,
-                        start: begin,
-                        start_row_stride: begin_strides.0,
-                        c: c_tile,
-                        c_row_stride: c_shape.row_stride,
-                    };
-                    let vectors = there.div_ceil(V::LEN);
-                    let scaled = matches!(start, Start::Scaled(_)) && p0 == 0;
-                    let whole = there == vectors * V::LEN && c_shape.column_stride == 1 && !scaled;
-                    // SAFETY: the tile's rows and columns lie within A, the panels and C, whose
-                    // views were checked on construction, and the start row has n elements. What
-                    // is not whole, contiguous and unscaled goes through the spare tile, which
-                    // has room for ROWS rows of NR.
-                    unsafe {
-                        if whole {
-                            V::multiply(simd, rows, vectors, tile);
-                        } else {
-                            let spare = (spare_tile, (nr, 1));
-                            if !begin.is_null() {
-                                let beta = match start {
-                                    Start::Scaled(beta) if p0 == 0 => Some(beta),
-                                    _ => None,
-                                };
-                                copy_tile((begin, begin_strides), (rows, there), beta, spare);
-                                (tile.start, tile.start_row_stride) = (spare_tile, nr);
-                            }
-                            (tile.c, tile.c_row_stride) = (spare_tile, nr);
-                            V::multiply(simd, rows, vectors, tile);
-                            let from = (spare.0.cast_const(), spare.1);
-                            copy_tile(from, (rows, there), None, (c_tile, c_strides));
-                        }
-                    }
+                let row = Row { part: &part, i, rows, steps, first_block: p0 == 0, a_strip, spare };
+                // SAFETY: the columns lie within C and the panels; the rest is as promised above.
+                unsafe {
+                    row.multiply::<V>(simd, j0, in_place, lying);
+                    row.multiply::<V>(simd, j0 + in_place, columns - in_place, packed);
                 }
-                if last && let Some(epilogue) = &mut epilogue {
-                    epilogue.finish(isa, i, j0, c.block((i, rows), (j0, columns)));
+                if p0 + steps == k
+                    && let Some(epilogue) = &mut epilogue
+                {
+                    // SAFETY: the strip lies within C, which is ours for as long as this runs.
+                    let strip =
+                        unsafe { MatMut::from_raw(part.c_at(i, j0), (rows, columns), part.c.1) };
+                    epilogue.finish(part.isa, i, j0, strip);
                 }
                 i += rows;
+            }
+        }
+    }
+}
+
+impl<E: Element> Part<'_, E> {
+    /// The place of C's (i, j).
+    #[inline(always)]
+    fn c_at(&self, i: usize, j: usize) -> *mut E {
+        self.c.0.wrapping_add(i * self.c.1.0 + j * self.c.1.1)
+    }
+}
+
+/// A strip of A against the panels of a block.
+struct Row<'r, 'a, E: Element> {
+    part: &'r Part<'a, E>,
+    i: usize,
+    rows: usize,
+    steps: usize,
+    first_block: bool,
+    /// The strip's first element, and the distances to the next row and step of k.
+    a_strip: (*const E, usize, usize),
+    spare: *mut E,
+}
+
+impl<E: Element> Row<'_, '_, E> {
+    /// Multiplies the strip with `columns` columns from `j0` on, which the panels begin with.
+    ///
+    /// # Safety
+    /// As [`Multiplication::run`]; the panels hold these columns, up to whole vectors.
+    #[inline(always)]
+    unsafe fn multiply<V: MicroKernels<Element = E>>(
+        &self,
+        simd: V::Simd,
+        j0: usize,
+        columns: usize,
+        panels: Panels<E>,
+    ) {
+        let nr = V::VECTORS * V::LEN;
+        let mut j = 0;
+        while j < columns {
+            // Few rows have too few chains in a panel, so they take some at once.
+            let at_once = if columns - j >= nr * V::panels_at_once(self.rows) {
+                V::panels_at_once(self.rows)
+            } else {
+                1
+            };
+            let there = (nr * at_once).min(columns - j);
+            let c = self.part.c_at(self.i, j0 + j);
+            let (start, start_strides) = match self.part.start {
+                _ if !self.first_block => (c.cast_const(), self.part.c.1),
+                Start::Zero => (ptr::null(), (0, 0)),
+                Start::Accumulate | Start::Scaled(_) => (c.cast_const(), self.part.c.1),
+                Start::Row(row) => (row.as_ptr().wrapping_add(j0 + j), (0, 1)),
+            };
+            let beta = match self.part.start {
+                Start::Scaled(beta) if self.first_block => Some(beta),
+                _ => None,
+            };
+            let mut tile = Tile {
+                k: self.steps,
+                a: self.a_strip.0,
+                a_row_stride: self.a_strip.1,
+                a_k_stride: self.a_strip.2,
+                b: panels.first.wrapping_add(j / nr * panels.panel_stride),
+                b_k_stride: panels.k_stride,
+                b_panel_stride: panels.panel_stride,
+                start,
+                start_row_stride: start_strides.0,
+                c,
+                c_row_stride: self.part.c.1.0,
+            };
+            let vectors = there.div_ceil(at_once * V::LEN);
+            let whole = there.is_multiple_of(V::LEN) && self.part.c.1.1 == 1 && beta.is_none();
+            // SAFETY: the tile's rows and columns lie within A, the panels, the start row and C.
+            // What is not whole, contiguous and unscaled goes through the spare tile, one panel at
+            // a time, for which it has room.
+            unsafe {
+                if whole {
+                    V::multiply(simd, self.rows, vectors, at_once, tile);
+                    j += there;
+                    continue;
+                }
+                let there = there.min(nr);
+                if !start.is_null() {
+                    let from = (start, start_strides);
+                    copy_tile(from, (self.rows, there), beta, (self.spare, (nr, 1)));
+                    (tile.start, tile.start_row_stride) = (self.spare, nr);
+                }
+                (tile.c, tile.c_row_stride) = (self.spare, nr);
+                V::multiply(simd, self.rows, there.div_ceil(V::LEN), 1, tile);
+                let from = (self.spare.cast_const(), (nr, 1));
+                copy_tile(from, (self.rows, there), None, (c, self.part.c.1));
+                j += there;
             }
         }
     }

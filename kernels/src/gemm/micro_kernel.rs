@@ -15,6 +15,8 @@ pub(super) struct Tile<E> {
     /// B's first element and the distance to the next step of k; columns are contiguous.
     pub(super) b: *const E,
     pub(super) b_k_stride: usize,
+    /// The distance to the panel of the next NR columns.
+    pub(super) b_panel_stride: usize,
     /// What the chains begin with, and the distance to the next row (0 for the same row again);
     /// null for zero.
     pub(super) start: *const E,
@@ -31,13 +33,32 @@ pub trait MicroKernels: Lanes {
     /// NR / LEN: the registers in a row of a full tile.
     const VECTORS: usize;
 
-    /// Computes a tile of `rows` rows, 1 to ROWS, and `vectors` vectors, 1 to VECTORS.
+    /// How many panels a tile of this many rows takes at once: few rows have too few chains in one
+    /// panel to hide the latency of a multiply-add.
+    #[inline(always)]
+    fn panels_at_once(rows: usize) -> usize {
+        match rows {
+            1 => 4,
+            2 => 2,
+            _ => 1,
+        }
+    }
+
+    /// Computes a tile of `rows` rows, 1 to ROWS, and `vectors` vectors, 1 to VECTORS, in each of
+    /// `panels` panels: 1, or [`MicroKernels::panels_at_once`] with VECTORS vectors.
     ///
     /// # Safety
-    /// With columns = `vectors` · LEN: A is valid for reads of `rows` × `k` elements, B of `k` ×
-    /// columns, the start, if not null, of `rows` × columns, and C for writes of `rows` × columns.
+    /// With columns = `panels` · `vectors` · LEN: A is valid for reads of `rows` × `k` elements, B
+    /// of `k` × columns, the start, if not null, of `rows` × columns, and C for writes of `rows` ×
+    /// columns.
     #[expect(private_interfaces, reason = "the trait is sealed in a private module")]
-    unsafe fn multiply(simd: Self::Simd, rows: usize, vectors: usize, tile: Tile<Self::Element>);
+    unsafe fn multiply(
+        simd: Self::Simd,
+        rows: usize,
+        vectors: usize,
+        panels: usize,
+        tile: Tile<Self::Element>,
+    );
 }
 
 /// The accumulators' shape is the table here: as many registers as the ISA has, less those for
@@ -51,17 +72,20 @@ macro_rules! micro_kernels {
             #[expect(private_interfaces, reason = "the trait is sealed in a private module")]
             #[inline(always)]
             unsafe fn multiply(
-        simd: Self::Simd,
-        rows: usize,
-        vectors: usize,
-        tile: Tile<Self::Element>,
-    ) {
-                match (rows, vectors) {
+                simd: Self::Simd,
+                rows: usize,
+                vectors: usize,
+                panels: usize,
+                tile: Tile<Self::Element>,
+            ) {
+                match (rows, vectors, panels) {
+                    (1, $vectors, 4) => simd.call(Multiply::<_, 1, $vectors, 4>(tile)),
+                    (2, $vectors, 2) => simd.call(Multiply::<_, 2, $vectors, 2>(tile)),
                     $(
-                        ($rows, $vectors) => simd.call(Multiply::<_, $rows, $vectors>(tile)),
-                        ($rows, 1) => simd.call(Multiply::<_, $rows, 1>(tile)),
+                        ($rows, $vectors, 1) => simd.call(Multiply::<_, $rows, $vectors, 1>(tile)),
+                        ($rows, 1, 1) => simd.call(Multiply::<_, $rows, 1, 1>(tile)),
                     )*
-                    _ => debug_assert!(false, "no tile of {rows} rows and {vectors} vectors"),
+                    _ => debug_assert!(false, "no tile {rows} x {panels} x {vectors}"),
                 }
             }
         }
@@ -79,54 +103,61 @@ micro_kernels! { avx2::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
 micro_kernels! { portable::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
 micro_kernels! { portable::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
 
-/// A tile of exactly MR rows and NV vectors.
-struct Multiply<E, const MR: usize, const NV: usize>(Tile<E>);
+/// A tile of exactly MR rows and NV vectors in each of NP panels.
+struct Multiply<E, const MR: usize, const NV: usize, const NP: usize>(Tile<E>);
 
-impl<E: Element, const MR: usize, const NV: usize> Kernel for Multiply<E, MR, NV> {
+impl<E: Element, const MR: usize, const NV: usize, const NP: usize> Kernel
+    for Multiply<E, MR, NV, NP>
+{
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         // SAFETY: made only by `MicroKernels::multiply`, whose caller promises what it needs.
-        unsafe { multiply::<E::Lanes<S>, MR, NV>(simd, self.0) }
+        unsafe { multiply::<E::Lanes<S>, MR, NV, NP>(simd, self.0) }
     }
 }
 
-/// The loops over rows and vectors have constant bounds and bodies of an instruction or two, so
-/// that they are unrolled and the sums live in registers; that is why a tile is always whole here
-/// and partial ones are the driver's business.
+/// The loops over rows, panels and vectors have constant bounds and bodies of an instruction or
+/// two, so that they are unrolled and the sums live in registers; that is why a tile is always
+/// whole here and partial ones are the driver's business.
 ///
 /// # Safety
-/// As [`MicroKernels::multiply`], with MR rows and NV vectors.
+/// As [`MicroKernels::multiply`], with MR rows, NP panels and NV vectors.
 #[inline(always)]
-unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
+unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
     simd: V::Simd,
     tile: Tile<V::Element>,
 ) {
-    let Tile { k, mut a, a_row_stride, a_k_stride, mut b, b_k_stride, .. } = tile;
+    let Tile { k, mut a, a_row_stride, a_k_stride, mut b, b_k_stride, b_panel_stride, .. } = tile;
     let zero = V::splat_in(simd, V::Element::ZERO);
-    let mut sums = [[zero; NV]; MR];
+    let mut sums = [[[zero; NV]; NP]; MR];
     if !tile.start.is_null() {
         let mut from = tile.start;
         for row in &mut sums {
-            for (v, sum) in row.iter_mut().enumerate() {
-                // SAFETY: the start has MR rows of NV vectors, as the caller promises.
+            for (v, sum) in row.iter_mut().flatten().enumerate() {
+                // SAFETY: the start has MR rows of NP · NV vectors, as the caller promises.
                 *sum = unsafe { V::load_ptr(simd, from.add(v * V::LEN)) };
             }
             from = from.wrapping_add(tile.start_row_stride);
         }
     }
     for _ in 0..k {
-        let mut b_row = [zero; NV];
-        for (v, lanes) in b_row.iter_mut().enumerate() {
-            // SAFETY: B has this step of k and vector v < NV, as the caller promises.
-            *lanes = unsafe { V::load_ptr(simd, b.add(v * V::LEN)) };
+        let mut b_row = [[zero; NV]; NP];
+        for (q, panel) in b_row.iter_mut().enumerate() {
+            for (v, lanes) in panel.iter_mut().enumerate() {
+                // SAFETY: B has this step of k, panel q < NP and vector v < NV, as the caller
+                // promises.
+                *lanes = unsafe { V::load_ptr(simd, b.add(q * b_panel_stride + v * V::LEN)) };
+            }
         }
         for (i, row) in sums.iter_mut().enumerate() {
             // SAFETY: A has this step of k and row i < MR, as the caller promises.
             let factor = V::splat_in(simd, unsafe { *a.add(i * a_row_stride) });
-            for (sum, lanes) in row.iter_mut().zip(b_row) {
-                *sum = factor.mul_add(lanes, *sum);
+            for (panel, b_panel) in row.iter_mut().zip(b_row) {
+                for (sum, lanes) in panel.iter_mut().zip(b_panel) {
+                    *sum = factor.mul_add(lanes, *sum);
+                }
             }
         }
         a = a.wrapping_add(a_k_stride);
@@ -134,8 +165,8 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize>(
     }
     let mut to = tile.c;
     for row in &sums {
-        for (v, sum) in row.iter().enumerate() {
-            // SAFETY: C has MR rows of NV vectors, as the caller promises.
+        for (v, sum) in row.iter().flatten().enumerate() {
+            // SAFETY: C has MR rows of NP · NV vectors, as the caller promises.
             unsafe { sum.store_ptr(to.add(v * V::LEN)) }
         }
         to = to.wrapping_add(tile.c_row_stride);

@@ -1,18 +1,37 @@
 //! General matrix multiplication: C ← start + α · A · B.
 
+#[cfg(feature = "blas")]
+mod blas;
 mod blocking;
 mod driver;
 mod epilogue;
 pub(crate) mod fallback;
 pub(crate) mod micro_kernel;
+mod packed;
 mod packing;
+mod parallel;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "blas")]
+pub use blas::BLAS_ABOVE;
 pub use epilogue::{Activate, Epilogue, TimesDerivative};
+pub use packed::PackedMatrix;
 
-use crate::error::check_length;
+use crate::error::{check_length, checked_area};
+use crate::precompiled::precompiled;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
+use blocking::Source;
+
+precompiled! {
+    /// The kernels of this module.
+    GemmKernels:
+    fn multiply(isa: Isa, gemm: Gemm<'_, Self>, scratch: &mut [Self]) = parallel::run;
+    fn scratch_len(isa: Isa, shape: (usize, usize, usize), threads: usize) -> usize =
+        parallel::parallel_scratch_len::<Self>;
+    fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
+    fn pack(isa: Isa, b: MatRef<'_, Self>, panel: usize, to: &mut [Self]) = packed::pack;
+}
 
 /// What the chain of multiply-adds of an element of C begins with.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +44,44 @@ pub enum Start<'a, E> {
     Scaled(E),
     /// Element j for column j: a bias added to every row. C is overwritten, and never read.
     Row(&'a [E]),
+}
+
+/// The right-hand operand B of a product: a view, or packed.
+#[derive(Clone, Copy, Debug)]
+pub enum Right<'a, E> {
+    /// A view, which is packed as the product goes along, or read where it lies.
+    Strided(MatRef<'a, E>),
+    /// Packed once for many products.
+    Packed(&'a PackedMatrix<E>),
+}
+
+impl<'a, E> From<MatRef<'a, E>> for Right<'a, E> {
+    fn from(b: MatRef<'a, E>) -> Self {
+        Self::Strided(b)
+    }
+}
+
+impl<'a, E> From<&'a PackedMatrix<E>> for Right<'a, E> {
+    fn from(b: &'a PackedMatrix<E>) -> Self {
+        Self::Packed(b)
+    }
+}
+
+impl<E: Element> Right<'_, E> {
+    fn shape(&self) -> (usize, usize) {
+        match self {
+            Self::Strided(b) => (b.rows(), b.columns()),
+            Self::Packed(b) => (b.rows(), b.columns()),
+        }
+    }
+
+    fn source(&self) -> Source {
+        match self {
+            Self::Strided(b) if b.shape().column_stride == 1 => Source::Rows,
+            Self::Strided(_) => Source::Other,
+            Self::Packed(_) => Source::Packed,
+        }
+    }
 }
 
 /// One matrix product: C ← start + α · A · B, A is (m, k), B is (k, n), C is (m, n).
@@ -48,17 +105,38 @@ pub enum Start<'a, E> {
 /// ```
 pub struct Gemm<'a, E: Element> {
     a: MatRef<'a, E>,
-    b: MatRef<'a, E>,
+    b: Right<'a, E>,
     c: MatMut<'a, E>,
     alpha: E,
     start: Start<'a, E>,
     epilogue: Option<&'a mut dyn Epilogue<E>>,
+    threads: usize,
+    #[cfg(feature = "blas")]
+    blas: bool,
 }
 
 impl<'a, E: Element> Gemm<'a, E> {
     /// C ← A · B.
-    pub fn new(a: MatRef<'a, E>, b: MatRef<'a, E>, c: MatMut<'a, E>) -> Self {
-        Self { a, b, c, alpha: E::ONE, start: Start::Zero, epilogue: None }
+    pub fn new(a: MatRef<'a, E>, b: impl Into<Right<'a, E>>, c: MatMut<'a, E>) -> Self {
+        Self {
+            a,
+            b: b.into(),
+            c,
+            alpha: E::ONE,
+            start: Start::Zero,
+            epilogue: None,
+            threads: 1,
+            #[cfg(feature = "blas")]
+            blas: true,
+        }
+    }
+
+    /// Sets whether a product of more than [`BLAS_ABOVE`] multiply-adds may go to the system's
+    /// BLAS, which it may otherwise: `false` is for a product whose bits matter.
+    #[cfg(feature = "blas")]
+    pub fn blas(mut self, allowed: bool) -> Self {
+        self.blas = allowed;
+        self
     }
 
     /// Sets α, which is 1 otherwise.
@@ -79,13 +157,22 @@ impl<'a, E: Element> Gemm<'a, E> {
         self
     }
 
+    /// Lets up to this many threads of the current rayon pool work on the product, as far as the
+    /// work is worth it; 1, which it is otherwise, never touches rayon. The bits stay the same. An
+    /// epilogue then runs on the calling thread, once C is finished.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// Computes the product.
     ///
-    /// `scratch` is overwritten; it has at least [`scratch_len`] elements.
+    /// `scratch` is overwritten; it has at least [`scratch_len`] elements, or
+    /// [`parallel_scratch_len`] if [`Gemm::threads`] was called.
     ///
     /// # Errors
     /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`] or `scratch` do not fit
-    /// together; nothing was written then.
+    /// together, [`ShapeError::Isa`] if B was packed for another ISA; nothing was written then.
     pub fn run(self, isa: Isa, scratch: &mut [E]) -> Result<(), ShapeError> {
         let (m, n, k) = (self.c.rows(), self.c.columns(), self.a.columns());
         let check = |argument, expected, actual| {
@@ -96,12 +183,17 @@ impl<'a, E: Element> Gemm<'a, E> {
             }
         };
         check("rows of a", m, self.a.rows())?;
-        check("rows of b", k, self.b.rows())?;
-        check("columns of b", n, self.b.columns())?;
+        check("rows of b", k, self.b.shape().0)?;
+        check("columns of b", n, self.b.shape().1)?;
+        if let Right::Packed(b) = self.b
+            && b.isa() != isa
+        {
+            return Err(ShapeError::Isa { argument: "b", packed: b.isa(), isa });
+        }
         if let Start::Row(row) = self.start {
             check_length("start row", row, n)?;
         }
-        let needed = scratch_len::<E>(isa, m, n, k)?;
+        let needed = parallel_scratch_len::<E>(isa, (m, n, k), self.threads)?;
         if scratch.len() < needed {
             return Err(ShapeError::Length {
                 argument: "scratch",
@@ -109,7 +201,7 @@ impl<'a, E: Element> Gemm<'a, E> {
                 actual: scratch.len(),
             });
         }
-        driver::run(isa, self, scratch);
+        E::multiply(isa, self, scratch);
         Ok(())
     }
 }
@@ -124,8 +216,20 @@ pub fn scratch_len<E: Element>(
     n: usize,
     k: usize,
 ) -> Result<usize, ShapeError> {
-    crate::error::checked_area("a", m, k)?;
-    crate::error::checked_area("b", k, n)?;
-    crate::error::checked_area("c", m, n)?;
-    Ok(driver::scratch_len::<E>(isa, m, n, k))
+    parallel_scratch_len::<E>(isa, (m, n, k), 1)
+}
+
+/// Elements of scratch space that the product needs with [`Gemm::threads`].
+///
+/// # Errors
+/// As [`scratch_len`].
+pub fn parallel_scratch_len<E: Element>(
+    isa: Isa,
+    (m, n, k): (usize, usize, usize),
+    threads: usize,
+) -> Result<usize, ShapeError> {
+    checked_area("a", m, k)?;
+    checked_area("b", k, n)?;
+    checked_area("c", m, n)?;
+    Ok(E::scratch_len(isa, (m, n, k), threads))
 }

@@ -1,8 +1,8 @@
 //! Products against the naive reference: bit for bit where multiply-adds are fused, since there an
 //! element of C is one defined chain, and within the bound of a sum of k products elsewhere.
 
-use super::driver::Product;
-use super::{Epilogue, Gemm, Start, scratch_len};
+use super::driver::{Multiplication, Part, scratch_len as part_scratch_len};
+use super::{Epilogue, Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len};
 use crate::{Element, Isa, MatMut, MatRef, ShapeError, reference};
 
 /// Every ISA that the CPU has; says which are left out.
@@ -64,6 +64,15 @@ enum Begin {
 
 const BEGINS: [Begin; 4] = [Begin::Zero, Begin::Accumulate, Begin::Scaled, Begin::Row];
 
+/// Whether a product of this shape may go to the system's BLAS, which sums in its own order.
+fn goes_to_blas((m, n, k): (usize, usize, usize)) -> bool {
+    #[cfg(feature = "blas")]
+    let limit = super::BLAS_ABOVE;
+    #[cfg(not(feature = "blas"))]
+    let limit = usize::MAX;
+    m * n * k > limit
+}
+
 struct Case {
     shape: (usize, usize, usize),
     layouts: [Layout; 3],
@@ -110,11 +119,24 @@ fn check<E: Element>(isa: Isa, case: &Case) {
     let mut expected = before.clone();
     let c_view = MatMut::with_strides(&mut expected, (m, n), c_strides).unwrap();
     reference::gemm(a_view, b_view, alpha, start, c_view);
-    let bound = (k + 4) as f64 * if size_of::<E>() == 4 { 1.2e-7 } else { 2.3e-16 };
+    let exact = isa.has_fma() && !goes_to_blas(case.shape);
+    let bound = (k + 4) as f64
+        * case.alpha.abs().max(1.0)
+        * if size_of::<E>() == 4 { 1.2e-7 } else { 2.3e-16 };
+    // Packed beforehand and on threads it is the same product, to the bit.
+    let packed = PackedMatrix::new(isa, b_view).unwrap();
+    let mut again = before.clone();
+    let c_view = MatMut::with_strides(&mut again, (m, n), c_strides).unwrap();
+    let product = Gemm::new(a_view, &packed, c_view).alpha(alpha).start(start);
+    product.run(isa, &mut scratch).unwrap();
+    if !goes_to_blas(case.shape) {
+        let bits = |c: &[E]| c.iter().map(|c| c.to_f64().to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&again), bits(&c), "packed {}", what());
+    }
     for (at, (&got, &want)) in c.iter().zip(&expected).enumerate() {
         let (got, want) = (got.to_f64(), want.to_f64());
         let same = got == want || (got.is_nan() && want.is_nan());
-        let close = !isa.has_fma() && (got - want).abs() <= bound;
+        let close = !exact && (got - want).abs() <= bound;
         assert!(same || close, "{} at {at}: {got} instead of {want}", what());
     }
 }
@@ -173,6 +195,25 @@ fn products_larger_than_the_blocks_equal_the_reference() {
     }
 }
 
+/// Every way of handing A, B and C to the system's BLAS, and the layouts that it does not know.
+#[cfg(feature = "blas")]
+#[test]
+fn products_by_blas_equal_the_reference_in_every_layout() {
+    let shape = (129, 130, 131);
+    assert!(goes_to_blas(shape));
+    for a in Layout::ALL {
+        for b in Layout::ALL {
+            for c in Layout::ALL {
+                for begin in BEGINS {
+                    let case = Case { shape, layouts: [a, b, c], gap: 3, begin, alpha: -1.75 };
+                    check::<f32>(Isa::detect(), &case);
+                    check::<f64>(Isa::detect(), &case);
+                }
+            }
+        }
+    }
+}
+
 /// Small integers have exact products and sums, so here no ISA may differ at all.
 #[test]
 fn integer_products_are_exact_on_every_isa() {
@@ -208,8 +249,19 @@ fn portable_micro_kernels_multiply_integers_exactly() {
         let b: Vec<f64> = (0..k * n).map(|i| ((i * 3) % 11) as f64 - 5.0).collect();
         let (mut c, mut expected) = (vec![f64::NAN; m * n], vec![0.0; m * n]);
         let (a, b) = (MatRef::new(&a, m, k).unwrap(), MatRef::new(&b, k, n).unwrap());
-        let gemm = Gemm::new(a, b, MatMut::new(&mut c, m, n).unwrap());
-        isa.run(Product { isa, gemm, scratch: &mut vec![0.0; 1 << 17] });
+        let mut scratch = vec![0.0; part_scratch_len::<f64>(isa, (m, n, k))];
+        let part = Part {
+            isa,
+            a,
+            b: Right::Strided(b),
+            c: (c.as_mut_ptr(), (n, 1)),
+            alpha: 1.0,
+            start: Start::Zero,
+            rows: 0..m,
+            columns: 0..n,
+        };
+        // SAFETY: the shapes fit, and C is our own.
+        unsafe { Multiplication { part, epilogue: None, scratch: &mut scratch }.run() };
         let c_view = MatMut::new(&mut expected, m, n).unwrap();
         reference::gemm(a, b, 1.0, Start::Zero, c_view);
         assert_eq!(c, expected);
@@ -248,6 +300,48 @@ fn a_non_finite_factor_reaches_its_row_or_column_and_no_other() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn threads_and_packing_change_no_bit() {
+    for isa in isas() {
+        for (m, n, k) in [(64, 512, 256), (300, 10, 1000), (7, 1000, 300), (130, 97, 180)] {
+            let (a, b) = (fill::<f32>(m * k, 1), fill::<f32>(n * k, 2));
+            let a = MatRef::new(&a, m, k).unwrap();
+            let b = MatRef::new(&b, n, k).unwrap().transposed();
+            let packed = PackedMatrix::new(isa, b).unwrap().clone();
+            let product = |b: Right<'_, f32>, threads: usize| {
+                let mut c = vec![f32::NAN; m * n];
+                let length = parallel_scratch_len::<f32>(isa, (m, n, k), threads).unwrap();
+                let mut scratch = vec![0.0; length];
+                let gemm = Gemm::new(a, b, MatMut::new(&mut c, m, n).unwrap()).threads(threads);
+                #[cfg(feature = "blas")]
+                let gemm = gemm.blas(false);
+                gemm.run(isa, &mut scratch).unwrap();
+                c
+            };
+            let expected = product(b.into(), 1);
+            for threads in [1, 2, 3, 8] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                assert!(pool.install(|| product(b.into(), threads)) == expected, "{isa} {threads}");
+                assert!(pool.install(|| product((&packed).into(), threads)) == expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_operand_packed_for_another_isa_is_refused() {
+    let b = [1.0f32; 4];
+    let portable = Isa::named("portable").unwrap();
+    let packed = PackedMatrix::new(portable, MatRef::new(&b, 2, 2).unwrap()).unwrap();
+    for isa in isas().into_iter().filter(|&isa| isa != portable) {
+        let mut c = [7.0; 2];
+        let (a, c_view) = (MatRef::new(&b[..2], 1, 2).unwrap(), MatMut::new(&mut c, 1, 2).unwrap());
+        let error = Gemm::new(a, &packed, c_view).run(isa, &mut []).unwrap_err();
+        assert_eq!(error, ShapeError::Isa { argument: "b", packed: portable, isa });
+        assert_eq!(c, [7.0; 2]);
     }
 }
 

@@ -52,6 +52,7 @@ macro_rules! avx2_lanes {
         $sqrt:ident, $round:ident, $max:ident, $min:ident, $cmp:ident, $blendv:ident,
         $and:ident, $or:ident, $xor:ident, $movemask:ident,
         $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident,
+        first $first:ident, swaps $($distance:literal => $swap:ident $control:literal),*,
         transpose by $transpose:ident
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 256-bit register.")]
@@ -205,6 +206,17 @@ macro_rules! avx2_lanes {
             fn shift_from_exponent(self) -> Self {
                 Self(isa!($from_int($shr::<$mantissa>($to_int(self.0)))))
             }
+            #[inline(always)]
+            fn swap_lanes<const DISTANCE: usize>(self) -> Self {
+                match DISTANCE {
+                    $($distance => Self(isa!($swap::<$control>(self.0, self.0))),)*
+                    _ => unreachable!("no lane at this distance"),
+                }
+            }
+            #[inline(always)]
+            fn first(self) -> $element {
+                isa!($first(self.0))
+            }
         }
     };
 }
@@ -217,6 +229,8 @@ avx2_lanes! {
     _mm256_and_ps, _mm256_or_ps, _mm256_xor_ps, _mm256_movemask_ps,
     _mm256_castps_si256, _mm256_castsi256_ps, _mm256_add_epi32, _mm256_sub_epi32,
     _mm256_slli_epi32, _mm256_srli_epi32,
+    first _mm256_cvtss_f32, swaps 4 => _mm256_permute2f128_ps 1,
+    2 => _mm256_shuffle_ps 0b01_00_11_10, 1 => _mm256_shuffle_ps 0b10_11_00_01,
     transpose by transpose_f32x8
 }
 
@@ -228,6 +242,7 @@ avx2_lanes! {
     _mm256_and_pd, _mm256_or_pd, _mm256_xor_pd, _mm256_movemask_pd,
     _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_add_epi64, _mm256_sub_epi64,
     _mm256_slli_epi64, _mm256_srli_epi64,
+    first _mm256_cvtsd_f64, swaps 2 => _mm256_permute2f128_pd 1, 1 => _mm256_shuffle_pd 0b0101,
     transpose by transpose_f64x4
 }
 

@@ -48,6 +48,7 @@ macro_rules! avx512_lanes {
         $sqrt:ident, $round:ident, $max:ident, $min:ident, $cmp:ident, $blend:ident,
         $and:ident, $or:ident, $xor:ident, $scalef:ident,
         $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident,
+        first $first:ident, swaps $($distance:literal => $swap:ident $control:literal),*,
         transpose by $transpose:ident
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
@@ -210,6 +211,17 @@ macro_rules! avx512_lanes {
             fn shift_from_exponent(self) -> Self {
                 Self(isa!($from_int($shr::<$mantissa>($to_int(self.0)))))
             }
+            #[inline(always)]
+            fn swap_lanes<const DISTANCE: usize>(self) -> Self {
+                match DISTANCE {
+                    $($distance => Self(isa!($swap::<$control>(self.0, self.0))),)*
+                    _ => unreachable!("no lane at this distance"),
+                }
+            }
+            #[inline(always)]
+            fn first(self) -> $element {
+                isa!($first(self.0))
+            }
             /// One instruction, which rounds once as the two multiplications do.
             #[inline(always)]
             fn scale_by_pow2(self, n: Self) -> Self {
@@ -227,6 +239,9 @@ avx512_lanes! {
     _mm512_mask_blend_ps, _mm512_and_ps, _mm512_or_ps, _mm512_xor_ps, _mm512_scalef_ps,
     _mm512_castps_si512, _mm512_castsi512_ps, _mm512_add_epi32, _mm512_sub_epi32,
     _mm512_slli_epi32, _mm512_srli_epi32,
+    first _mm512_cvtss_f32, swaps 8 => _mm512_shuffle_f32x4 0b01_00_11_10,
+    4 => _mm512_shuffle_f32x4 0b10_11_00_01, 2 => _mm512_shuffle_ps 0b01_00_11_10,
+    1 => _mm512_shuffle_ps 0b10_11_00_01,
     transpose by transpose_f32x16
 }
 
@@ -238,6 +253,8 @@ avx512_lanes! {
     _mm512_mask_blend_pd, _mm512_and_pd, _mm512_or_pd, _mm512_xor_pd, _mm512_scalef_pd,
     _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_add_epi64, _mm512_sub_epi64,
     _mm512_slli_epi64, _mm512_srli_epi64,
+    first _mm512_cvtsd_f64, swaps 4 => _mm512_shuffle_f64x2 0b01_00_11_10,
+    2 => _mm512_shuffle_f64x2 0b10_11_00_01, 1 => _mm512_shuffle_pd 0b0101_0101,
     transpose by transpose_f64x8
 }
 

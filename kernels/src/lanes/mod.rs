@@ -200,6 +200,13 @@ pub trait Lanes:
     /// sign above it) becomes an integer.
     fn shift_from_exponent(self) -> Self;
 
+    /// Lane i of the result is lane i ⊕ `DISTANCE` (exclusive or) of `self`. `DISTANCE` is a power
+    /// of two below `LEN`.
+    fn swap_lanes<const DISTANCE: usize>(self) -> Self;
+
+    /// Lane 0.
+    fn first(self) -> Self::Element;
+
     /// `self · 2ⁿ` for integral `n` with |n| ≤ 2·(largest exponent), rounded once, also where
     /// the result is subnormal. `self` must be normal and within a factor 4 of 1.
     ///
@@ -230,6 +237,14 @@ pub trait Lanes:
     #[inline(always)]
     fn with_sign_of(self, sign: Self) -> Self {
         self.abs().bit_or(sign.bit_and(self.splat(Self::Element::SIGN_BIT)))
+    }
+
+    /// `self` in the first `count ≤ LEN` lanes, `other` in the rest.
+    #[inline(always)]
+    fn first_lanes_or(self, count: usize, other: Self) -> Self {
+        let one = Self::Element::ONE;
+        let inside = Self::load_partial(self.simd(), &[one; 16][..count]);
+        self.select(inside.eq(self.splat(one)), other)
     }
 
     /// Yes where NaN.

@@ -202,6 +202,19 @@ macro_rules! portable_lanes {
             fn shift_from_exponent(self) -> Self {
                 Self::from_bits(self.bits() >> $mantissa)
             }
+            #[inline(always)]
+            fn swap_lanes<const DISTANCE: usize>(self) -> Self {
+                let lanes = self.0.to_array();
+                let mut swapped = lanes;
+                for (i, lane) in swapped.iter_mut().enumerate() {
+                    *lane = lanes[i ^ DISTANCE];
+                }
+                Self($register::new(swapped))
+            }
+            #[inline(always)]
+            fn first(self) -> $element {
+                self.0.to_array()[0]
+            }
         }
     };
 }

@@ -61,7 +61,9 @@ impl<E: Element> Kernel for Methods<E> {
         check(simd, "lt", &|a, b| yes(a, a.lt(b)), &|a, b| from_bool(a < b));
         check(simd, "le", &|a, b| yes(a, a.le(b)), &|a, b| from_bool(a <= b));
         check(simd, "eq", &|a, b| yes(a, a.eq(b)), &|a, b| from_bool(a == b));
-        check(simd, "not", &|a, b| yes(a, !a.lt(b)), &|a, b| from_bool(!(a < b)));
+        check(simd, "not", &|a, b| yes(a, !a.lt(b)), &|a, b| {
+            from_bool(a.partial_cmp(&b) != Some(core::cmp::Ordering::Less))
+        });
         check(simd, "and", &|a, b| yes(a, a.lt(b) & a.is_nan()), &|_, _| 0.0);
         check(simd, "or", &|a, b| yes(a, a.lt(b) | a.is_nan()), &|a, b| {
             from_bool(a < b || a.is_nan())
@@ -180,6 +182,47 @@ fn blocks_are_transposed() {
     for isa in Isa::available() {
         isa.run(Transpose::<f32>(core::marker::PhantomData));
         isa.run(Transpose::<f64>(core::marker::PhantomData));
+    }
+}
+
+/// Lanes trade places at each distance, and the first ones are kept.
+struct Places<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Kernel for Places<E> {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        let len = E::Lanes::<S>::LEN;
+        let source: Vec<E> = (1..=len).map(|i| E::from_f64(i as f64)).collect();
+        let lanes = E::Lanes::<S>::load(simd, &source);
+        assert_eq!(lanes.first(), E::ONE);
+        let mut swapped = vec![E::ZERO; len];
+        for distance in [1, 2, 4, 8].into_iter().filter(|&distance| distance < len) {
+            match distance {
+                1 => lanes.swap_lanes::<1>(),
+                2 => lanes.swap_lanes::<2>(),
+                4 => lanes.swap_lanes::<4>(),
+                _ => lanes.swap_lanes::<8>(),
+            }
+            .store(&mut swapped);
+            for i in 0..len {
+                assert_eq!(swapped[i], source[i ^ distance], "lane {i} at distance {distance}");
+            }
+        }
+        for count in 0..=len {
+            lanes.first_lanes_or(count, lanes.splat(E::HALF)).store(&mut swapped);
+            for i in 0..len {
+                assert_eq!(swapped[i], if i < count { source[i] } else { E::HALF });
+            }
+        }
+    }
+}
+
+#[test]
+fn lanes_trade_places() {
+    for isa in Isa::available() {
+        isa.run(Places::<f32>(core::marker::PhantomData));
+        isa.run(Places::<f64>(core::marker::PhantomData));
     }
 }
 

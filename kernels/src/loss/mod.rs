@@ -1,62 +1,40 @@
-//! Losses: each row's value and its δ = ∂ℒ/∂(network output) in one pass.
+//! Losses: each row's value and its δ = ∂ℒ/∂(network output) in one call.
+//!
+//! A loss is computed row by row: `losses[i]` is row i's share, and their sum is the loss of the
+//! batch. What makes it a mean is the [`Scale`]: with 1/rows the sum of `losses` is the mean over
+//! the batch, with 1/(rows · columns) the mean over the elements, and per-row weights make it a
+//! weighted mean. δ contains the scale as well.
+//!
+//! - [`ElementLoss`]: squared and absolute error, Huber, binary cross-entropy with logits, KL
+//!   divergence of log-probabilities. A row's terms are added in the order of [`crate::reduce`].
+//! - [`softmax_cross_entropy`], [`ClassTargets`]: class indices or probabilities, label smoothing,
+//!   class weights, KL divergence of a softmax.
 
-use crate::error::{check_length, checked_area};
-use crate::{Element, Isa, ShapeError, reference};
+mod class_targets;
+mod element;
+mod scale;
+mod softmax;
+#[cfg(test)]
+mod tests;
 
-/// Half or whole, summed or averaged: `scale · ‖ŷᵢ − yᵢ‖²` for each row i.
-///
-/// `predictions` and `targets` are (rows, columns), row-major. Writes
-/// `losses[i] = scale · Σⱼ (ŷᵢⱼ − yᵢⱼ)²` and `delta = 2 · scale · (ŷ − y)`. With scale = 1/rows,
-/// the sum of `losses` is the mean squared error (1/n) Σᵢ ‖ŷᵢ − yᵢ‖².
-///
-/// # Errors
-/// [`ShapeError`] if a slice does not have rows · columns (or rows) elements; nothing was written.
-pub fn squared_error<E: Element>(
-    _isa: Isa,
-    (rows, columns): (usize, usize),
-    predictions: &[E],
-    targets: &[E],
-    scale: E,
-    losses: &mut [E],
-    delta: &mut [E],
-) -> Result<(), ShapeError> {
-    let area = checked_area("predictions", rows, columns)?;
-    check_length("predictions", predictions, area)?;
-    check_length("targets", targets, area)?;
-    check_length("losses", losses, rows)?;
-    check_length("delta", delta, area)?;
-    reference::squared_error(columns, predictions, targets, scale, losses, delta);
-    Ok(())
-}
+pub use class_targets::{ClassTargets, SoftmaxRows};
+pub use element::{ElementLoss, ElementRows, squared_error};
+pub use scale::Scale;
+pub use softmax::softmax_cross_entropy;
 
-/// Softmax cross-entropy with class indices: `scale · (log Σⱼ e^{zᵢⱼ} − zᵢ,labelᵢ)` for each row i.
-///
-/// `logits` are (rows, classes), row-major. Writes that into `losses` and
-/// `delta = scale · (softmax(zᵢ) − onehot(labelᵢ))`, ∂ℒ/∂z. With scale = 1/rows the sum of
-/// `losses` is the mean over the batch.
-///
-/// # Errors
-/// [`ShapeError`] if a slice does not have rows · classes (or rows) elements, or a label is not
-/// below `classes`; nothing was written.
-pub fn softmax_cross_entropy<E: Element>(
-    _isa: Isa,
-    (rows, classes): (usize, usize),
-    logits: &[E],
-    labels: &[usize],
-    scale: E,
-    losses: &mut [E],
-    delta: &mut [E],
-) -> Result<(), ShapeError> {
-    let area = checked_area("logits", rows, classes)?;
-    check_length("logits", logits, area)?;
-    check_length("labels", labels, rows)?;
-    check_length("losses", losses, rows)?;
-    check_length("delta", delta, area)?;
-    for (row, &class) in labels.iter().enumerate() {
-        if class >= classes {
-            return Err(ShapeError::Class { argument: "labels", row, class, classes });
-        }
-    }
-    reference::softmax_cross_entropy(classes, logits, labels, scale, losses, delta);
-    Ok(())
+use crate::Isa;
+use crate::precompiled::precompiled;
+
+precompiled! {
+    /// The kernels of this module.
+    LossKernels:
+    fn element_loss(loss: ElementLoss, isa: Isa, rows: ElementRows<'_, Self>) = element::evaluate;
+    fn label_cross_entropy(isa: Isa, rows: softmax::LabelledRows<'_, Self>) = softmax::evaluate;
+    fn target_cross_entropy(
+        targets: ClassTargets<'_, Self>,
+        isa: Isa,
+        rows: SoftmaxRows<'_, Self>,
+    ) = ClassTargets::run::<false>;
+    fn divergence(targets: ClassTargets<'_, Self>, isa: Isa, rows: SoftmaxRows<'_, Self>) =
+        ClassTargets::run::<true>;
 }

@@ -3,8 +3,9 @@
 use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;
+use crate::precompiled::precompiled;
 use crate::reference::Real;
-use crate::{Element, Isa, ShapeError};
+use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
 /// Makes [`Function`] of a list: variant, name and lane function, formula, method of [`Real`].
 macro_rules! functions {
@@ -47,9 +48,7 @@ macro_rules! functions {
                 y: &mut [E],
             ) -> Result<(), ShapeError> {
                 check_length("y", y, x.len())?;
-                match self {
-                    $(Self::$Name => elementwise::update(isa, lane::$Name, Some(x), y),)+
-                }
+                E::evaluate(self, isa, x, y);
                 Ok(())
             }
 
@@ -58,6 +57,14 @@ macro_rules! functions {
                 match self {
                     $(Self::$Name => x.$reference(),)+
                 }
+            }
+        }
+
+        fn evaluate<E: Element>(function: Function, isa: Isa, x: &[E], y: &mut [E]) {
+            match function {
+                $(Function::$Name => {
+                    elementwise::update(isa, lane::$Name, Some(MatRef::row(x)), MatMut::row(y))
+                },)+
             }
         }
 
@@ -77,6 +84,12 @@ macro_rules! functions {
             )+
         }
     };
+}
+
+precompiled! {
+    /// The kernels of this module.
+    MathKernels:
+    fn evaluate(function: Function, isa: Isa, x: &[Self], y: &mut [Self]) = evaluate;
 }
 
 functions! {

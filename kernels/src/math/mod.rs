@@ -16,6 +16,7 @@ mod tail;
 mod tanh;
 
 pub use function::Function;
+pub(crate) use function::MathKernels;
 
 pub(crate) use erf::erf;
 pub(crate) use exp::exp;

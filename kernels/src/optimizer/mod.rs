@@ -1,21 +1,350 @@
-//! Optimizer updates, one pass over memory for each.
+//! Optimizer updates: each reads and writes every element once.
+//!
+//! An [`Optimizer`] holds the hyper-parameters of a rule. Once a step (or once a step and tensor,
+//! where tensors differ in decay or learning rate) [`Optimizer::at_step`] turns it into an
+//! [`Update`]: every scalar that the step needs, bias corrections included, computed in f64 and
+//! rounded once. [`Update::apply`] then runs over any slice of parameters, a whole tensor or a tile
+//! of one, with the matching slices of the gradients and of the state.
+//!
+//! ```
+//! use deltarule_kernels::Isa;
+//! use deltarule_kernels::optimizer::{Adam, Optimizer, Step};
+//! let optimizer = Optimizer::from(Adam::default());
+//! assert_eq!(optimizer.states(), 2);
+//! let mut parameters = [1.0_f32, -1.0, 0.5];
+//! let (mut m, mut v) = ([0.0; 3], [0.0; 3]); // state starts as zeros
+//! for number in 1..=10 {
+//!     let gradients = parameters; // of ½‖θ‖²
+//!     let update = optimizer.at_step::<f32>(&Step::new(number));
+//!     update.apply(Isa::detect(), &gradients, &mut parameters, [&mut m, &mut v, &mut []])?;
+//! }
+//! assert!(parameters[0] < 0.995);
+//! # Ok::<(), deltarule_kernels::ShapeError>(())
+//! ```
+//!
+//! Before the rule, each gradient passes what [`Step`] asks for, in this order: the gradient
+//! factor (clipping by norm), clipping by value, L2 and L1 decay; the parameter is shrunk by
+//! decoupled decay. ε stands inside the root by default, see [`Epsilon`].
 
+mod adagrad;
+mod adam;
+mod lion;
+mod momentum;
+mod nadam;
+mod preparation;
+mod rms_prop;
+mod sgd;
+#[cfg(test)]
+mod tests;
+
+pub use adagrad::Adagrad;
+pub use adam::Adam;
+pub use lion::Lion;
+pub use momentum::Momentum;
+pub use nadam::NAdam;
+pub use preparation::{Decay, Step, norm_clip_factor};
+pub use rms_prop::RmsProp;
+pub use sgd::{Sgd, sgd};
+
+use crate::dispatch::Kernel;
 use crate::error::check_length;
+use crate::lanes::{Lanes, Simd};
+use crate::lockstep;
+use crate::precompiled::precompiled;
 use crate::{Element, Isa, ShapeError};
+use preparation::{Prepare, Prepared, Raw};
 
-/// Stochastic gradient descent: θ ← θ − η · g, one fused multiply-add an element.
-///
-/// # Errors
-/// [`ShapeError::Length`] if the slices differ in length.
-pub fn sgd<E: Element>(
-    _isa: Isa,
-    learning_rate: E,
-    gradients: &[E],
-    parameters: &mut [E],
-) -> Result<(), ShapeError> {
-    check_length("gradients", gradients, parameters.len())?;
-    for (p, &g) in parameters.iter_mut().zip(gradients) {
-        *p = (-learning_rate).mul_add(g, *p);
+/// The most slices of state that a rule keeps.
+pub const MAX_STATES: usize = 3;
+
+/// Where ε stands in the division by the root of a second moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Epsilon {
+    /// 1/√(v + ε); the default.
+    InsideRoot(f64),
+    /// 1/(√v + ε), as PyTorch and TensorFlow do.
+    OutsideRoot(f64),
+}
+
+/// [`Epsilon`] as the two addends, one of which is 0.
+#[derive(Clone, Copy, Debug)]
+struct RootScalars<E> {
+    inside: E,
+    outside: E,
+}
+
+impl<E: Element> RootScalars<E> {
+    fn new(epsilon: Epsilon) -> Self {
+        let (inside, outside) = match epsilon {
+            Epsilon::InsideRoot(epsilon) => (epsilon, 0.0),
+            Epsilon::OutsideRoot(epsilon) => (0.0, epsilon),
+        };
+        Self { inside: E::from_f64(inside), outside: E::from_f64(outside) }
     }
-    Ok(())
+
+    /// √(x · factor + inside) + outside.
+    #[inline(always)]
+    fn of<V: Lanes<Element = E>>(self, x: V, factor: E) -> V {
+        let square = x.mul_add(x.splat(factor), x.splat(self.inside));
+        square.sqrt() + x.splat(self.outside)
+    }
+}
+
+/// `from + weight · (to − from)`: with `to` = g a running mean that keeps 1 − `weight` of its past.
+///
+/// A constant g is its fixed point whatever the rounding of `weight`, which does not hold for
+/// β·m + (1 − β)·g, where the rounded β and 1 − β do not add up to 1.
+#[inline(always)]
+fn lerp<V: Lanes>(from: V, to: V, weight: V::Element) -> V {
+    (to - from).mul_add(from.splat(weight), from)
+}
+
+/// [`lerp`] from `from` to g²; the square is not rounded on its own where there is an FMA.
+#[inline(always)]
+fn lerp_square<V: Lanes>(from: V, g: V, weight: V::Element) -> V {
+    g.mul_add(g, -from).mul_add(from.splat(weight), from)
+}
+
+/// A rule with its scalars, which keeps `N` slices of state.
+trait Rule<E: Element, const N: usize>: Copy {
+    /// The new parameter and state.
+    fn step<V: Lanes<Element = E>>(self, gradient: V, parameter: V, state: [V; N]) -> (V, [V; N]);
+}
+
+/// A rule behind a preparation of its gradients.
+#[derive(Clone, Copy)]
+struct Chain<P, U> {
+    prepare: P,
+    rule: U,
+}
+
+impl<E, P, U, const N: usize> lockstep::Update<E, 1, N> for Chain<P, U>
+where
+    E: Element,
+    P: Prepare<E>,
+    U: Rule<E, N>,
+{
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        [gradient]: [V; 1],
+        parameter: V,
+        state: [V; N],
+    ) -> (V, [V; N]) {
+        let (gradient, parameter) = self.prepare.prepare(gradient, parameter);
+        self.rule.step(gradient, parameter, state)
+    }
+}
+
+/// A rule and its hyper-parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Optimizer {
+    /// Stochastic gradient descent.
+    Sgd(Sgd),
+    /// SGD with momentum, Polyak's or Nesterov's.
+    Momentum(Momentum),
+    /// RMSProp.
+    RmsProp(RmsProp),
+    /// Adam and AMSGrad; AdamW with [`Decay::decoupled`].
+    Adam(Adam),
+    /// Adam with Nesterov momentum.
+    NAdam(NAdam),
+    /// Adagrad.
+    Adagrad(Adagrad),
+    /// Lion.
+    Lion(Lion),
+}
+
+macro_rules! from_rules {
+    ($($Rule:ident),*) => { $(
+        impl From<$Rule> for Optimizer {
+            fn from(rule: $Rule) -> Self {
+                Self::$Rule(rule)
+            }
+        }
+    )* };
+}
+
+from_rules!(Sgd, Momentum, RmsProp, Adam, NAdam, Adagrad, Lion);
+
+impl Optimizer {
+    /// How many slices of state the rule keeps, each as long as the parameters and zero at first:
+    /// at most [`MAX_STATES`].
+    pub fn states(&self) -> usize {
+        match self {
+            Self::Sgd(_) => 0,
+            Self::Momentum(_) | Self::Adagrad(_) | Self::Lion(_) => 1,
+            Self::RmsProp(rule) => {
+                1 + usize::from(rule.centered) + usize::from(rule.has_momentum())
+            }
+            Self::Adam(rule) => 2 + usize::from(rule.amsgrad),
+            Self::NAdam(_) => 2,
+        }
+    }
+
+    /// The learning rate η before a [`Step`]'s factor.
+    pub fn learning_rate(&self) -> f64 {
+        *{ *self }.rate()
+    }
+
+    /// The same rule with another η.
+    #[must_use]
+    pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
+        *self.rate() = learning_rate;
+        self
+    }
+
+    fn rate(&mut self) -> &mut f64 {
+        match self {
+            Self::Sgd(rule) => &mut rule.learning_rate,
+            Self::Momentum(rule) => &mut rule.learning_rate,
+            Self::RmsProp(rule) => &mut rule.learning_rate,
+            Self::Adam(rule) => &mut rule.learning_rate,
+            Self::NAdam(rule) => &mut rule.learning_rate,
+            Self::Adagrad(rule) => &mut rule.learning_rate,
+            Self::Lion(rule) => &mut rule.learning_rate,
+        }
+    }
+
+    /// The scalars of one step, each computed in f64 and rounded once.
+    pub fn at_step<E: Element>(&self, step: &Step) -> Update<E> {
+        let rate = self.learning_rate() * step.learning_rate_factor;
+        let number = step.number.max(1);
+        let rule = match self {
+            Self::Sgd(_) => AnyRule::Sgd(sgd::Rule::new(rate)),
+            Self::Momentum(rule) if rule.nesterov => AnyRule::Nesterov(rule.rule(rate)),
+            Self::Momentum(rule) => AnyRule::Momentum(rule.rule(rate)),
+            Self::RmsProp(rule) => match (rule.centered, rule.has_momentum()) {
+                (false, false) => AnyRule::RmsProp(rule.rule(rate)),
+                (true, false) => AnyRule::CenteredRmsProp(rule.rule(rate)),
+                (false, true) => AnyRule::MomentumRmsProp(rule.rule(rate)),
+                (true, true) => AnyRule::CenteredMomentumRmsProp(rule.rule(rate)),
+            },
+            Self::Adam(rule) if rule.amsgrad => AnyRule::AmsGrad(rule.rule(rate, number)),
+            Self::Adam(rule) => AnyRule::Adam(rule.rule(rate, number)),
+            Self::NAdam(rule) => AnyRule::NAdam(rule.rule(rate, number)),
+            Self::Adagrad(rule) => AnyRule::Adagrad(rule.rule(rate, number)),
+            Self::Lion(rule) => AnyRule::Lion(rule.rule(rate)),
+        };
+        Update { rule, prepared: Prepared::new(step, rate), states: self.states() }
+    }
+}
+
+/// Each rule in each of its forms, so that no form is decided on in a loop.
+#[derive(Clone, Copy, Debug)]
+enum AnyRule<E> {
+    Sgd(sgd::Rule<E>),
+    Momentum(momentum::Rule<E, false>),
+    Nesterov(momentum::Rule<E, true>),
+    RmsProp(rms_prop::Rule<E, false, false>),
+    CenteredRmsProp(rms_prop::Rule<E, true, false>),
+    MomentumRmsProp(rms_prop::Rule<E, false, true>),
+    CenteredMomentumRmsProp(rms_prop::Rule<E, true, true>),
+    Adam(adam::Rule<E>),
+    AmsGrad(adam::Rule<E>),
+    NAdam(nadam::Rule<E>),
+    Adagrad(adagrad::Rule<E>),
+    Lion(lion::Rule<E>),
+}
+
+/// One step of an optimizer: a few scalars, to be applied to every slice of the parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<E> {
+    rule: AnyRule<E>,
+    /// Nothing where a step asks for nothing: most do not, and then nothing is computed.
+    prepared: Option<Prepared<E>>,
+    states: usize,
+}
+
+precompiled! {
+    /// The kernels of this module.
+    OptimizerKernels:
+    fn update(
+        update: &Update<Self>,
+        isa: Isa,
+        gradients: &[Self],
+        parameters: &mut [Self],
+        state: [&mut [Self]; MAX_STATES],
+    ) = Update::dispatch;
+    fn descend(isa: Isa, rate: Self, gradients: &[Self], parameters: &mut [Self]) = sgd::descend;
+}
+
+impl<E: Element> Update<E> {
+    /// Updates `parameters` and the first [`Optimizer::states`] slices of `state` in one pass.
+    ///
+    /// Element i of all slices belongs together. The other slices of `state` are not looked at.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] if the slices differ in length; nothing was written.
+    pub fn apply(
+        &self,
+        isa: Isa,
+        gradients: &[E],
+        parameters: &mut [E],
+        state: [&mut [E]; MAX_STATES],
+    ) -> Result<(), ShapeError> {
+        check_length("gradients", gradients, parameters.len())?;
+        let names = ["state[0]", "state[1]", "state[2]"];
+        for (name, slice) in names.iter().zip(&state).take(self.states) {
+            check_length(name, slice, parameters.len())?;
+        }
+        E::update(self, isa, gradients, parameters, state);
+        Ok(())
+    }
+
+    fn dispatch(&self, isa: Isa, g: &[E], p: &mut [E], [a, b, c]: [&mut [E]; MAX_STATES]) {
+        match self.rule {
+            AnyRule::Sgd(rule) => self.run(isa, rule, g, p, []),
+            AnyRule::Momentum(rule) => self.run(isa, rule, g, p, [a]),
+            AnyRule::Nesterov(rule) => self.run(isa, rule, g, p, [a]),
+            AnyRule::RmsProp(rule) => self.run(isa, rule, g, p, [a]),
+            AnyRule::CenteredRmsProp(rule) => self.run(isa, rule, g, p, [a, b]),
+            AnyRule::MomentumRmsProp(rule) => self.run(isa, rule, g, p, [a, b]),
+            AnyRule::CenteredMomentumRmsProp(rule) => self.run(isa, rule, g, p, [a, b, c]),
+            AnyRule::Adam(rule) => self.run(isa, rule, g, p, [a, b]),
+            AnyRule::AmsGrad(rule) => self.run(isa, rule, g, p, [a, b, c]),
+            AnyRule::NAdam(rule) => self.run(isa, rule, g, p, [a, b]),
+            AnyRule::Adagrad(rule) => self.run(isa, rule, g, p, [a]),
+            AnyRule::Lion(rule) => self.run(isa, rule, g, p, [a]),
+        }
+    }
+
+    fn run<U: Rule<E, N>, const N: usize>(
+        &self,
+        isa: Isa,
+        rule: U,
+        gradients: &[E],
+        parameters: &mut [E],
+        state: [&mut [E]; N],
+    ) {
+        match self.prepared {
+            None => isa.run(Apply { prepare: Raw, rule, gradients, parameters, state }),
+            Some(prepare) => isa.run(Apply { prepare, rule, gradients, parameters, state }),
+        }
+    }
+}
+
+struct Apply<'a, E, P, U, const N: usize> {
+    prepare: P,
+    rule: U,
+    gradients: &'a [E],
+    parameters: &'a mut [E],
+    state: [&'a mut [E]; N],
+}
+
+impl<E, P, U, const N: usize> Kernel for Apply<'_, E, P, U, N>
+where
+    E: Element,
+    P: Prepare<E>,
+    U: Rule<E, N>,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let chain = Chain { prepare: self.prepare, rule: self.rule };
+        lockstep::update_all(simd, chain, [self.gradients], self.parameters, self.state);
+    }
 }

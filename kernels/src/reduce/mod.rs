@@ -1,43 +1,96 @@
-//! Sums in a fixed order, the same bits on every ISA and for any number of threads.
+//! Sums in a fixed order, the same bits on every ISA with FMA and for any number of threads.
+//!
+//! [`sum`] and [`sum_of_squares`], and all losses and norms where they sum over a row, add in one
+//! documented order: pieces of 256 with 16 virtual lanes, 8 pieces a block, and a balanced tree of
+//! blocks. See [the order](#the-order).
+//!
+//! # The order
+//! With terms t₀, t₁, …:
+//!
+//! 1. Pieces of 256 terms. In each, lane l of 16 starts from +0 and adds tₗ, tₗ₊₁₆, tₗ₊₃₂, …
+//! 2. Blocks of 8 pieces, whose lanes are added as ((p₀+p₁)+(p₂+p₃)) + ((p₄+p₅)+(p₆+p₇)), missing
+//!    pieces being +0; then lanes at a distance of 8, 4, 2, 1 are added.
+//! 3. Blocks pairwise, neighbours first, in a binary tree.
+//!
+//! The error of a sum of n terms is at most (23 + ⌈log₂(n/2048)⌉) · u · Σ|tᵢ| to first order,
+//! u = 2⁻²⁴ for f32 and 2⁻⁵³ for f64.
 
-use crate::error::check_length;
-use crate::{Element, Isa, MatRef, ShapeError, reference};
+pub(crate) mod columns;
+mod finite;
+pub(crate) mod fixed_tree;
+#[cfg(test)]
+mod tests;
 
-/// Rows that [`add_column_sums`] sums before it adds them to the total.
-pub const PIECE_ROWS: usize = 32;
+pub use columns::{PIECE_ROWS, add_column_sums};
+pub use finite::first_non_finite;
 
-/// Σ xᵢ.
-pub fn sum<E: Element>(_isa: Isa, x: &[E]) -> E {
-    E::from_f64(reference::sum(x))
+use crate::dispatch::Kernel;
+use crate::lanes::{Lanes, Simd};
+use crate::precompiled::precompiled;
+use crate::{Element, Isa, MatRef};
+use fixed_tree::{Terms, sum_terms};
+
+/// Σ xᵢ; 0 for an empty slice.
+///
+/// ```
+/// use deltarule_kernels::{Isa, reduce};
+/// assert_eq!(reduce::sum(Isa::detect(), &[1.0_f32, 2.5, -0.5]), 3.0);
+/// ```
+pub fn sum<E: Element>(isa: Isa, x: &[E]) -> E {
+    <E as ReduceKernels>::sum(isa, x)
 }
 
-/// Σ xᵢ².
-pub fn sum_of_squares<E: Element>(_isa: Isa, x: &[E]) -> E {
-    E::from_f64(reference::sum_of_squares(x))
+/// Σ xᵢ², each square added by a fused multiply-add: for gradient norms.
+pub fn sum_of_squares<E: Element>(isa: Isa, x: &[E]) -> E {
+    E::sum_of_squares(isa, x)
 }
 
-/// `sums[j] += Σᵢ xᵢⱼ`: ∂ℒ/∂b of a batch of δ.
-///
-/// The rows are cut in pieces of [`PIECE_ROWS`]; each is summed row after row, and the pieces'
-/// sums are added to `sums` in order. So calls on successive blocks of rows give the bits of one
-/// call on all of them, if every block but the last has a multiple of [`PIECE_ROWS`] rows.
-///
-/// # Errors
-/// [`ShapeError`] if `sums` does not have an element for each column.
-pub fn add_column_sums<E: Element>(
-    _isa: Isa,
-    x: MatRef<'_, E>,
-    sums: &mut [E],
-) -> Result<(), ShapeError> {
-    check_length("sums", sums, x.columns())?;
-    for (j, sum) in sums.iter_mut().enumerate() {
-        let column: Vec<E> = (0..x.rows()).map(|i| x.at(i, j)).collect();
-        *sum += E::from_f64(reference::sum(&column));
+precompiled! {
+    /// The kernels of this module.
+    ReduceKernels:
+    fn sum(isa: Isa, x: &[Self]) -> Self = |isa: Isa, x| isa.run(Sum { x, terms: Values });
+    fn sum_of_squares(isa: Isa, x: &[Self]) -> Self =
+        |isa: Isa, x| isa.run(Sum { x, terms: Squares });
+    fn add_column_sums(isa: Isa, x: MatRef<'_, Self>, sums: &mut [Self]) = columns::add;
+    fn first_non_finite(isa: Isa, x: &[Self]) -> Option<usize> = finite::find;
+}
+
+struct Sum<'a, E, T> {
+    x: &'a [E],
+    terms: T,
+}
+
+impl<E: Element, T: Terms<E, 1, 0>> Kernel for Sum<'_, E, T> {
+    type Output = E;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> E {
+        sum_terms(simd, self.terms, self.x.len(), [self.x], [])
     }
-    Ok(())
 }
 
-/// The index of the first element that is infinite or NaN.
-pub fn first_non_finite<E: Element>(_isa: Isa, x: &[E]) -> Option<usize> {
-    x.iter().position(|x| !x.is_finite())
+/// x.
+#[derive(Clone, Copy)]
+struct Values;
+
+impl<E: Element> Terms<E, 1, 0> for Values {
+    const IS_LIGHT: bool = true;
+
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
+        ([], sum + x)
+    }
+}
+
+/// x².
+#[derive(Clone, Copy)]
+struct Squares;
+
+impl<E: Element> Terms<E, 1, 0> for Squares {
+    const IS_LIGHT: bool = true;
+
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
+        ([], x.mul_add(x, sum))
+    }
 }

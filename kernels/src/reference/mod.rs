@@ -4,9 +4,15 @@
 //! arguments: these functions index, and panic where a kernel returns an error.
 
 mod double_double;
+mod loss;
+mod norm;
+mod optimizer;
 mod real;
 
 pub use double_double::DoubleDouble;
+pub use loss::{class_loss, element_loss, softmax_cross_entropy, squared_error};
+pub use norm::{normalize, normalize_backward};
+pub use optimizer::optimizer_step;
 pub use real::Real;
 
 use crate::activation::Activation;
@@ -70,49 +76,6 @@ pub fn activation<R: Real>(activation: Activation, x: R) -> R {
 /// σ′ from what [`Activation::derivative_from`] names.
 pub fn activation_derivative<R: Real>(activation: Activation, stored: R) -> R {
     activation.reference_derivative(stored)
-}
-
-/// [`crate::loss::squared_error`].
-pub fn squared_error<E: Element>(
-    columns: usize,
-    predictions: &[E],
-    targets: &[E],
-    scale: E,
-    losses: &mut [E],
-    delta: &mut [E],
-) {
-    for (i, loss) in losses.iter_mut().enumerate() {
-        let mut sum = 0.0;
-        for j in i * columns..(i + 1) * columns {
-            let error = predictions[j].to_f64() - targets[j].to_f64();
-            sum += error * error;
-            delta[j] = E::from_f64(2.0 * scale.to_f64() * error);
-        }
-        *loss = E::from_f64(scale.to_f64() * sum);
-    }
-}
-
-/// [`crate::loss::softmax_cross_entropy`].
-pub fn softmax_cross_entropy<E: Element>(
-    classes: usize,
-    logits: &[E],
-    labels: &[usize],
-    scale: E,
-    losses: &mut [E],
-    delta: &mut [E],
-) {
-    for (i, (loss, &label)) in losses.iter_mut().zip(labels).enumerate() {
-        let row: Vec<f64> =
-            logits[i * classes..(i + 1) * classes].iter().map(|z| z.to_f64()).collect();
-        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let total: f64 = row.iter().map(|z| (z - largest).exp()).sum();
-        *loss = E::from_f64(scale.to_f64() * (total.ln() + largest - row[label]));
-        for (j, z) in row.iter().enumerate() {
-            let hit = if j == label { 1.0 } else { 0.0 };
-            let softmax = (z - largest).exp() / total;
-            delta[i * classes + j] = E::from_f64(scale.to_f64() * (softmax - hit));
-        }
-    }
 }
 
 /// [`crate::gemm::Gemm`]: for each element of C one chain of fused multiply-adds over k, in

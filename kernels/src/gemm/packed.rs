@@ -1,0 +1,167 @@
+//! A right-hand operand packed once and used many times.
+
+use super::micro_kernel::MicroKernels;
+use super::packing::pack_block;
+use crate::dispatch::Kernel;
+use crate::error::checked_area;
+use crate::lanes::{Lanes, Simd};
+use crate::{Element, Isa, MatRef, ShapeError};
+
+/// The right-hand operand B of a product, (k, n), in the order in which an ISA's micro-kernel reads
+/// it: panels of NR columns, each k rows of NR elements, the last one filled up with +0.
+///
+/// It allocates, once; what is packed for one ISA is refused by the others. Block sizes do not
+/// matter to it, since any block of k is a contiguous part of a panel.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Gemm, PackedMatrix, scratch_len}};
+/// let isa = Isa::detect();
+/// let weights = PackedMatrix::new(isa, MatRef::new(&[1.0f32, 2.0, 3.0, 4.0], 2, 2)?)?;
+/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 2)?];
+/// let (x, mut y) = ([10.0, 1.0], [0.0; 2]);
+/// Gemm::new(MatRef::new(&x, 1, 2)?, &weights, MatMut::new(&mut y, 1, 2)?).run(isa, &mut scratch)?;
+/// assert_eq!(y, [13.0, 24.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+#[derive(Debug)]
+pub struct PackedMatrix<E> {
+    isa: Isa,
+    rows: usize,
+    columns: usize,
+    /// NR: the columns of a panel.
+    panel: usize,
+    data: Vec<E>,
+    /// Where the panels begin: the first element on a cache line.
+    first: usize,
+}
+
+/// Panels begin at a multiple of this many bytes: a cache line.
+pub(super) const ALIGNMENT: usize = 64;
+
+impl<E: Element> PackedMatrix<E> {
+    /// Packs B for products on `isa`.
+    ///
+    /// # Errors
+    /// [`ShapeError::Overflow`] if the packed size does not fit in `usize`.
+    pub fn new(isa: Isa, b: MatRef<'_, E>) -> Result<Self, ShapeError> {
+        let (rows, columns) = (b.rows(), b.columns());
+        // Without micro-kernels of our own the whole matrix is one panel, which makes it row-major.
+        let panel = if isa.has_fma() { E::panel_columns(isa) } else { columns.max(1) };
+        let overflow = ShapeError::Overflow { argument: "b", rows, columns };
+        let padded = columns.checked_next_multiple_of(panel).ok_or(overflow.clone())?;
+        let slack = ALIGNMENT / size_of::<E>();
+        let length = checked_area("b", rows, padded)?.checked_add(slack).ok_or(overflow)?;
+        let data = vec![E::ZERO; length];
+        let first = data.as_ptr().align_offset(ALIGNMENT).min(slack);
+        let mut packed = Self { isa, rows, columns, panel, data, first };
+        packed.pack(b)?;
+        Ok(packed)
+    }
+
+    /// Packs another B of the same shape in this one's place, without allocating.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] if the shapes differ; nothing was changed.
+    pub fn pack(&mut self, b: MatRef<'_, E>) -> Result<(), ShapeError> {
+        for (argument, expected, actual) in
+            [("rows of b", self.rows, b.rows()), ("columns of b", self.columns, b.columns())]
+        {
+            if expected != actual {
+                return Err(ShapeError::Length { argument, expected, actual });
+            }
+        }
+        E::pack(self.isa, b, self.panel, &mut self.data[self.first..]);
+        Ok(())
+    }
+
+    /// k.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// n.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The ISA whose products take this operand.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub(super) fn panels(&self) -> &[E] {
+        &self.data[self.first..]
+    }
+}
+
+impl<E: Element> Clone for PackedMatrix<E> {
+    /// Another allocation may be aligned differently, so the panels move with it.
+    fn clone(&self) -> Self {
+        let mut data = vec![E::ZERO; self.data.len()];
+        let first = data.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT / size_of::<E>());
+        let length = self.data.len() - self.first.max(first);
+        data[first..first + length].copy_from_slice(&self.data[self.first..self.first + length]);
+        Self { data, first, ..*self }
+    }
+}
+
+/// NR.
+pub(super) fn panel_columns<E: Element>(isa: Isa) -> usize {
+    isa.run(PanelColumns(core::marker::PhantomData::<E>))
+}
+
+/// Packs all of B into panels of so many columns.
+pub(super) fn pack<E: Element>(isa: Isa, b: MatRef<'_, E>, panel: usize, to: &mut [E]) {
+    isa.run(Pack { b, panel, to });
+}
+
+/// NR of the ISA that it runs on.
+struct PanelColumns<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Kernel for PanelColumns<E> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> usize {
+        E::Lanes::<S>::VECTORS * E::Lanes::<S>::LEN
+    }
+}
+
+struct Pack<'a, E> {
+    b: MatRef<'a, E>,
+    panel: usize,
+    to: &'a mut [E],
+}
+
+impl<E: Element> Kernel for Pack<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { b, panel, to } = self;
+        let (rows, columns) = (b.rows(), b.columns());
+        if !panel.is_multiple_of(E::Lanes::<S>::LEN) {
+            // One row-major panel, for ISAs without micro-kernels.
+            for i in 0..rows {
+                for j in 0..columns {
+                    to[i * panel + j] = b.at(i, j);
+                }
+            }
+            return;
+        }
+        assert!(to.len() >= rows * columns.next_multiple_of(panel));
+        let source = (b.data().as_ptr(), b.shape());
+        // SAFETY: the block is all of B, whose view was checked on construction, and the panels
+        // have room for it.
+        unsafe {
+            pack_block::<E::Lanes<S>>(
+                simd,
+                source,
+                (0, rows),
+                (0, columns),
+                to.as_mut_ptr(),
+                panel,
+            );
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! A product cut in parts for the threads of the current rayon pool.
+
+use super::driver::{Multiplication, Part, scratch_len};
+use super::{Gemm, fallback};
+use crate::{Element, Isa};
+use rayon::prelude::*;
+
+/// Multiply-adds that are worth a thread: below that, waking it costs more than it saves.
+const WORK_PER_THREAD: usize = 1 << 19;
+
+/// Columns of a part are a multiple of this, which every ISA's NR divides.
+const COLUMN_UNIT: usize = 32;
+
+/// How C is cut: `rows` × `columns` parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Grid {
+    rows: usize,
+    columns: usize,
+}
+
+impl Grid {
+    /// At most `threads` parts, none of them empty.
+    ///
+    /// The parts' number follows the work. Of the grids with that number the one whose parts have
+    /// the smallest perimeter reads and packs the least; columns are preferred, since parts side
+    /// by side pack different columns of B.
+    fn new((m, n, k): (usize, usize, usize), threads: usize) -> Self {
+        let work = m.saturating_mul(n).saturating_mul(k);
+        let parts = (work / WORK_PER_THREAD).clamp(1, threads.max(1));
+        let cost = |grid: &Self| {
+            let (rows, columns) = (m.div_ceil(grid.rows), n.div_ceil(grid.columns));
+            // The time of the largest part, then what it reads.
+            (
+                rows.saturating_mul(
+                    columns.saturating_add(COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT,
+                ),
+                rows.saturating_add(2 * columns),
+            )
+        };
+        (1..=parts)
+            .map(|rows| Self {
+                rows: rows.min(m.max(1)),
+                columns: (parts / rows).min(n.div_ceil(COLUMN_UNIT).max(1)),
+            })
+            .min_by_key(cost)
+            .unwrap_or(Self { rows: 1, columns: 1 })
+    }
+
+    fn parts(self) -> usize {
+        self.rows * self.columns
+    }
+}
+
+/// Elements of scratch space for [`run`].
+pub(super) fn parallel_scratch_len<E: Element>(
+    isa: Isa,
+    (m, n, k): (usize, usize, usize),
+    threads: usize,
+) -> usize {
+    if m == 0 || n == 0 || !isa.has_fma() {
+        return 0;
+    }
+    let grid = Grid::new((m, n, k), threads);
+    let part = (m.div_ceil(grid.rows), part_columns(n, grid), k);
+    scratch_len::<E>(isa, part).saturating_mul(grid.parts())
+}
+
+fn part_columns(n: usize, grid: Grid) -> usize {
+    n.div_ceil(grid.columns).next_multiple_of(COLUMN_UNIT)
+}
+
+/// C's first element, for many threads.
+struct SharedC<E>(*mut E);
+
+// SAFETY: each part touches elements of its own.
+unsafe impl<E: Send> Send for SharedC<E> {}
+// SAFETY: as above.
+unsafe impl<E: Send> Sync for SharedC<E> {}
+
+impl<E> SharedC<E> {
+    fn get(&self) -> *mut E {
+        self.0
+    }
+}
+
+/// Runs a product whose shapes and ISA have been checked, with enough scratch.
+pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>, scratch: &mut [E]) {
+    if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
+        return;
+    }
+    #[cfg(feature = "blas")]
+    let Some(gemm) = super::blas::run(isa, gemm) else { return };
+    if !isa.has_fma() {
+        return fallback::run(isa, gemm);
+    }
+    let Gemm { a, b, mut c, alpha, start, epilogue, threads, .. } = gemm;
+    let (m, n, k) = (c.rows(), c.columns(), a.columns());
+    let grid = Grid::new((m, n, k), threads);
+    let c_strides = (c.shape().row_stride, c.shape().column_stride);
+    let shared = SharedC(c.data().as_mut_ptr());
+    let part = |rows, columns| Part {
+        isa,
+        a,
+        b,
+        c: (shared.get(), c_strides),
+        alpha,
+        start,
+        rows,
+        columns,
+    };
+    if grid.parts() == 1 {
+        let all = Multiplication { part: part(0..m, 0..n), epilogue, scratch };
+        // SAFETY: the shapes and the ISA were checked; C is borrowed for as long as this runs.
+        return unsafe { all.run() };
+    }
+    let (rows, columns) = (m.div_ceil(grid.rows), part_columns(n, grid));
+    let share = scratch.len() / grid.parts();
+    scratch.par_chunks_mut(share).take(grid.parts()).enumerate().for_each(|(at, scratch)| {
+        let (i, j) = (at / grid.columns * rows, at % grid.columns * columns);
+        if i < m && j < n {
+            let part = part(i..(i + rows).min(m), j..(j + columns).min(n));
+            // SAFETY: the shapes and the ISA were checked; C is borrowed for as long as this runs,
+            // and no two parts share an element; columns begin at a multiple of every NR.
+            unsafe { Multiplication { part, epilogue: None, scratch }.run() }
+        }
+    });
+    if let Some(epilogue) = epilogue {
+        epilogue.finish(isa, 0, 0, c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Grid;
+
+    #[test]
+    fn the_grid_follows_the_work_and_the_shape() {
+        let grid = |shape, threads| {
+            let Grid { rows, columns } = Grid::new(shape, threads);
+            (rows, columns)
+        };
+        assert_eq!(grid((64, 64, 64), 8), (1, 1));
+        assert_eq!(grid((64, 512, 784), 1), (1, 1));
+        assert_eq!(grid((64, 512, 784), 2), (1, 2));
+        assert_eq!(grid((4096, 10, 512), 2), (2, 1));
+        assert_eq!(grid((1024, 1024, 1024), 4), (1, 4));
+        assert_eq!(grid((0, 5, 5), 4), (1, 1));
+        assert_eq!(grid((usize::MAX, 1, 1), 3), (3, 1));
+    }
+}

@@ -1,0 +1,285 @@
+//! Softmax losses with any targets: probabilities, smoothed labels, class weights.
+
+use super::Scale;
+use super::element::divergence;
+use super::softmax::{Exponentials, check_labels, greatest, is_index, log_scalar};
+use crate::dispatch::Kernel;
+use crate::error::{check_length, checked_area};
+use crate::lanes::{Lanes, Simd};
+use crate::lockstep::{self, update_all};
+use crate::reduce::fixed_tree::{Terms, sum_terms};
+use crate::{Element, Isa, ShapeError};
+
+/// The target distribution q of each row, for a softmax over classes.
+///
+/// From labels, qⱼ = 1 − ε + ε/C for the label and ε/C for the other classes, C classes and ε the
+/// smoothing; from probabilities, they. Class weights multiply it: qⱼ ← wⱼ·qⱼ.
+///
+/// ```
+/// use deltarule_kernels::Isa;
+/// use deltarule_kernels::loss::{ClassTargets, SoftmaxRows};
+/// let (mut losses, mut delta) = ([0.0_f64], [0.0; 2]);
+/// ClassTargets::labels(&[0]).smoothed(0.1).cross_entropy(
+///     Isa::detect(),
+///     SoftmaxRows {
+///         shape: (1, 2),
+///         logits: &[0.0, 0.0],
+///         scale: 1.0.into(),
+///         losses: &mut losses,
+///         delta: &mut delta,
+///     },
+/// )?;
+/// assert!((losses[0] - 2.0_f64.ln()).abs() < 1e-15);
+/// assert!((delta[0] - (0.5 - 0.95)).abs() < 1e-15);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ClassTargets<'a, E> {
+    kind: Kind<'a, E>,
+    class_weights: Option<&'a [E]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind<'a, E> {
+    Labels { labels: &'a [usize], smoothing: f64 },
+    Probabilities(&'a [E]),
+}
+
+/// The other arguments of a softmax loss.
+#[derive(Debug)]
+pub struct SoftmaxRows<'a, E> {
+    /// Rows, and classes.
+    pub shape: (usize, usize),
+    /// z, row-major.
+    pub logits: &'a [E],
+    /// What each row is multiplied by.
+    pub scale: Scale<'a, E>,
+    /// Gets an element a row.
+    pub losses: &'a mut [E],
+    /// Gets ∂ℒ/∂z, row-major.
+    pub delta: &'a mut [E],
+}
+
+impl<'a, E: Element> ClassTargets<'a, E> {
+    /// A class index a row.
+    pub fn labels(labels: &'a [usize]) -> Self {
+        Self { kind: Kind::Labels { labels, smoothing: 0.0 }, class_weights: None }
+    }
+
+    /// A probability for each class of each row, row-major.
+    pub fn probabilities(probabilities: &'a [E]) -> Self {
+        Self { kind: Kind::Probabilities(probabilities), class_weights: None }
+    }
+
+    /// The part ε of the label's probability spread over all classes. Probabilities stay as they
+    /// are.
+    pub fn smoothed(mut self, epsilon: f64) -> Self {
+        if let Kind::Labels { smoothing, .. } = &mut self.kind {
+            *smoothing = epsilon;
+        }
+        self
+    }
+
+    /// A weight for each class.
+    pub fn weighted(mut self, class_weights: &'a [E]) -> Self {
+        self.class_weights = Some(class_weights);
+        self
+    }
+
+    /// Cross-entropy: `losses[i] = scale · Σⱼ qⱼ·(log Σₖ e^{zₖ} − zⱼ)` and
+    /// `delta = scale · (softmax(z)·Σq − q)`.
+    ///
+    /// A class with q = 0 adds nothing, even with a logit of −∞. Other special values and the
+    /// order of sums are those of [`super::softmax_cross_entropy`], which is faster and, for sure
+    /// predictions, more exact where labels are neither smoothed nor weighted.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if a slice does not have rows · classes (or rows, or classes) elements, or a
+    /// label is not below `classes`; nothing was written.
+    pub fn cross_entropy(self, isa: Isa, rows: SoftmaxRows<'_, E>) -> Result<(), ShapeError> {
+        self.evaluate::<false>(isa, rows)
+    }
+
+    /// Kullback–Leibler divergence: `losses[i] = scale · Σⱼ qⱼ·(log qⱼ − log softmax(z)ⱼ)`; `delta`
+    /// as for [`ClassTargets::cross_entropy`], from which it differs by the entropy of q.
+    ///
+    /// # Errors
+    /// As [`ClassTargets::cross_entropy`].
+    pub fn kl_divergence(self, isa: Isa, rows: SoftmaxRows<'_, E>) -> Result<(), ShapeError> {
+        self.evaluate::<true>(isa, rows)
+    }
+
+    fn evaluate<const DIVERGENCE: bool>(
+        self,
+        isa: Isa,
+        arguments: SoftmaxRows<'_, E>,
+    ) -> Result<(), ShapeError> {
+        let (rows, classes) = arguments.shape;
+        let area = checked_area("logits", rows, classes)?;
+        check_length("logits", arguments.logits, area)?;
+        match self.kind {
+            Kind::Labels { labels, .. } => {
+                check_length("labels", labels, rows)?;
+                check_labels(labels, classes)?;
+            }
+            Kind::Probabilities(probabilities) => {
+                check_length("probabilities", probabilities, area)?;
+                if classes == 0 && rows > 0 {
+                    return Err(ShapeError::Zero { argument: "classes" });
+                }
+            }
+        }
+        if let Some(weights) = self.class_weights {
+            check_length("class_weights", weights, classes)?;
+        }
+        check_length("losses", arguments.losses, rows)?;
+        check_length("delta", arguments.delta, area)?;
+        arguments.scale.check(rows)?;
+        if DIVERGENCE {
+            E::divergence(self, isa, arguments);
+        } else {
+            E::target_cross_entropy(self, isa, arguments);
+        }
+        Ok(())
+    }
+
+    pub(super) fn run<const DIVERGENCE: bool>(self, isa: Isa, arguments: SoftmaxRows<'_, E>) {
+        isa.run(TargetRows::<E, DIVERGENCE> { targets: self, arguments });
+    }
+}
+
+/// q of one row. It reads t and w, or something else of their length where it needs neither.
+#[derive(Clone, Copy)]
+struct Distribution<E> {
+    /// Whether q is t, and not from the label.
+    probabilities: bool,
+    weighted: bool,
+    label: usize,
+    on: E,
+    off: E,
+}
+
+impl<E: Element> Distribution<E> {
+    /// Whether Σq is 1 by construction.
+    #[inline(always)]
+    fn is_normalized(self) -> bool {
+        !self.probabilities && !self.weighted
+    }
+
+    #[inline(always)]
+    fn at<V: Lanes<Element = E>>(self, at: usize, t: V, w: V) -> V {
+        let q = if self.probabilities {
+            t
+        } else {
+            t.splat(self.on).select(is_index(t, at, self.label), t.splat(self.off))
+        };
+        if self.weighted { q * w } else { q }
+    }
+}
+
+struct TargetRows<'a, 'b, E, const DIVERGENCE: bool> {
+    targets: ClassTargets<'a, E>,
+    arguments: SoftmaxRows<'b, E>,
+}
+
+impl<E: Element, const DIVERGENCE: bool> Kernel for TargetRows<'_, '_, E, DIVERGENCE> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let SoftmaxRows { shape: (_, classes), logits, scale, losses, delta } = self.arguments;
+        for (i, loss) in losses.iter_mut().enumerate() {
+            let elements = i * classes..(i + 1) * classes;
+            let z = &logits[elements.clone()];
+            let (mut distribution, t) = match self.targets.kind {
+                Kind::Labels { labels, smoothing } => {
+                    let off = smoothing / classes as f64;
+                    let (on, off) = (E::from_f64(1.0 - smoothing + off), E::from_f64(off));
+                    let label = labels[i];
+                    (Distribution { probabilities: false, weighted: false, label, on, off }, z)
+                }
+                Kind::Probabilities(t) => {
+                    let (on, off) = (E::ONE, E::ZERO);
+                    let label = usize::MAX;
+                    let t = &t[elements.clone()];
+                    (Distribution { probabilities: true, weighted: false, label, on, off }, t)
+                }
+            };
+            distribution.weighted = self.targets.class_weights.is_some();
+            let w = self.targets.class_weights.unwrap_or(z);
+            let delta = &mut delta[elements];
+
+            let max = greatest(simd, z);
+            let exponentials = Exponentials { max, but: usize::MAX };
+            let total = sum_terms(simd, exponentials, classes, [z], [&mut *delta]);
+            let log_total = log_scalar(simd, total);
+            let mass = if distribution.is_normalized() {
+                E::ONE
+            } else {
+                sum_terms(simd, Mass(distribution), classes, [t, w], [])
+            };
+            let shares = Shares::<E, DIVERGENCE> { distribution, max, log_total };
+            let scale = scale.of_row(i);
+            *loss = scale * sum_terms(simd, shares, classes, [z, t, w], []);
+            let factor = scale * (mass / total);
+            update_all(simd, Delta { distribution, scale, factor }, [t, w], delta, []);
+        }
+    }
+}
+
+/// The terms of Σq.
+#[derive(Clone, Copy)]
+struct Mass<E>(Distribution<E>);
+
+impl<E: Element> Terms<E, 2, 0> for Mass<E> {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, at: usize, [t, w]: [V; 2], sum: V) -> ([V; 0], V) {
+        ([], sum + self.0.at(at, t, w))
+    }
+}
+
+/// The terms of a row's loss: each class's share.
+#[derive(Clone, Copy)]
+struct Shares<E, const DIVERGENCE: bool> {
+    distribution: Distribution<E>,
+    max: E,
+    log_total: E,
+}
+
+impl<E: Element, const DIVERGENCE: bool> Terms<E, 3, 0> for Shares<E, DIVERGENCE> {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, at: usize, [z, t, w]: [V; 3], sum: V) -> ([V; 0], V) {
+        let q = self.distribution.at(at, t, w);
+        // −log softmax: two addends that are never negative.
+        let surprise = z.splat(self.log_total) + (z.splat(self.max) - z);
+        let share = if DIVERGENCE {
+            divergence(q, -surprise)
+        } else {
+            let zero = z.splat(E::ZERO);
+            zero.select(q.eq(zero) & !surprise.is_nan(), q * surprise)
+        };
+        ([], sum + share)
+    }
+}
+
+/// δ from the exponentials.
+#[derive(Clone, Copy)]
+struct Delta<E> {
+    distribution: Distribution<E>,
+    scale: E,
+    factor: E,
+}
+
+impl<E: Element> lockstep::Update<E, 2, 0> for Delta<E> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        at: usize,
+        [t, w]: [V; 2],
+        exponential: V,
+        []: [V; 0],
+    ) -> (V, [V; 0]) {
+        let q = self.distribution.at(at, t, w) * t.splat(self.scale);
+        (exponential.mul_add(t.splat(self.factor), -q), [])
+    }
+}

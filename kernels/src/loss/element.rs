@@ -1,0 +1,287 @@
+//! Losses that are sums over the elements of a row.
+
+use super::Scale;
+use crate::dispatch::Kernel;
+use crate::error::{check_length, checked_area};
+use crate::lanes::{Lanes, Simd};
+use crate::lockstep::{self, sign};
+use crate::math::{exp, log};
+use crate::reduce::fixed_tree::{Terms, sum_terms};
+use crate::{Element, Isa, ShapeError};
+
+/// A loss that is a sum over the elements ŷ of the network's output and y of the targets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ElementLoss {
+    /// (ŷ − y)²; ∂ = 2(ŷ − y).
+    SquaredError,
+    /// |ŷ − y|; ∂ = sign(ŷ − y), 0 at 0.
+    AbsoluteError,
+    /// ½e² for |e| ≤ d, d(|e| − ½d) beyond, e = ŷ − y; ∂ = e, d·sign e. P. Huber, 1964. The
+    /// smooth L1 loss is this with a scale of 1/d.
+    Huber {
+        /// d > 0, where the parabola ends.
+        threshold: f64,
+    },
+    /// −p·y·log σ(ŷ) − (1 − y)·log(1 − σ(ŷ)) for a logit ŷ and a target y in 0..1;
+    /// ∂ = (1 − y)·σ(ŷ) − p·y·σ(−ŷ).
+    ///
+    /// Computed as (1 − y)·s(ŷ) + p·y·s(−ŷ), s the softplus max(x, 0) + log1p(e^−|x|), in which
+    /// nothing cancels; a factor that is 0 makes its product 0, also where the logit is ±∞.
+    BinaryCrossEntropy {
+        /// p, the weight of the positive class: 1 for none.
+        positive_weight: f64,
+    },
+    /// y·(log y − ŷ) for a log-probability ŷ and a probability y, 0 where y = 0; ∂ = −y.
+    KlDivergence,
+}
+
+/// The arguments of [`ElementLoss::evaluate`].
+#[derive(Debug)]
+pub struct ElementRows<'a, E> {
+    /// Rows, and elements in each.
+    pub shape: (usize, usize),
+    /// ŷ, row-major.
+    pub predictions: &'a [E],
+    /// y, row-major.
+    pub targets: &'a [E],
+    /// What each row is multiplied by.
+    pub scale: Scale<'a, E>,
+    /// Gets an element a row: the scaled sum.
+    pub losses: &'a mut [E],
+    /// Gets ∂ℒ/∂ŷ, row-major.
+    pub delta: &'a mut [E],
+}
+
+impl ElementLoss {
+    /// Writes `losses` and `delta`.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if a slice does not have rows · columns (or rows) elements; nothing was
+    /// written.
+    pub fn evaluate<E: Element>(
+        self,
+        isa: Isa,
+        arguments: ElementRows<'_, E>,
+    ) -> Result<(), ShapeError> {
+        let (rows, columns) = arguments.shape;
+        let area = checked_area("predictions", rows, columns)?;
+        check_length("predictions", arguments.predictions, area)?;
+        check_length("targets", arguments.targets, area)?;
+        check_length("losses", arguments.losses, rows)?;
+        check_length("delta", arguments.delta, area)?;
+        arguments.scale.check(rows)?;
+        E::element_loss(self, isa, arguments);
+        Ok(())
+    }
+}
+
+pub(super) fn evaluate<E: Element>(loss: ElementLoss, isa: Isa, arguments: ElementRows<'_, E>) {
+    match loss {
+        ElementLoss::SquaredError => isa.run(Rows { loss: SquaredError, arguments }),
+        ElementLoss::AbsoluteError => isa.run(Rows { loss: AbsoluteError, arguments }),
+        ElementLoss::Huber { threshold } => {
+            let half = E::from_f64(0.5 * threshold);
+            let loss = Huber { threshold: E::from_f64(threshold), half };
+            isa.run(Rows { loss, arguments });
+        }
+        ElementLoss::BinaryCrossEntropy { positive_weight } => {
+            let loss = BinaryCrossEntropy { positive_weight: E::from_f64(positive_weight) };
+            isa.run(Rows { loss, arguments });
+        }
+        ElementLoss::KlDivergence => isa.run(Rows { loss: KlDivergence, arguments }),
+    }
+}
+
+/// Half or whole, summed or averaged: `scale · ‖ŷᵢ − yᵢ‖²` for each row i.
+///
+/// `predictions` and `targets` are (rows, columns), row-major. Writes
+/// `losses[i] = scale · Σⱼ (ŷᵢⱼ − yᵢⱼ)²` and `delta = 2 · scale · (ŷ − y)`. With scale = 1/rows,
+/// the sum of `losses` is the mean squared error (1/n) Σᵢ ‖ŷᵢ − yᵢ‖². This is
+/// [`ElementLoss::SquaredError`].
+///
+/// # Errors
+/// [`ShapeError`] if a slice does not have rows · columns (or rows) elements; nothing was written.
+pub fn squared_error<'a, E: Element>(
+    isa: Isa,
+    shape: (usize, usize),
+    predictions: &'a [E],
+    targets: &'a [E],
+    scale: impl Into<Scale<'a, E>>,
+    losses: &'a mut [E],
+    delta: &'a mut [E],
+) -> Result<(), ShapeError> {
+    let scale = scale.into();
+    let rows = ElementRows { shape, predictions, targets, scale, losses, delta };
+    ElementLoss::SquaredError.evaluate(isa, rows)
+}
+
+/// One element's loss.
+trait Loss<E: Element>: Copy {
+    /// `sum` plus the loss, and its derivative by the prediction.
+    fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V);
+}
+
+#[derive(Clone, Copy)]
+struct SquaredError;
+
+impl<E: Element> Loss<E> for SquaredError {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
+        let error = prediction - target;
+        (error.mul_add(error, sum), error + error)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct AbsoluteError;
+
+impl<E: Element> Loss<E> for AbsoluteError {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
+        let error = prediction - target;
+        (sum + error.abs(), sign(error))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Huber<E> {
+    threshold: E,
+    half: E,
+}
+
+impl<E: Element> Loss<E> for Huber<E> {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
+        let error = prediction - target;
+        let threshold = error.splat(self.threshold);
+        let inside = error.abs().le(threshold);
+        let parabola = error * error * error.splat(E::HALF);
+        let line = threshold * (error.abs() - error.splat(self.half));
+        let slope = error.select(inside, threshold * sign(error));
+        (sum + parabola.select(inside, line), slope)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct BinaryCrossEntropy<E> {
+    positive_weight: E,
+}
+
+/// `a · b`, or 0 where `a` is 0 and `b` not NaN.
+#[inline(always)]
+fn weighted<V: Lanes>(a: V, b: V) -> V {
+    let zero = a.splat(V::Element::ZERO);
+    zero.select(a.eq(zero) & !b.is_nan(), a * b)
+}
+
+impl<E: Element> Loss<E> for BinaryCrossEntropy<E> {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, logit: V, target: V, sum: V) -> (V, V) {
+        let (zero, one) = (logit.splat(E::ZERO), logit.splat(E::ONE));
+        let small = exp(-logit.abs());
+        let total = one + small;
+        // log1p: the logarithm of the rounded total, and what the rounding lost.
+        let log1p = log(total) + (small - (total - one)) / total;
+        let (lesser, greater) = (small / total, one / total);
+        let positive = zero.lt(logit);
+        let (sigmoid, complement) =
+            (greater.select(positive, lesser), lesser.select(positive, greater));
+        let softplus = logit.select(positive, zero) + log1p;
+        let softplus_of_minus = zero.select(positive, -logit) + log1p;
+        let (off, on) = (one - target, target * logit.splat(self.positive_weight));
+        let loss = weighted(off, softplus) + weighted(on, softplus_of_minus);
+        (sum + loss, off * sigmoid - on * complement)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct KlDivergence;
+
+impl<E: Element> Loss<E> for KlDivergence {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
+        (sum + divergence(target, prediction), -target)
+    }
+}
+
+/// t·(log t − `log_q`), 0 where t is 0 and `log_q` not NaN.
+#[inline(always)]
+pub(super) fn divergence<V: Lanes>(t: V, log_q: V) -> V {
+    let zero = t.splat(V::Element::ZERO);
+    zero.select(t.eq(zero) & !log_q.is_nan(), t * (log(t) - log_q))
+}
+
+struct Rows<'a, E, L> {
+    loss: L,
+    arguments: ElementRows<'a, E>,
+}
+
+impl<E: Element, L: Loss<E>> Kernel for Rows<'_, E, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { loss, arguments } = self;
+        let ElementRows { shape: (_, columns), predictions, targets, scale, losses, delta } =
+            arguments;
+        if columns == 1 {
+            // A lane a row.
+            let weights = scale.weights.unwrap_or(targets);
+            let column = Column { loss, factor: scale.factor, weighted: scale.weights.is_some() };
+            let read = [predictions, targets, weights];
+            return lockstep::update_all(simd, column, read, losses, [delta]);
+        }
+        for (i, total) in losses.iter_mut().enumerate() {
+            let elements = i * columns..(i + 1) * columns;
+            let scale = scale.of_row(i);
+            let read = [&predictions[elements.clone()], &targets[elements.clone()]];
+            let write = [&mut delta[elements]];
+            *total = scale * sum_terms(simd, Row { loss, scale }, columns, read, write);
+        }
+    }
+}
+
+/// The terms of a row.
+#[derive(Clone, Copy)]
+struct Row<L, E> {
+    loss: L,
+    scale: E,
+}
+
+impl<E: Element, L: Loss<E>> Terms<E, 2, 1> for Row<L, E> {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        [prediction, target]: [V; 2],
+        sum: V,
+    ) -> ([V; 1], V) {
+        let (sum, slope) = self.loss.add(prediction, target, sum);
+        ([slope * sum.splat(self.scale)], sum)
+    }
+}
+
+/// Rows of one element each.
+#[derive(Clone, Copy)]
+struct Column<L, E> {
+    loss: L,
+    factor: E,
+    weighted: bool,
+}
+
+impl<E: Element, L: Loss<E>> lockstep::Update<E, 3, 1> for Column<L, E> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        [prediction, target, weight]: [V; 3],
+        _loss: V,
+        [_delta]: [V; 1],
+    ) -> (V, [V; 1]) {
+        let factor = prediction.splat(self.factor);
+        let scale = if self.weighted { factor * weight } else { factor };
+        let (loss, slope) = self.loss.add(prediction, target, prediction.splat(E::ZERO));
+        (scale * loss, [slope * scale])
+    }
+}

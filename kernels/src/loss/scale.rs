@@ -1,0 +1,45 @@
+//! What a row's loss is multiplied by.
+
+use crate::error::check_length;
+use crate::{Element, ShapeError};
+
+/// What a row's loss and its δ are multiplied by: one factor, or a factor and a weight a row.
+///
+/// ```
+/// use deltarule_kernels::loss::Scale;
+/// let mean: Scale<'_, f32> = (1.0 / 64.0).into();
+/// // A weighted mean: the factor is 1/Σ weights.
+/// let weights = [1.0, 1.0, 2.0];
+/// let weighted = Scale::weighted(0.25, &weights);
+/// # let _ = (mean, weighted);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scale<'a, E> {
+    pub(super) factor: E,
+    pub(super) weights: Option<&'a [E]>,
+}
+
+impl<'a, E: Element> Scale<'a, E> {
+    /// Row i is multiplied by `factor · weights[i]`.
+    pub fn weighted(factor: E, weights: &'a [E]) -> Self {
+        Self { factor, weights: Some(weights) }
+    }
+
+    #[inline(always)]
+    pub(super) fn of_row(&self, row: usize) -> E {
+        match self.weights {
+            Some(weights) => self.factor * weights[row],
+            None => self.factor,
+        }
+    }
+
+    pub(super) fn check(&self, rows: usize) -> Result<(), ShapeError> {
+        self.weights.map_or(Ok(()), |weights| check_length("scale.weights", weights, rows))
+    }
+}
+
+impl<E: Element> From<E> for Scale<'_, E> {
+    fn from(factor: E) -> Self {
+        Self { factor, weights: None }
+    }
+}

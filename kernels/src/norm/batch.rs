@@ -1,0 +1,479 @@
+//! Batch normalization: each column over the rows of a batch.
+//!
+//! In training: [`statistics`], [`update_running`], [`normalize`]; then [`add_gradients`] and
+//! [`backward`]. In evaluation: [`inverse_std`] of the running variance, and [`normalize`] with the
+//! running mean (and zeros for what its rounding lost).
+//!
+//! [`statistics`] and [`add_gradients`] need all rows, but a column does not depend on another: a
+//! caller with threads gives each some columns. [`normalize`] and [`backward`] may be called on
+//! any block of rows. Source: S. Ioffe, C. Szegedy, ICML 2015.
+
+use super::{Moments, normalized};
+use crate::dispatch::Kernel;
+use crate::error::{check_length, checked_area};
+use crate::lanes::{Lanes, Simd};
+use crate::lockstep::{self, update_all};
+use crate::reduce::columns::{ColumnTerms, Values, add_columns};
+use crate::{Element, Isa, MatRef, ShapeError};
+
+/// Where [`statistics`] writes: an element a column in each slice.
+#[derive(Debug)]
+pub struct StatisticsMut<'a, E> {
+    /// μ, rounded.
+    pub mean: &'a mut [E],
+    /// What the rounding of μ lost.
+    pub mean_low: &'a mut [E],
+    /// σ² = Σ(x − μ)²/n.
+    pub variance: &'a mut [E],
+    /// 1/√(σ² + ε).
+    pub inverse_std: &'a mut [E],
+}
+
+/// Mean and variance of each column of `x`.
+///
+/// # Errors
+/// [`ShapeError::Zero`] if there are no rows, [`ShapeError::Length`] if a slice of `statistics`
+/// does not have an element a column; nothing was written.
+pub fn statistics<E: Element>(
+    isa: Isa,
+    x: MatRef<'_, E>,
+    epsilon: f64,
+    statistics: StatisticsMut<'_, E>,
+) -> Result<(), ShapeError> {
+    if x.rows() == 0 {
+        return Err(ShapeError::Zero { argument: "rows" });
+    }
+    check_length("mean", statistics.mean, x.columns())?;
+    check_length("mean_low", statistics.mean_low, x.columns())?;
+    check_length("variance", statistics.variance, x.columns())?;
+    check_length("inverse_std", statistics.inverse_std, x.columns())?;
+    E::batch_statistics(isa, Statistics { x, epsilon: E::from_f64(epsilon), out: statistics });
+    Ok(())
+}
+
+pub(super) struct Statistics<'a, E> {
+    x: MatRef<'a, E>,
+    epsilon: E,
+    out: StatisticsMut<'a, E>,
+}
+
+impl<E: Element> Kernel for Statistics<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let StatisticsMut { mean, mean_low, variance, inverse_std } = self.out;
+        let count = E::from_f64(self.x.rows() as f64);
+        mean.fill(E::ZERO);
+        add_columns::<S, E, _, 1, 0, 1, 8>(simd, Values, [self.x], [], [&mut *mean]);
+        update_all(simd, Quotient(count), [], &mut *mean, []);
+        mean_low.fill(E::ZERO);
+        variance.fill(E::ZERO);
+        let sums = [&mut *mean_low, &mut *variance];
+        add_columns::<S, E, _, 1, 1, 2, 4>(simd, Deviations, [self.x], [mean], sums);
+        let finish = Finish { count, epsilon: self.epsilon };
+        update_all(simd, finish, [], variance, [mean_low, inverse_std]);
+    }
+}
+
+/// x ← x / n.
+#[derive(Clone, Copy)]
+struct Quotient<E>(E);
+
+impl<E: Element> lockstep::Update<E, 0, 0> for Quotient<E> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        []: [V; 0],
+        x: V,
+        []: [V; 0],
+    ) -> (V, [V; 0]) {
+        (x / x.splat(self.0), [])
+    }
+}
+
+/// d = x − mean, and d².
+#[derive(Clone, Copy)]
+struct Deviations;
+
+impl<E: Element> ColumnTerms<E, 1, 1, 2> for Deviations {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(
+        self,
+        _row: usize,
+        [x]: [V; 1],
+        [mean]: [V; 1],
+        [sum, squares]: [V; 2],
+    ) -> [V; 2] {
+        let deviation = x - mean;
+        [sum + deviation, deviation.mul_add(deviation, squares)]
+    }
+}
+
+/// From Σd² and Σd to the variance, what the mean lost, and 1/√(σ² + ε).
+#[derive(Clone, Copy)]
+struct Finish<E> {
+    count: E,
+    epsilon: E,
+}
+
+impl<E: Element> lockstep::Update<E, 0, 2> for Finish<E> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        []: [V; 0],
+        squares: V,
+        [sum, _]: [V; 2],
+    ) -> (V, [V; 2]) {
+        let count = sum.splat(self.count);
+        let mean_low = sum / count;
+        let variance = super::variance(sum, squares, mean_low, count);
+        (variance, [mean_low, super::inverse_std(variance, sum.splat(self.epsilon))])
+    }
+}
+
+/// `out[j] = 1/√(variance[j] + ε)`: for the running variance.
+///
+/// # Errors
+/// [`ShapeError::Length`] if the slices differ in length; nothing was written.
+pub fn inverse_std<E: Element>(
+    isa: Isa,
+    variance: &[E],
+    epsilon: f64,
+    out: &mut [E],
+) -> Result<(), ShapeError> {
+    check_length("out", out, variance.len())?;
+    E::batch_inverse_std(isa, InverseStd { variance, epsilon: E::from_f64(epsilon), out });
+    Ok(())
+}
+
+pub(super) struct InverseStd<'a, E> {
+    variance: &'a [E],
+    epsilon: E,
+    out: &'a mut [E],
+}
+
+impl<E: Element> Kernel for InverseStd<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        update_all(simd, InverseRoot(self.epsilon), [self.variance], self.out, []);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct InverseRoot<E>(E);
+
+impl<E: Element> lockstep::Update<E, 1, 0> for InverseRoot<E> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        [variance]: [V; 1],
+        _out: V,
+        []: [V; 0],
+    ) -> (V, [V; 0]) {
+        (super::inverse_std(variance, variance.splat(self.0)), [])
+    }
+}
+
+/// The running statistics that evaluation uses: r ← r + momentum · (s − r), for the mean and for
+/// the unbiased variance Σ(x − μ)²/(n − 1) (with n = 1, the biased one, 0).
+///
+/// `momentum` is the weight of the new value, as in PyTorch.
+///
+/// # Errors
+/// [`ShapeError::Length`] if a slice has another length than `running_mean`,
+/// [`ShapeError::Zero`] if `rows` is 0; nothing was written.
+pub fn update_running<E: Element>(
+    isa: Isa,
+    momentum: f64,
+    rows: usize,
+    (mean, variance): (&[E], &[E]),
+    running_mean: &mut [E],
+    running_variance: &mut [E],
+) -> Result<(), ShapeError> {
+    if rows == 0 {
+        return Err(ShapeError::Zero { argument: "rows" });
+    }
+    let columns = running_mean.len();
+    check_length("mean", mean, columns)?;
+    check_length("variance", variance, columns)?;
+    check_length("running_variance", running_variance, columns)?;
+    let weight = E::from_f64(momentum);
+    let unbiased = E::from_f64(rows as f64 / rows.saturating_sub(1).max(1) as f64);
+    E::batch_update_running(
+        isa,
+        UpdateRunning { weight, unbiased, mean, variance, running_mean, running_variance },
+    );
+    Ok(())
+}
+
+pub(super) struct UpdateRunning<'a, E> {
+    weight: E,
+    unbiased: E,
+    mean: &'a [E],
+    variance: &'a [E],
+    running_mean: &'a mut [E],
+    running_variance: &'a mut [E],
+}
+
+impl<E: Element> Kernel for UpdateRunning<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let running = Running { weight: self.weight, unbiased: self.unbiased };
+        let read = [self.mean, self.variance];
+        update_all(simd, running, read, self.running_mean, [self.running_variance]);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Running<E> {
+    weight: E,
+    unbiased: E,
+}
+
+impl<E: Element> lockstep::Update<E, 2, 1> for Running<E> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        [mean, variance]: [V; 2],
+        running_mean: V,
+        [running_variance]: [V; 1],
+    ) -> (V, [V; 1]) {
+        let weight = mean.splat(self.weight);
+        let unbiased = variance * mean.splat(self.unbiased);
+        (
+            (mean - running_mean).mul_add(weight, running_mean),
+            [(unbiased - running_variance).mul_add(weight, running_variance)],
+        )
+    }
+}
+
+/// Checks what describes the columns.
+fn check_columns<E>(
+    columns: usize,
+    moments: Moments<'_, E>,
+    parameters: [(&'static str, &[E]); 2],
+) -> Result<(), ShapeError> {
+    check_length("mean", moments.mean, columns)?;
+    check_length("mean_low", moments.mean_low, columns)?;
+    check_length("inverse_std", moments.inverse_std, columns)?;
+    for (argument, slice) in parameters {
+        check_length(argument, slice, columns)?;
+    }
+    Ok(())
+}
+
+/// y = γ·x̂ + β for the rows of `x`, row-major with an element of γ and β a column.
+///
+/// # Errors
+/// [`ShapeError::Length`] if `y` differs from `x` in length or `x` is not made of whole rows, or a
+/// slice of `moments` or β does not have as many elements as γ; nothing was written.
+pub fn normalize<E: Element>(
+    isa: Isa,
+    moments: Moments<'_, E>,
+    gamma: &[E],
+    beta: &[E],
+    x: &[E],
+    y: &mut [E],
+) -> Result<(), ShapeError> {
+    check_columns(gamma.len(), moments, [("gamma", gamma), ("beta", beta)])?;
+    check_rows("x", x, gamma.len())?;
+    check_length("y", y, x.len())?;
+    E::batch_normalize(isa, Normalize { moments, gamma, beta, x, y });
+    Ok(())
+}
+
+/// Checks that a slice is made of whole rows.
+fn check_rows<E>(argument: &'static str, x: &[E], columns: usize) -> Result<(), ShapeError> {
+    let rows = x.len().checked_div(columns).unwrap_or(0);
+    check_length(argument, x, checked_area(argument, rows, columns)?)
+}
+
+pub(super) struct Normalize<'a, E> {
+    moments: Moments<'a, E>,
+    gamma: &'a [E],
+    beta: &'a [E],
+    x: &'a [E],
+    y: &'a mut [E],
+}
+
+impl<E: Element> Kernel for Normalize<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Moments { mean, mean_low, inverse_std } = self.moments;
+        let columns = self.gamma.len().max(1);
+        for (x, y) in self.x.chunks_exact(columns).zip(self.y.chunks_exact_mut(columns)) {
+            let read = [x, mean, mean_low, inverse_std, self.gamma, self.beta];
+            update_all(simd, Affine, read, y, []);
+        }
+    }
+}
+
+/// y = γ·x̂ + β.
+#[derive(Clone, Copy)]
+struct Affine;
+
+impl<E: Element> lockstep::Update<E, 6, 0> for Affine {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        [x, mean, mean_low, inverse_std, gamma, beta]: [V; 6],
+        _y: V,
+        []: [V; 0],
+    ) -> (V, [V; 0]) {
+        (normalized(x, mean, mean_low, inverse_std).mul_add(gamma, beta), [])
+    }
+}
+
+/// `gamma_gradient[j] += Σᵢ δᵢⱼ·x̂ᵢⱼ` and `beta_gradient[j] += Σᵢ δᵢⱼ`, δ = ∂ℒ/∂y, in the order of
+/// [`crate::reduce::add_column_sums`].
+///
+/// # Errors
+/// [`ShapeError::Length`] if `delta` is not of the shape of `x` (its rows are named `delta.rows`),
+/// or a slice does not have an element a column; nothing was written.
+pub fn add_gradients<E: Element>(
+    isa: Isa,
+    x: MatRef<'_, E>,
+    delta: MatRef<'_, E>,
+    moments: Moments<'_, E>,
+    gamma_gradient: &mut [E],
+    beta_gradient: &mut [E],
+) -> Result<(), ShapeError> {
+    for (argument, expected, actual) in
+        [("delta.rows", x.rows(), delta.rows()), ("delta.columns", x.columns(), delta.columns())]
+    {
+        if expected != actual {
+            return Err(ShapeError::Length { argument, expected, actual });
+        }
+    }
+    let gradients = [("gamma_gradient", &*gamma_gradient), ("beta_gradient", &*beta_gradient)];
+    check_columns(x.columns(), moments, gradients)?;
+    E::batch_add_gradients(isa, AddGradients { x, delta, moments, gamma_gradient, beta_gradient });
+    Ok(())
+}
+
+pub(super) struct AddGradients<'a, E> {
+    x: MatRef<'a, E>,
+    delta: MatRef<'a, E>,
+    moments: Moments<'a, E>,
+    gamma_gradient: &'a mut [E],
+    beta_gradient: &'a mut [E],
+}
+
+impl<E: Element> Kernel for AddGradients<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Moments { mean, mean_low, inverse_std } = self.moments;
+        let of_column = [mean, mean_low, inverse_std];
+        let sums = [self.gamma_gradient, self.beta_gradient];
+        add_columns::<S, E, _, 2, 3, 2, 4>(simd, Gradients, [self.x, self.delta], of_column, sums);
+    }
+}
+
+/// δ·x̂ and δ.
+#[derive(Clone, Copy)]
+struct Gradients;
+
+impl<E: Element> ColumnTerms<E, 2, 3, 2> for Gradients {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(
+        self,
+        _row: usize,
+        [x, delta]: [V; 2],
+        [mean, mean_low, inverse_std]: [V; 3],
+        [gamma, beta]: [V; 2],
+    ) -> [V; 2] {
+        let x = normalized(x, mean, mean_low, inverse_std);
+        [delta.mul_add(x, gamma), beta + delta]
+    }
+}
+
+/// The arguments of [`backward`].
+#[derive(Debug)]
+pub struct Backward<'a, E> {
+    /// n, the rows that the moments are of.
+    pub batch_rows: usize,
+    /// The moments.
+    pub moments: Moments<'a, E>,
+    /// γ.
+    pub gamma: &'a [E],
+    /// Σ δ·x̂ of this batch alone, from [`add_gradients`] on zeros.
+    pub gamma_gradient: &'a [E],
+    /// Σ δ of this batch alone.
+    pub beta_gradient: &'a [E],
+    /// A block of rows of the input.
+    pub x: &'a [E],
+    /// The same rows: ∂ℒ/∂y before, ∂ℒ/∂x after.
+    pub delta: &'a mut [E],
+}
+
+/// δ ← γ/√(σ² + ε) · (δ − Σδ/n − x̂·Σδx̂/n): back through the mean and the variance.
+///
+/// # Errors
+/// [`ShapeError::Length`] if `delta` differs from `x` in length or `x` is not made of whole rows,
+/// or another slice does not have as many elements as γ; [`ShapeError::Zero`] if `batch_rows` is 0;
+/// nothing was written.
+pub fn backward<E: Element>(isa: Isa, arguments: Backward<'_, E>) -> Result<(), ShapeError> {
+    let Backward { batch_rows, moments, gamma, gamma_gradient, beta_gradient, x, .. } = arguments;
+    if batch_rows == 0 {
+        return Err(ShapeError::Zero { argument: "batch_rows" });
+    }
+    let gradients = [("gamma_gradient", gamma_gradient), ("beta_gradient", beta_gradient)];
+    check_columns(gamma.len(), moments, gradients)?;
+    check_rows("x", x, gamma.len())?;
+    check_length("delta", arguments.delta, x.len())?;
+    E::batch_backward(isa, arguments);
+    Ok(())
+}
+
+impl<E: Element> Kernel for Backward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Moments { mean, mean_low, inverse_std } = self.moments;
+        let columns = self.gamma.len().max(1);
+        let through = Through { inverse_count: E::from_f64(1.0 / self.batch_rows as f64) };
+        let rows = self.x.chunks_exact(columns).zip(self.delta.chunks_exact_mut(columns));
+        for (x, delta) in rows {
+            let sums = [self.gamma_gradient, self.beta_gradient];
+            let read = [x, mean, mean_low, inverse_std, self.gamma, sums[0], sums[1]];
+            update_all(simd, through, read, delta, []);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Through<E> {
+    inverse_count: E,
+}
+
+impl<E: Element> lockstep::Update<E, 7, 0> for Through<E> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        [x, mean, mean_low, inverse_std, gamma, gamma_gradient, beta_gradient]: [V; 7],
+        delta: V,
+        []: [V; 0],
+    ) -> (V, [V; 0]) {
+        let inverse_count = x.splat(self.inverse_count);
+        let x = normalized(x, mean, mean_low, inverse_std);
+        let centered = beta_gradient.neg_mul_add(inverse_count, delta);
+        let projected = x.neg_mul_add(gamma_gradient * inverse_count, centered);
+        (gamma * inverse_std * projected, [])
+    }
+}

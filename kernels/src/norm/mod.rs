@@ -1,0 +1,62 @@
+//! Normalizations: x̂ = (x − μ)/√(σ² + ε), y = γ·x̂ + β.
+//!
+//! [`batch`] takes mean and variance of a column over the rows of a batch, [`layer`] of a row over
+//! its features. Both find them in two passes: the mean, then the deviations from it, which also
+//! tell by how much the mean had been rounded. That remainder is kept beside the mean as
+//! `mean_low`, and x̂ is computed as ((x − mean) − mean_low)/√(σ² + ε): so data with a mean of 10⁴
+//! and a variance of 10⁻² keeps its digits in f32, where a mean alone is off by up to half of
+//! 10⁻³, a hundredth of a standard deviation.
+
+pub mod batch;
+pub mod layer;
+#[cfg(test)]
+mod tests;
+
+use crate::Isa;
+use crate::lanes::Lanes;
+use crate::precompiled::precompiled;
+
+precompiled! {
+    /// The kernels of this module.
+    NormKernels:
+    fn batch_statistics(isa: Isa, kernel: batch::Statistics<'_, Self>) = Isa::run;
+    fn batch_inverse_std(isa: Isa, kernel: batch::InverseStd<'_, Self>) = Isa::run;
+    fn batch_update_running(isa: Isa, kernel: batch::UpdateRunning<'_, Self>) = Isa::run;
+    fn batch_normalize(isa: Isa, kernel: batch::Normalize<'_, Self>) = Isa::run;
+    fn batch_add_gradients(isa: Isa, kernel: batch::AddGradients<'_, Self>) = Isa::run;
+    fn batch_backward(isa: Isa, kernel: batch::Backward<'_, Self>) = Isa::run;
+    fn layer_forward(isa: Isa, kernel: layer::Forward<'_, Self>) = Isa::run;
+    fn layer_add_gradients(isa: Isa, kernel: layer::AddGradients<'_, Self>) = Isa::run;
+    fn layer_backward(isa: Isa, kernel: layer::Through<'_, Self>) = Isa::run;
+}
+
+/// What normalization needs to know of each column (batch) or row (layer).
+#[derive(Clone, Copy, Debug)]
+pub struct Moments<'a, E> {
+    /// μ, rounded.
+    pub mean: &'a [E],
+    /// What the rounding of μ lost: μ = `mean` + `mean_low`.
+    pub mean_low: &'a [E],
+    /// 1/√(σ² + ε).
+    pub inverse_std: &'a [E],
+}
+
+/// x̂.
+#[inline(always)]
+fn normalized<V: Lanes>(x: V, mean: V, mean_low: V, inverse_std: V) -> V {
+    ((x - mean) - mean_low) * inverse_std
+}
+
+/// The variance from Σd and Σd², d the deviations from a rounded mean: Σd² − (Σd)²/n over n, but
+/// not less than 0. `mean_low` is Σd/n.
+#[inline(always)]
+fn variance<V: Lanes>(sum: V, sum_of_squares: V, mean_low: V, count: V) -> V {
+    let centered = sum.neg_mul_add(mean_low, sum_of_squares);
+    sum.splat(crate::Element::ZERO).greater_or(centered) / count
+}
+
+/// 1/√(σ² + ε).
+#[inline(always)]
+fn inverse_std<V: Lanes>(variance: V, epsilon: V) -> V {
+    variance.splat(crate::Element::ONE) / (variance + epsilon).sqrt()
+}

@@ -1,0 +1,49 @@
+//! Adagrad.
+
+use super::{Epsilon, RootScalars};
+use crate::Element;
+use crate::lanes::Lanes;
+
+/// Adagrad. State: s, the sum of squared gradients.
+///
+/// s ← s + g², θ ← θ − η/(1 + (t − 1)·κ) · g/√(s + ε), κ the [`Adagrad::rate_decay`]. Source:
+/// J. Duchi, E. Hazan, Y. Singer, JMLR 12 (2011); an initial accumulator is the value that the
+/// state is filled with before the first step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adagrad {
+    /// η.
+    pub learning_rate: f64,
+    /// κ.
+    pub rate_decay: f64,
+    /// ε and where it stands.
+    pub epsilon: Epsilon,
+}
+
+impl Default for Adagrad {
+    /// η = 0.01, κ = 0, ε = 10⁻¹⁰ inside the root.
+    fn default() -> Self {
+        Self { learning_rate: 0.01, rate_decay: 0.0, epsilon: Epsilon::InsideRoot(1e-10) }
+    }
+}
+
+impl Adagrad {
+    pub(super) fn rule<E: Element>(&self, rate: f64, number: u64) -> Rule<E> {
+        let rate = rate / (1.0 + (number - 1) as f64 * self.rate_decay);
+        Rule { rate: E::from_f64(rate), root: RootScalars::new(self.epsilon) }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule<E> {
+    rate: E,
+    root: RootScalars<E>,
+}
+
+impl<E: Element> super::Rule<E, 1> for Rule<E> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [s]: [V; 1]) -> (V, [V; 1]) {
+        let s = g.mul_add(g, s);
+        let direction = g / self.root.of(s, E::ONE);
+        (direction.neg_mul_add(g.splat(self.rate), parameter), [s])
+    }
+}

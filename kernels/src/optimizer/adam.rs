@@ -1,0 +1,98 @@
+//! Adam, AdamW, AMSGrad.
+
+use super::{Epsilon, RootScalars, lerp, lerp_square};
+use crate::Element;
+use crate::lanes::Lanes;
+
+/// Adam. State: m, v, and with AMSGrad the greatest v.
+///
+/// m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², θ ← θ − η·m̂/√(v̂ + ε) with m̂ = m/(1 − β₁ᵗ) and
+/// v̂ = v/(1 − β₂ᵗ). With [`Adam::amsgrad`] the greatest v so far takes the place of v in v̂.
+/// AdamW is this rule with [`super::Decay::decoupled`]. Sources: D. Kingma, J. Ba, ICLR 2015;
+/// I. Loshchilov, F. Hutter, ICLR 2019; S. Reddi, S. Kale, S. Kumar, ICLR 2018.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// η.
+    pub learning_rate: f64,
+    /// β₁.
+    pub beta1: f64,
+    /// β₂.
+    pub beta2: f64,
+    /// ε and where it stands.
+    pub epsilon: Epsilon,
+    /// Whether the greatest v so far is used.
+    pub amsgrad: bool,
+}
+
+impl Default for Adam {
+    /// η = 0.001, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ inside the root, no AMSGrad.
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.001,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: Epsilon::InsideRoot(1e-8),
+            amsgrad: false,
+        }
+    }
+}
+
+impl Adam {
+    pub(super) fn rule<E: Element>(&self, rate: f64, number: u64) -> Rule<E> {
+        let t = number as f64;
+        Rule {
+            rate: E::from_f64(rate / (1.0 - self.beta1.powf(t))),
+            weight1: E::from_f64(1.0 - self.beta1),
+            weight2: E::from_f64(1.0 - self.beta2),
+            correction2: E::from_f64(1.0 / (1.0 - self.beta2.powf(t))),
+            root: RootScalars::new(self.epsilon),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule<E> {
+    /// η/(1 − β₁ᵗ).
+    rate: E,
+    /// 1 − β₁.
+    weight1: E,
+    /// 1 − β₂.
+    weight2: E,
+    /// 1/(1 − β₂ᵗ).
+    correction2: E,
+    root: RootScalars<E>,
+}
+
+impl<E: Element> Rule<E> {
+    #[inline(always)]
+    fn descend<V: Lanes<Element = E>>(self, parameter: V, m: V, v: V) -> V {
+        let direction = m / self.root.of(v, self.correction2);
+        direction.neg_mul_add(m.splat(self.rate), parameter)
+    }
+}
+
+impl<E: Element> super::Rule<E, 2> for Rule<E> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m, v]: [V; 2]) -> (V, [V; 2]) {
+        let m = lerp(m, g, self.weight1);
+        let v = lerp_square(v, g, self.weight2);
+        (self.descend(parameter, m, v), [m, v])
+    }
+}
+
+/// AMSGrad.
+impl<E: Element> super::Rule<E, 3> for Rule<E> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = E>>(
+        self,
+        g: V,
+        parameter: V,
+        [m, v, greatest]: [V; 3],
+    ) -> (V, [V; 3]) {
+        let m = lerp(m, g, self.weight1);
+        let v = lerp_square(v, g, self.weight2);
+        // Where one is NaN, `greater_or` gives v: a NaN of v comes through.
+        let greatest = greatest.select(greatest.is_nan(), greatest.greater_or(v));
+        (self.descend(parameter, m, greatest), [m, v, greatest])
+    }
+}

@@ -1,0 +1,55 @@
+//! Lion.
+
+use super::lerp;
+use crate::Element;
+use crate::lanes::Lanes;
+use crate::lockstep::sign;
+
+/// Lion: the sign of an interpolated momentum. State: m.
+///
+/// θ ← θ − η·sign(β₁m + (1 − β₁)g), then m ← β₂m + (1 − β₂)g; sign 0 = 0. Meant to be used with
+/// [`super::Decay::decoupled`]. Source: X. Chen et al., arXiv:2302.06675.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lion {
+    /// η.
+    pub learning_rate: f64,
+    /// β₁.
+    pub beta1: f64,
+    /// β₂.
+    pub beta2: f64,
+}
+
+impl Default for Lion {
+    /// η = 10⁻⁴, β₁ = 0.9, β₂ = 0.99.
+    fn default() -> Self {
+        Self { learning_rate: 1e-4, beta1: 0.9, beta2: 0.99 }
+    }
+}
+
+impl Lion {
+    pub(super) fn rule<E: Element>(&self, rate: f64) -> Rule<E> {
+        Rule {
+            rate: E::from_f64(rate),
+            weight1: E::from_f64(1.0 - self.beta1),
+            weight2: E::from_f64(1.0 - self.beta2),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule<E> {
+    rate: E,
+    /// 1 − β₁.
+    weight1: E,
+    /// 1 − β₂.
+    weight2: E,
+}
+
+impl<E: Element> super::Rule<E, 1> for Rule<E> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m]: [V; 1]) -> (V, [V; 1]) {
+        let direction = sign(lerp(m, g, self.weight1));
+        let parameter = direction.neg_mul_add(g.splat(self.rate), parameter);
+        (parameter, [lerp(m, g, self.weight2)])
+    }
+}

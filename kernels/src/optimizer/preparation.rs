@@ -1,0 +1,121 @@
+//! What happens to gradients and parameters before any rule.
+
+use crate::Element;
+use crate::lanes::Lanes;
+use crate::lockstep::sign;
+
+/// Weight decay; none by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Decay {
+    /// λ of L2 decay, added to the gradient: g ← g + λθ. What PyTorch calls `weight_decay` in all
+    /// but AdamW.
+    pub l2: f64,
+    /// λ of L1 decay, added to the gradient: g ← g + λ sign θ, and nothing where θ = 0.
+    pub l1: f64,
+    /// λ of decoupled decay, past the rule: θ ← (1 − ηλ)θ. With Adam this is AdamW; Lion is
+    /// meant to have it.
+    pub decoupled: f64,
+}
+
+/// What a step brings to a rule.
+///
+/// A network makes one a step; tensors that differ in [`Step::decay`] (biases usually have none)
+/// or in learning rate get their own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// t, counted from 1 (0 counts as 1): bias corrections depend on it.
+    pub number: u64,
+    /// Multiplies the rule's learning rate: a schedule's value, a tensor's factor, or both.
+    pub learning_rate_factor: f64,
+    /// Multiplies the gradients before all else: [`norm_clip_factor`], or 1/loss scale.
+    pub gradient_factor: f64,
+    /// Then each gradient is clipped to ± this; ∞ for no clipping. NaN stays NaN.
+    pub clip_value: f64,
+    /// Weight decay.
+    pub decay: Decay,
+}
+
+impl Step {
+    /// Step `number` with factors of 1, no clipping and no decay.
+    pub fn new(number: u64) -> Self {
+        Self {
+            number,
+            learning_rate_factor: 1.0,
+            gradient_factor: 1.0,
+            clip_value: f64::INFINITY,
+            decay: Decay::default(),
+        }
+    }
+}
+
+/// The [`Step::gradient_factor`] that clips a norm, of one tensor or of all together, to
+/// `max_norm`: min(1, `max_norm`/√`sum_of_squares`).
+///
+/// The sum of squares is [`crate::reduce::sum_of_squares`], added over the tensors in their order.
+/// It is NaN where a gradient is, and then so is the factor.
+///
+/// ```
+/// use deltarule_kernels::optimizer::norm_clip_factor;
+/// assert_eq!(norm_clip_factor(25.0, 1.0), 0.2);
+/// assert_eq!(norm_clip_factor(0.25, 1.0), 1.0);
+/// ```
+pub fn norm_clip_factor(sum_of_squares: f64, max_norm: f64) -> f64 {
+    let norm = sum_of_squares.sqrt();
+    if norm <= max_norm { 1.0 } else { max_norm / norm }
+}
+
+/// What is done to a gradient and its parameter before the rule.
+pub(super) trait Prepare<E: Element>: Copy {
+    /// The gradient and the parameter that the rule sees.
+    fn prepare<V: Lanes<Element = E>>(self, gradient: V, parameter: V) -> (V, V);
+}
+
+/// Nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Raw;
+
+impl<E: Element> Prepare<E> for Raw {
+    #[inline(always)]
+    fn prepare<V: Lanes<Element = E>>(self, gradient: V, parameter: V) -> (V, V) {
+        (gradient, parameter)
+    }
+}
+
+/// All that a [`Step`] can ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prepared<E> {
+    gradient_factor: E,
+    clip_value: E,
+    l2: E,
+    l1: E,
+    shrink: E,
+}
+
+impl<E: Element> Prepared<E> {
+    /// Nothing where `step` asks for nothing: most do not, and then nothing is computed.
+    pub(super) fn new(step: &Step, learning_rate: f64) -> Option<Self> {
+        let Step { gradient_factor, clip_value, decay, .. } = *step;
+        if gradient_factor == 1.0 && clip_value == f64::INFINITY && decay == Decay::default() {
+            return None;
+        }
+        Some(Self {
+            gradient_factor: E::from_f64(gradient_factor),
+            clip_value: E::from_f64(clip_value),
+            l2: E::from_f64(decay.l2),
+            l1: E::from_f64(decay.l1),
+            shrink: E::from_f64(1.0 - learning_rate * decay.decoupled),
+        })
+    }
+}
+
+impl<E: Element> Prepare<E> for Prepared<E> {
+    #[inline(always)]
+    fn prepare<V: Lanes<Element = E>>(self, gradient: V, parameter: V) -> (V, V) {
+        let limit = gradient.splat(self.clip_value);
+        let g = gradient * gradient.splat(self.gradient_factor);
+        let g = limit.less_or((-limit).greater_or(g));
+        let g = parameter.mul_add(g.splat(self.l2), g);
+        let g = sign(parameter).mul_add(g.splat(self.l1), g);
+        (g, parameter * g.splat(self.shrink))
+    }
+}

@@ -1,0 +1,56 @@
+//! Stochastic gradient descent.
+
+use crate::lanes::Lanes;
+use crate::{Element, Isa, ShapeError};
+
+/// Stochastic gradient descent: θ ← θ − η·g, one fused multiply-add an element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sgd {
+    /// η.
+    pub learning_rate: f64,
+}
+
+impl Default for Sgd {
+    /// η = 0.01.
+    fn default() -> Self {
+        Self { learning_rate: 0.01 }
+    }
+}
+
+/// [`Sgd`] with nothing else asked for: θ ← θ − η·g.
+///
+/// # Errors
+/// [`ShapeError::Length`] if the slices differ in length; nothing was written.
+pub fn sgd<E: Element>(
+    isa: Isa,
+    learning_rate: E,
+    gradients: &[E],
+    parameters: &mut [E],
+) -> Result<(), ShapeError> {
+    crate::error::check_length("gradients", gradients, parameters.len())?;
+    E::descend(isa, learning_rate, gradients, parameters);
+    Ok(())
+}
+
+pub(super) fn descend<E: Element>(isa: Isa, rate: E, gradients: &[E], parameters: &mut [E]) {
+    let (prepare, rule) = (super::Raw, Rule { rate });
+    isa.run(super::Apply { prepare, rule, gradients, parameters, state: [] });
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule<E> {
+    rate: E,
+}
+
+impl<E: Element> Rule<E> {
+    pub(super) fn new(rate: f64) -> Self {
+        Self { rate: E::from_f64(rate) }
+    }
+}
+
+impl<E: Element> super::Rule<E, 0> for Rule<E> {
+    #[inline(always)]
+    fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, []: [V; 0]) -> (V, [V; 0]) {
+        (g.neg_mul_add(g.splat(self.rate), parameter), [])
+    }
+}

@@ -1,0 +1,252 @@
+use super::*;
+use crate::reference::optimizer_step;
+use crate::testing::{assert_isas_agree, same_bits, values};
+
+/// Every rule in every form.
+fn optimizers() -> Vec<Optimizer> {
+    let outside = Epsilon::OutsideRoot(1e-8);
+    let rms = |centered, momentum, epsilon| {
+        Optimizer::from(RmsProp { centered, momentum, epsilon, ..RmsProp::default() })
+    };
+    vec![
+        Sgd::default().into(),
+        Momentum::default().into(),
+        Momentum { nesterov: true, ..Momentum::default() }.into(),
+        rms(false, 0.0, Epsilon::InsideRoot(1e-8)),
+        rms(true, 0.0, Epsilon::InsideRoot(1e-4)),
+        rms(false, 0.9, outside),
+        rms(true, 0.9, outside),
+        Adam::default().into(),
+        Adam { epsilon: outside, ..Adam::default() }.into(),
+        Adam { amsgrad: true, ..Adam::default() }.into(),
+        NAdam::default().into(),
+        NAdam { epsilon: outside, ..NAdam::default() }.into(),
+        Adagrad::default().into(),
+        Adagrad { rate_decay: 0.1, epsilon: outside, ..Adagrad::default() }.into(),
+        Lion::default().into(),
+    ]
+}
+
+/// A step that asks for nothing, and one that asks for everything.
+fn steps(number: u64) -> [Step; 2] {
+    let decay = Decay { l2: 0.01, l1: 0.001, decoupled: 0.1 };
+    let all = Step {
+        learning_rate_factor: 0.5,
+        gradient_factor: 0.75,
+        clip_value: 2.0,
+        decay,
+        ..Step::new(number)
+    };
+    [Step::new(number), all]
+}
+
+/// Parameters and the three slices of state.
+type Slices<E> = [Vec<E>; 4];
+
+fn start<E: Element>(n: usize) -> Slices<E> {
+    [values(1, n), vec![E::ZERO; n], vec![E::ZERO; n], vec![E::ZERO; n]]
+}
+
+fn apply<E: Element>(
+    isa: Isa,
+    update: &Update<E>,
+    gradients: &[E],
+    [p, a, b, c]: &mut Slices<E>,
+) -> Result<(), ShapeError> {
+    update.apply(isa, gradients, p, [a, b, c])
+}
+
+fn lengths() -> impl Iterator<Item = usize> {
+    (0..=70).chain([100, 256, 1000])
+}
+
+/// Each step from the state that the kernel itself has reached, so that what is compared is one
+/// step's rounding.
+fn every_rule_follows_its_formula<E: Element>(unit: f64) {
+    for isa in Isa::available() {
+        for optimizer in optimizers() {
+            for n in [1, 7, 70] {
+                for which in 0..2 {
+                    let mut slices = start::<E>(n);
+                    for number in 1..=5 {
+                        let step = steps(number)[which];
+                        let gradients: Vec<E> = values(10 + number, n);
+                        let before = slices.clone();
+                        let update = optimizer.at_step(&step);
+                        apply(isa, &update, &gradients, &mut slices).unwrap();
+                        for i in 0..n {
+                            let [p, a, b, c] = [0, 1, 2, 3].map(|s| before[s][i].to_f64());
+                            let mut state = [a, b, c];
+                            let g = gradients[i].to_f64();
+                            let expected = optimizer_step(&optimizer, &step, g, p, &mut state);
+                            let got = slices[0][i].to_f64();
+                            let change = (expected - p).abs();
+                            let bound = unit * (3.5 * p.abs() + 60.0 * change);
+                            assert!(
+                                (got - expected).abs() <= bound,
+                                "{isa}: {optimizer:?} {step:?}: element {i}: {got}, not {expected}"
+                            );
+                            for (s, expected) in state.iter().enumerate().take(optimizer.states()) {
+                                let got = slices[s + 1][i].to_f64();
+                                let bound = 20.0 * unit * (expected.abs() + g * g + g.abs());
+                                assert!(
+                                    (got - expected).abs() <= bound,
+                                    "{isa}: {optimizer:?}: state {s}: {got}, not {expected}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rules_follow_their_formulas() {
+    every_rule_follows_its_formula::<f32>(2f64.powi(-24));
+    every_rule_follows_its_formula::<f64>(2f64.powi(-53));
+}
+
+fn all_isas_and_tiles_agree<E: Element>() {
+    for optimizer in optimizers() {
+        for n in lengths() {
+            for step in steps(3) {
+                let gradients: Vec<E> = values(5, n);
+                let update = optimizer.at_step(&step);
+                let positive = |seed| values::<E>(seed, n).iter().map(|x| *x * *x).collect();
+                let before = [values(1, n), positive(2), positive(3), positive(4)];
+                let whole = assert_isas_agree(|isa| {
+                    let mut slices = before.clone();
+                    apply(isa, &update, &gradients, &mut slices).unwrap();
+                    slices.concat()
+                });
+                let mut tiled = before.clone();
+                for first in (0..n).step_by(33) {
+                    let tile = first..n.min(first + 33);
+                    let mut part = before.clone().map(|slice| slice[tile.clone()].to_vec());
+                    apply(Isa::detect(), &update, &gradients[tile.clone()], &mut part).unwrap();
+                    for (slice, part) in tiled.iter_mut().zip(part) {
+                        slice[tile.clone()].copy_from_slice(&part);
+                    }
+                }
+                for (a, b) in whole.iter().zip(tiled.concat()) {
+                    assert!(same_bits(*a, b), "{optimizer:?}: {a} in one, {b} in tiles of {n}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn isas_with_fma_and_tiles_give_the_same_bits() {
+    all_isas_and_tiles_agree::<f32>();
+    all_isas_and_tiles_agree::<f64>();
+}
+
+#[test]
+fn a_nan_reaches_its_parameter_and_no_other() {
+    for isa in Isa::available() {
+        for optimizer in optimizers() {
+            for step in steps(2) {
+                let update = optimizer.at_step::<f32>(&step);
+                for n in [1, 5, 16, 37] {
+                    for position in 0..n {
+                        for spoiled in 0..2 + optimizer.states() {
+                            let mut slices = start::<f32>(n);
+                            let mut gradients = values(4, n);
+                            match spoiled {
+                                0 => gradients[position] = f32::NAN,
+                                s => slices[s - 1][position] = f32::NAN,
+                            }
+                            apply(isa, &update, &gradients, &mut slices).unwrap();
+                            for (i, p) in slices[0].iter().enumerate() {
+                                assert_eq!(
+                                    p.is_nan(),
+                                    i == position,
+                                    "{isa}: {optimizer:?} {step:?}: NaN in {spoiled} at \
+                                     {position} of {n}: {i} is {p}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_free_function_is_the_rule() {
+    for n in lengths() {
+        let gradients: Vec<f32> = values(2, n);
+        let by_function = assert_isas_agree(|isa| {
+            let mut parameters = values(1, n);
+            sgd(isa, 0.05, &gradients, &mut parameters).unwrap();
+            parameters
+        });
+        let mut slices = start(n);
+        let update = Optimizer::from(Sgd { learning_rate: 0.05 }).at_step(&Step::new(1));
+        apply(Isa::detect(), &update, &gradients, &mut slices).unwrap();
+        assert_eq!(by_function, slices[0]);
+    }
+}
+
+#[test]
+fn clipping_by_value_and_by_norm() {
+    let gradients = [3.0_f64, -4.0, 0.5];
+    let clipped = |step: Step| {
+        let mut slices = [vec![0.0; 3], vec![], vec![], vec![]];
+        let update = Optimizer::from(Sgd { learning_rate: 1.0 }).at_step(&step);
+        apply(Isa::detect(), &update, &gradients, &mut slices).unwrap();
+        slices[0].iter().map(|p| -p).collect::<Vec<f64>>()
+    };
+    let step = Step { clip_value: 1.0, ..Step::new(1) };
+    assert_eq!(clipped(step), [1.0, -1.0, 0.5]);
+    let squares = crate::reduce::sum_of_squares(Isa::detect(), &gradients);
+    let factor = norm_clip_factor(squares, 1.0);
+    let by_norm = clipped(Step { gradient_factor: factor, ..Step::new(1) });
+    let norm: f64 = by_norm.iter().map(|g| g * g).sum();
+    approx::assert_relative_eq!(norm, 1.0, max_relative = 1e-15);
+    assert_eq!(norm_clip_factor(squares, 10.0), 1.0);
+    assert!(norm_clip_factor(f64::NAN, 10.0).is_nan());
+    assert_eq!(norm_clip_factor(0.0, 0.0), 1.0);
+}
+
+#[test]
+fn step_zero_counts_as_the_first() {
+    for optimizer in optimizers() {
+        let after = [0, 1].map(|number| {
+            let mut slices = start::<f64>(4);
+            let update = optimizer.at_step(&Step::new(number));
+            apply(Isa::detect(), &update, &[0.5; 4], &mut slices).unwrap();
+            slices
+        });
+        assert_eq!(after[0], after[1], "{optimizer:?}");
+        assert!(after[0][0].iter().all(|p| p.is_finite()));
+    }
+}
+
+#[test]
+fn wrong_lengths_change_nothing() {
+    for optimizer in optimizers() {
+        let update = optimizer.at_step::<f32>(&Step::new(1));
+        for wrong in 0..1 + optimizer.states() {
+            let mut slices = start(5);
+            let gradients = vec![1.0; if wrong == 0 { 6 } else { 5 }];
+            if wrong > 0 {
+                slices[wrong].pop();
+            }
+            let before = slices.clone();
+            let error = apply(Isa::detect(), &update, &gradients, &mut slices).unwrap_err();
+            let argument = ["gradients", "state[0]", "state[1]", "state[2]"][wrong];
+            let actual = if wrong == 0 { 6 } else { 4 };
+            assert_eq!(error, ShapeError::Length { argument, expected: 5, actual });
+            assert_eq!(slices, before);
+        }
+        // What a rule does not keep is not looked at.
+        let mut slices = start(5);
+        slices[optimizer.states() + 1..].fill(vec![]);
+        apply(Isa::detect(), &update, &[1.0; 5], &mut slices).unwrap();
+    }
+}

@@ -1,0 +1,219 @@
+//! Dropout.
+
+use super::philox::{BLOCKS, Words, rounds};
+use crate::dispatch::Kernel;
+use crate::lanes::Simd;
+use crate::{Element, Isa, ShapeError};
+
+/// Which masks: those of one layer in one step of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaskStream {
+    /// The run's seed: the key of the generator.
+    pub seed: u64,
+    /// The step; its low 48 bits count.
+    pub step: u64,
+    /// The layer.
+    pub layer: u16,
+}
+
+/// Inverted dropout: x ← x·k with k = 0 with probability p, and 1/(1 − p) otherwise.
+///
+/// The mask of an element comes from Philox4x32-10 with the counter (block, row, step, layer), so
+/// it is the same on every ISA, for any number of threads, in a batch or alone, and the backward
+/// pass makes it anew instead of storing it: [`Dropout::apply`] serves both. In detail: the counter's
+/// words are the block, the row, the step's low 32 bits, and the layer with the step's next 16 bits
+/// above it; columns come in groups of 64, and the element in column 64g + 16w + b gets word w of
+/// block 16g + b. It is dropped where that word is below p·2³².
+///
+/// Source: N. Srivastava et al., JMLR 15 (2014).
+///
+/// ```
+/// use deltarule_kernels::Isa;
+/// use deltarule_kernels::random::{Dropout, MaskStream};
+/// let dropout = Dropout { rate: 0.5, stream: MaskStream { seed: 7, step: 0, layer: 1 } };
+/// let mut both = [1.0_f32; 200];
+/// dropout.apply(Isa::detect(), 0, 100, &mut both)?;
+/// // Row 1 alone gets the mask that it has in the batch.
+/// let mut second = [1.0_f32; 100];
+/// dropout.apply(Isa::detect(), 1, 100, &mut second)?;
+/// assert_eq!(both[100..], second);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    /// p in 0..=1, rounded to a multiple of 2⁻³². With 1 all is dropped; NaN counts as 0.
+    pub rate: f64,
+    /// Which masks.
+    pub stream: MaskStream,
+}
+
+impl Dropout {
+    /// Multiplies rows of `columns` elements, row-major, by their masks; the first is row
+    /// `first_row` of the batch. A NaN or an infinity that is dropped becomes NaN.
+    ///
+    /// # Errors
+    /// [`ShapeError::Length`] if `x` is not made of whole rows, [`ShapeError::Overflow`] if its
+    /// last row's number is above 2³² − 1 or `columns` above 2³²; nothing was written.
+    pub fn apply<E: Element>(
+        self,
+        isa: Isa,
+        first_row: usize,
+        columns: usize,
+        x: &mut [E],
+    ) -> Result<(), ShapeError> {
+        let rows = x.len().checked_div(columns).unwrap_or(0);
+        crate::error::check_length("x", x, rows * columns)?;
+        let last_row = first_row.checked_add(rows.saturating_sub(1));
+        if last_row.is_none_or(|row| u32::try_from(row).is_err())
+            || u32::try_from(columns.div_ceil(4)).is_err()
+        {
+            return Err(ShapeError::Overflow { argument: "first_row", rows: first_row, columns });
+        }
+        E::dropout(isa, Apply { dropout: self, first_row, columns, x });
+        Ok(())
+    }
+}
+
+pub(super) struct Apply<'a, E> {
+    dropout: Dropout,
+    first_row: usize,
+    columns: usize,
+    x: &'a mut [E],
+}
+
+/// Columns that share a call of the generator.
+const GROUP: usize = 4 * BLOCKS;
+
+impl<E: Element> Kernel for Apply<'_, E> {
+    type Output = ();
+
+    /// Integer arithmetic has the same bits everywhere, so its vectors are left to the compiler,
+    /// which knows this function's ISA.
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) {
+        let Dropout { rate, stream } = self.dropout;
+        // A saturating cast: below 0 and NaN become 0.
+        let threshold = (rate * 2f64.powi(32)).round() as u64;
+        let kept = E::from_f64(1.0 / (1.0 - rate.clamp(0.0, 1.0)));
+        let kept = if kept.is_finite() { kept } else { E::ONE };
+        let high = u32::from(stream.layer) | ((stream.step >> 32) as u32) << 16;
+        for (i, row) in self.x.chunks_exact_mut(self.columns.max(1)).enumerate() {
+            for (g, group) in row.chunks_mut(GROUP).enumerate() {
+                let mut blocks = [0; BLOCKS];
+                for (b, block) in blocks.iter_mut().enumerate() {
+                    *block = (g * BLOCKS + b) as u32;
+                }
+                let row = (self.first_row + i) as u32;
+                let rest = [row, stream.step as u32, high].map(|word| [word; BLOCKS]);
+                let words: Words = rounds([blocks, rest[0], rest[1], rest[2]], stream.seed);
+                for (part, words) in group.chunks_mut(BLOCKS).zip(&words) {
+                    for (x, &word) in part.iter_mut().zip(words) {
+                        let factor = if u64::from(word) < threshold { E::ZERO } else { kept };
+                        *x = *x * factor;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::same_bits;
+
+    const STREAM: MaskStream = MaskStream { seed: 0x1234_5678_9abc_def0, step: 5, layer: 2 };
+
+    fn mask(isa: Isa, rate: f64, stream: MaskStream, rows: usize, columns: usize) -> Vec<f32> {
+        let mut x = vec![1.0; rows * columns];
+        Dropout { rate, stream }.apply(isa, 0, columns, &mut x).unwrap();
+        x
+    }
+
+    #[test]
+    fn every_isa_and_every_block_of_rows_has_the_same_mask() {
+        for columns in (1..=70).chain([127, 128, 129, 300]) {
+            let whole = mask(Isa::detect(), 0.3, STREAM, 5, columns);
+            for isa in Isa::available() {
+                assert_eq!(mask(isa, 0.3, STREAM, 5, columns), whole, "{isa}: {columns}");
+                let dropout = Dropout { rate: 0.3, stream: STREAM };
+                for first in 0..5 {
+                    let mut row = vec![1.0_f64; columns];
+                    dropout.apply(isa, first, columns, &mut row).unwrap();
+                    for (a, b) in row.iter().zip(&whole[first * columns..]) {
+                        assert_eq!(*a == 0.0, *b == 0.0);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_narrower_row_has_the_start_of_a_wider_ones_mask() {
+        let wide = mask(Isa::detect(), 0.5, STREAM, 1, 200);
+        for columns in 1..200 {
+            assert_eq!(mask(Isa::detect(), 0.5, STREAM, 1, columns), wide[..columns]);
+        }
+    }
+
+    /// 100,000 elements: six standard deviations of a fair mask.
+    #[test]
+    fn the_rate_is_kept_and_streams_differ() {
+        for rate in [0.0, 0.1, 0.5, 0.9, 1.0] {
+            let x = mask(Isa::detect(), rate, STREAM, 100, 1000);
+            let dropped = x.iter().filter(|&&x| x == 0.0).count() as f64;
+            let deviation = (100_000.0 * rate * (1.0 - rate)).sqrt();
+            assert!((dropped - 100_000.0 * rate).abs() <= 6.0 * deviation, "{rate}: {dropped}");
+            let kept = (1.0 / (1.0 - rate)) as f32;
+            assert!(x.iter().all(|&x| x == 0.0 || x == kept));
+        }
+        let base = mask(Isa::detect(), 0.5, STREAM, 10, 1000);
+        for other in [
+            MaskStream { seed: STREAM.seed ^ 1, ..STREAM },
+            MaskStream { seed: STREAM.seed ^ 1 << 63, ..STREAM },
+            MaskStream { step: STREAM.step + 1, ..STREAM },
+            MaskStream { step: STREAM.step | 1 << 40, ..STREAM },
+            MaskStream { layer: STREAM.layer + 1, ..STREAM },
+        ] {
+            let other = mask(Isa::detect(), 0.5, other, 10, 1000);
+            let same = base.iter().zip(&other).filter(|(a, b)| a == b).count();
+            assert!((4700..5300).contains(&same), "{same} of 10000 agree");
+        }
+    }
+
+    /// The words as documented: (block, row, step, layer and the rest of the step).
+    #[test]
+    fn elements_get_their_documented_words() {
+        let stream = MaskStream { step: 0x1_2345_6789_abcd, ..STREAM };
+        let x = mask(Isa::detect(), 0.5, stream, 3, 200);
+        for (row, column) in [(0, 0), (1, 17), (2, 63), (2, 64), (1, 199)] {
+            let (g, w, b) = (column / 64, column % 64 / 16, column % 16);
+            let counter = [16 * g as u32 + b as u32, row as u32, 0x6789_abcd, 0x2345 << 16 | 2];
+            let word = rounds(counter.map(|word| [word; BLOCKS]), stream.seed)[w][0];
+            assert_eq!(x[row * 200 + column] == 0.0, word < 1 << 31, "({row}, {column})");
+        }
+    }
+
+    #[test]
+    fn nan_is_not_dropped() {
+        for isa in Isa::available() {
+            let mut x = [f32::NAN; 40];
+            Dropout { rate: 0.5, stream: STREAM }.apply(isa, 0, 40, &mut x).unwrap();
+            assert!(x.iter().all(|&x| same_bits(x, f32::NAN)));
+        }
+    }
+
+    #[test]
+    fn bad_arguments_change_nothing() {
+        let dropout = Dropout { rate: 0.5, stream: STREAM };
+        let mut x = [1.0_f32; 7];
+        let error = dropout.apply(Isa::detect(), 0, 3, &mut x);
+        assert_eq!(error, Err(ShapeError::Length { argument: "x", expected: 6, actual: 7 }));
+        let error = dropout.apply(Isa::detect(), 0, 0, &mut x);
+        assert_eq!(error, Err(ShapeError::Length { argument: "x", expected: 0, actual: 7 }));
+        let error = dropout.apply(Isa::detect(), usize::MAX, 7, &mut x);
+        assert!(matches!(error, Err(ShapeError::Overflow { .. })));
+        assert_eq!(x, [1.0; 7]);
+        dropout.apply::<f32>(Isa::detect(), 0, 0, &mut []).unwrap();
+    }
+}

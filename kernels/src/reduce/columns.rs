@@ -1,0 +1,196 @@
+//! Sums down the columns of a matrix.
+
+use crate::dispatch::Kernel;
+use crate::error::check_length;
+use crate::lanes::{Lanes, Simd};
+use crate::{Element, Isa, MatRef, ShapeError};
+use core::ops::Range;
+
+/// Rows that [`add_column_sums`] sums before it adds them to the total.
+pub const PIECE_ROWS: usize = 32;
+
+/// `sums[j] += Σᵢ xᵢⱼ`: ∂ℒ/∂b of a batch of δ.
+///
+/// The rows are cut in pieces of [`PIECE_ROWS`]; each is summed from +0, row after row, and the
+/// pieces' sums are added to `sums` in order. So calls on successive blocks of rows give the bits
+/// of one call on all of them, if every block but the last has a multiple of [`PIECE_ROWS`] rows;
+/// and a column's sum does not depend on the other columns or on the strides.
+///
+/// # Errors
+/// [`ShapeError`] if `sums` does not have an element for each column.
+pub fn add_column_sums<E: Element>(
+    isa: Isa,
+    x: MatRef<'_, E>,
+    sums: &mut [E],
+) -> Result<(), ShapeError> {
+    check_length("sums", sums, x.columns())?;
+    E::add_column_sums(isa, x, sums);
+    Ok(())
+}
+
+pub(super) fn add<E: Element>(isa: Isa, x: MatRef<'_, E>, sums: &mut [E]) {
+    isa.run(AddColumnSums { x, sums });
+}
+
+struct AddColumnSums<'a, E> {
+    x: MatRef<'a, E>,
+    sums: &'a mut [E],
+}
+
+impl<E: Element> Kernel for AddColumnSums<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        add_columns::<S, E, _, 1, 0, 1, 8>(simd, Values, [self.x], [], [self.sums]);
+    }
+}
+
+/// x.
+#[derive(Clone, Copy)]
+pub(crate) struct Values;
+
+impl<E: Element> ColumnTerms<E, 1, 0, 1> for Values {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(
+        self,
+        _row: usize,
+        [x]: [V; 1],
+        []: [V; 0],
+        [sum]: [V; 1],
+    ) -> [V; 1] {
+        [sum + x]
+    }
+}
+
+/// Makes the terms of `S` sums a column from `R` matrices of one shape and `C` slices with an
+/// element a column.
+pub(crate) trait ColumnTerms<E: Element, const R: usize, const C: usize, const S: usize>:
+    Copy
+{
+    /// `sums` plus the terms of some neighbouring columns of a row.
+    fn add<V: Lanes<Element = E>>(
+        self,
+        row: usize,
+        values: [V; R],
+        of_column: [V; C],
+        sums: [V; S],
+    ) -> [V; S];
+}
+
+/// Adds the terms of every row to `sums`, in the order of [`add_column_sums`]. `K` registers go
+/// side by side, because each is one chain of additions that wait for each other.
+#[inline(always)]
+pub(crate) fn add_columns<
+    I: Simd,
+    E: Element,
+    T: ColumnTerms<E, R, C, S>,
+    const R: usize,
+    const C: usize,
+    const S: usize,
+    const K: usize,
+>(
+    simd: I,
+    terms: T,
+    values: [MatRef<'_, E>; R],
+    of_column: [&[E]; C],
+    mut sums: [&mut [E]; S],
+) {
+    let (rows, columns) = (values[0].rows(), values[0].columns());
+    let len = E::Lanes::<I>::LEN;
+    for first in (0..rows).step_by(PIECE_ROWS) {
+        let rows = first..rows.min(first + PIECE_ROWS);
+        let mut j = 0;
+        while j + K * len <= columns {
+            let strip = j..j + K * len;
+            add_strip::<I, E, T, R, C, S, K>(
+                simd, terms, &values, of_column, &rows, strip, &mut sums,
+            );
+            j += K * len;
+        }
+        while j < columns {
+            let strip = j..columns.min(j + len);
+            add_strip::<I, E, T, R, C, S, 1>(
+                simd, terms, &values, of_column, &rows, strip, &mut sums,
+            );
+            j += len;
+        }
+    }
+}
+
+/// A piece of rows, of `K` registers of columns or of a part of one.
+#[inline(always)]
+fn add_strip<
+    I: Simd,
+    E: Element,
+    T: ColumnTerms<E, R, C, S>,
+    const R: usize,
+    const C: usize,
+    const S: usize,
+    const K: usize,
+>(
+    simd: I,
+    terms: T,
+    values: &[MatRef<'_, E>; R],
+    of_column: [&[E]; C],
+    rows: &Range<usize>,
+    columns: Range<usize>,
+    sums: &mut [&mut [E]; S],
+) {
+    let len = E::Lanes::<I>::LEN;
+    let zero = E::Lanes::splat_in(simd, E::ZERO);
+    let mut registers = [[zero; S]; K];
+    for row in rows.clone() {
+        for (k, register) in registers.iter_mut().enumerate() {
+            let start = columns.start + k * len;
+            let part = start..columns.end.min(start + len);
+            let mut x = [zero; R];
+            for (x, matrix) in x.iter_mut().zip(values) {
+                *x = load_row(simd, *matrix, row, part.clone());
+            }
+            let mut c = [zero; C];
+            for (c, slice) in c.iter_mut().zip(of_column) {
+                *c = load_part(simd, &slice[part.clone()]);
+            }
+            *register = terms.add(row, x, c, *register);
+        }
+    }
+    for (k, register) in registers.into_iter().enumerate() {
+        let start = columns.start + k * len;
+        let part = start..columns.end.min(start + len);
+        for (sum, total) in register.into_iter().zip(&mut *sums) {
+            let total = &mut total[part.clone()];
+            let sum = load_part(simd, total) + sum;
+            if total.len() == len { sum.store(total) } else { sum.store_partial(total) }
+        }
+    }
+}
+
+/// At most a register.
+#[inline(always)]
+fn load_part<S: Simd, E: Element>(simd: S, slice: &[E]) -> E::Lanes<S> {
+    if slice.len() == E::Lanes::<S>::LEN {
+        E::Lanes::load(simd, slice)
+    } else {
+        E::Lanes::load_partial(simd, slice)
+    }
+}
+
+/// At most a register of a matrix row, at any strides.
+#[inline(always)]
+fn load_row<S: Simd, E: Element>(
+    simd: S,
+    x: MatRef<'_, E>,
+    row: usize,
+    columns: Range<usize>,
+) -> E::Lanes<S> {
+    if x.shape().column_stride == 1 {
+        let start = row * x.shape().row_stride;
+        return load_part(simd, &x.data()[start + columns.start..start + columns.end]);
+    }
+    let mut gathered = [E::ZERO; super::fixed_tree::LANES];
+    for (lane, column) in gathered.iter_mut().zip(columns) {
+        *lane = x.at(row, column);
+    }
+    E::Lanes::load(simd, &gathered)
+}

@@ -1,0 +1,40 @@
+//! Data on its way to a trainer: splitting it, and batches in random order.
+
+mod batches;
+mod split;
+
+pub use batches::Batches;
+pub use split::{Split, stratified_split};
+
+use deltarule_kernels::Element;
+
+use crate::error::{Error, Result, check_length, checked_area, whole_rows};
+
+/// Copies these rows of `x`, (rows, `columns`) row-major, one after the other to `out`.
+///
+/// ```
+/// let x = [0.0, 0.1, 1.0, 1.1, 2.0, 2.1];
+/// let mut out = [0.0; 4];
+/// deltarule::data::gather(&x, 2, &[2, 0], &mut out)?;
+/// assert_eq!(out, [2.0, 2.1, 0.0, 0.1]);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Zero`] for no columns, [`Error::Empty`] or [`Error::PartialRow`] for `x`,
+/// [`Error::Length`] for `out`, [`Error::Row`] for a row that `x` has not. Nothing was written
+/// then.
+pub fn gather<E: Element>(x: &[E], columns: usize, rows: &[usize], out: &mut [E]) -> Result<()> {
+    if columns == 0 {
+        return Err(Error::Zero { argument: "columns" });
+    }
+    let count = whole_rows("x", x.len(), columns)?;
+    check_length("out", out.len(), checked_area("out", rows.len(), columns)?)?;
+    if let Some(index) = rows.iter().position(|&row| row >= count) {
+        return Err(Error::Row { argument: "rows", index, row: rows[index], rows: count });
+    }
+    for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns)) {
+        out.copy_from_slice(&x[row * columns..(row + 1) * columns]);
+    }
+    Ok(())
+}

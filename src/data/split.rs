@@ -1,0 +1,73 @@
+//! Training and test rows.
+
+use crate::error::{Error, Result};
+use crate::random::{Purpose, Random};
+use std::collections::BTreeMap;
+
+/// The indices of the rows to train on and of those to test on, each ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// The rows to train on.
+    pub train: Vec<usize>,
+    /// The rows to test on.
+    pub test: Vec<usize>,
+}
+
+/// Chooses `test_share` of every class at random (rounded to the nearest row) for the test.
+///
+/// ```
+/// let labels = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1];
+/// let split = deltarule::data::stratified_split(&labels, 0.2, 42)?;
+/// assert_eq!(split.train.len(), 8);
+/// assert_eq!(split.test.iter().map(|&row| labels[row]).collect::<Vec<_>>(), [0, 1]);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Empty`] without labels, [`Error::OutOfRange`] for a share outside 0 to 1.
+pub fn stratified_split(labels: &[usize], test_share: f64, seed: u64) -> Result<Split> {
+    if labels.is_empty() {
+        return Err(Error::Empty { argument: "labels" });
+    }
+    if !(0.0..=1.0).contains(&test_share) {
+        let (argument, expected) = ("test_share", "between 0 and 1");
+        return Err(Error::OutOfRange { argument, value: test_share, expected });
+    }
+    let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (row, &label) in labels.iter().enumerate() {
+        classes.entry(label).or_default().push(row);
+    }
+    let (mut train, mut test) = (Vec::new(), Vec::new());
+    for (class, mut rows) in classes {
+        Random::new(seed, Purpose::Split, class as u64).shuffle(&mut rows);
+        let count = (rows.len() as f64 * test_share).round() as usize;
+        test.extend_from_slice(&rows[..count]);
+        train.extend_from_slice(&rows[count..]);
+    }
+    train.sort_unstable();
+    test.sort_unstable();
+    Ok(Split { train, test })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_is_split_alike_and_each_row_used_once() {
+        let labels: Vec<usize> = (0..1000).map(|row| row * row % 7).collect();
+        let split = stratified_split(&labels, 0.2, 3).unwrap();
+        let count = |rows: &[usize], class| rows.iter().filter(|&&r| labels[r] == class).count();
+        for class in 0..7 {
+            let (test, train) = (count(&split.test, class), count(&split.train, class));
+            assert_eq!(test, ((test + train) as f64 * 0.2).round() as usize, "class {class}");
+        }
+        let mut all = [split.train.clone(), split.test.clone()].concat();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(0..1000));
+        assert_ne!(split, stratified_split(&labels, 0.2, 4).unwrap());
+        for share in [-0.1, 1.1, f64::NAN] {
+            assert!(stratified_split(&labels, share, 3).is_err());
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What the network API says when it can't do what was asked.
+
+use deltarule_kernels::{IsaError, ShapeError};
+
+use crate::loss::Loss;
+
+/// Why a call did nothing. No parameter was changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A slice has another length than the other arguments require.
+    #[error("`{argument}` has {actual} elements, but {expected} are needed")]
+    Length {
+        /// The argument's name.
+        argument: &'static str,
+        /// The length that the other arguments require.
+        expected: usize,
+        /// The length it has.
+        actual: usize,
+    },
+    /// A batch is not a whole number of rows.
+    #[error("`{argument}` has {length} elements, which is no multiple of its {columns} columns")]
+    PartialRow {
+        /// The argument's name.
+        argument: &'static str,
+        /// The length it has.
+        length: usize,
+        /// The elements of a row.
+        columns: usize,
+    },
+    /// A batch without rows, a network without layers, or the like.
+    #[error("`{argument}` has 0 elements, but at least 1 is needed")]
+    Empty {
+        /// The argument's name.
+        argument: &'static str,
+    },
+    /// A batch has more rows than the trainer was built for.
+    #[error("`{argument}` has {rows} rows, but `max_batch` is {max_batch}")]
+    BatchTooLarge {
+        /// The argument's name.
+        argument: &'static str,
+        /// The rows it has.
+        rows: usize,
+        /// The most that the trainer was built for.
+        max_batch: usize,
+    },
+    /// A class index is not below the number of classes.
+    #[error("`{argument}[{row}]` is class {class}, but there are only {classes} classes")]
+    Class {
+        /// The argument's name.
+        argument: &'static str,
+        /// The position in it.
+        row: usize,
+        /// The class found there.
+        class: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A row index is not below the number of rows.
+    #[error("`{argument}[{index}]` is row {row}, but there are only {rows} rows")]
+    Row {
+        /// The argument's name.
+        argument: &'static str,
+        /// The position in it.
+        index: usize,
+        /// The row found there.
+        row: usize,
+        /// The number of rows.
+        rows: usize,
+    },
+    /// The loss needs the other kind of targets.
+    #[error("the loss {loss:?} needs targets that are {expected}, but they are {actual}")]
+    TargetKind {
+        /// The loss.
+        loss: Loss,
+        /// What it needs.
+        expected: &'static str,
+        /// What it was given.
+        actual: &'static str,
+    },
+    /// An element is infinite or NaN.
+    #[error("`{argument}[{index}]` is {value}, but only finite values can be learned from")]
+    NonFinite {
+        /// The argument's name.
+        argument: &'static str,
+        /// The position of the first such element.
+        index: usize,
+        /// The value found there.
+        value: f64,
+    },
+    /// The loss is infinite or NaN, though inputs and targets are finite: a step would spoil the
+    /// parameters, or they are spoilt already.
+    #[error("the loss of {rows} rows is {loss}: the parameters or the outputs have overflowed")]
+    NonFiniteLoss {
+        /// The rows of the batch.
+        rows: usize,
+        /// The loss.
+        loss: f64,
+    },
+    /// The gradient's norm is infinite or NaN, though the loss is finite: a step would spoil the
+    /// parameters.
+    #[error("the norm of the gradient of {rows} rows is {norm}: it has overflowed")]
+    NonFiniteGradient {
+        /// The rows of the batch.
+        rows: usize,
+        /// The norm.
+        norm: f64,
+    },
+    /// A size is zero where none is meaningful.
+    #[error("`{argument}` is 0, but at least 1 is needed")]
+    Zero {
+        /// The argument's name.
+        argument: &'static str,
+    },
+    /// A number is outside the range in which it has a meaning.
+    #[error("`{argument}` is {value}, but it must be {expected}")]
+    OutOfRange {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
+    /// A number of elements does not fit in `usize`.
+    #[error("`{argument}` needs {rows} x {columns} elements, which overflows usize")]
+    Overflow {
+        /// The argument's name.
+        argument: &'static str,
+        /// One factor.
+        rows: usize,
+        /// The other.
+        columns: usize,
+    },
+    /// The memory for this many elements is not to be had.
+    #[error("`{argument}` needs {elements} elements, for which there is no memory")]
+    OutOfMemory {
+        /// What they are for.
+        argument: &'static str,
+        /// How many.
+        elements: usize,
+    },
+    /// The instruction set that was asked for is not to be had.
+    #[error(transparent)]
+    Isa(#[from] IsaError),
+    /// A kernel found that its arguments do not fit together.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+}
+
+/// What most calls return.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// `rows · columns`, or an error that names both.
+pub(crate) fn checked_area(argument: &'static str, rows: usize, columns: usize) -> Result<usize> {
+    rows.checked_mul(columns).ok_or(Error::Overflow { argument, rows, columns })
+}
+
+/// Checks that `actual` elements are `expected`.
+pub(crate) fn check_length(argument: &'static str, actual: usize, expected: usize) -> Result<()> {
+    if actual == expected { Ok(()) } else { Err(Error::Length { argument, expected, actual }) }
+}
+
+/// How many rows of `columns` elements there are: at least one, and each whole.
+pub(crate) fn whole_rows(argument: &'static str, length: usize, columns: usize) -> Result<usize> {
+    if length == 0 {
+        return Err(Error::Empty { argument });
+    }
+    if !length.is_multiple_of(columns) {
+        return Err(Error::PartialRow { argument, length, columns });
+    }
+    Ok(length / columns)
+}
+
+/// `elements` copies of the default value, or an error where `vec!` would abort.
+pub(crate) fn try_vec<T: Clone + Default>(
+    argument: &'static str,
+    elements: usize,
+) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    vec.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { argument, elements })?;
+    vec.resize(elements, T::default());
+    Ok(vec)
+}

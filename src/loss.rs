@@ -1,0 +1,170 @@
+//! What a network is trained to make small.
+
+use core::ops::Range;
+use deltarule_kernels::loss::{
+    ClassTargets, ElementLoss, ElementRows, SoftmaxRows, softmax_cross_entropy,
+};
+use deltarule_kernels::{Element, Isa, ShapeError};
+
+use crate::error::{Error, Result, check_length, checked_area};
+use crate::metrics::check_classes;
+use crate::optimizer::positive;
+
+/// A loss ℒ over the outputs ŷ of a batch of n rows.
+///
+/// All but [`Loss::SoftmaxCrossEntropy`] are sums over a row's elements and take
+/// [`Targets::Values`]; [`Reduction`] says what they are divided by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Loss {
+    /// (1/n) Σᵢ ‖ŷᵢ − yᵢ‖².
+    MeanSquaredError,
+    /// (1/n) Σᵢ Σⱼ |ŷᵢⱼ − yᵢⱼ|.
+    MeanAbsoluteError,
+    /// (1/n) Σᵢ Σⱼ of ½e² where |e| ≤ d, and of d (|e| − ½d) beyond, e = ŷᵢⱼ − yᵢⱼ.
+    Huber {
+        /// d, above 0.
+        threshold: f64,
+    },
+    /// −(1/n) Σᵢ Σⱼ of p y log σ(ŷ) + (1 − y) log(1 − σ(ŷ)): the outputs are logits, the last
+    /// layer is [`Activation::Identity`](crate::Activation::Identity), and the targets lie in
+    /// 0 to 1.
+    BinaryCrossEntropy {
+        /// p, above 0: the weight of the positive class, 1 for none.
+        positive_weight: f64,
+    },
+    /// −(1/n) Σᵢ Σⱼ qᵢⱼ log softmax(ŷᵢ)ⱼ: the outputs are logits, the last layer is
+    /// [`Activation::Identity`](crate::Activation::Identity). q is 1 for the class of
+    /// [`Targets::Classes`] and 0 for the others, or the probabilities of [`Targets::Values`].
+    SoftmaxCrossEntropy,
+    /// [`Loss::SoftmaxCrossEntropy`] with q = 1 − ε + ε/C for the class of [`Targets::Classes`] and
+    /// ε/C for the others of all C classes. Probabilities stay as they are.
+    SmoothedCrossEntropy {
+        /// ε, 0 to 1.
+        smoothing: f64,
+    },
+}
+
+/// What a loss on values is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reduction {
+    /// The rows: ℒ is the mean of the rows' losses, each a sum over its elements.
+    #[default]
+    MeanOverRows,
+    /// The elements, as PyTorch's `reduction="mean"` does.
+    MeanOverElements,
+}
+
+/// What the outputs of a batch should have been.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Targets<'a, E: Element = f32> {
+    /// For each row the index of its class.
+    Classes(&'a [usize]),
+    /// For each row the values of its outputs, (rows, outputs) row-major.
+    Values(&'a [E]),
+}
+
+impl<'a, E: Element> Targets<'a, E> {
+    /// The targets of these rows, of which each has `outputs` outputs.
+    pub(crate) fn rows(self, rows: Range<usize>, outputs: usize) -> Self {
+        match self {
+            Self::Classes(labels) => Self::Classes(&labels[rows]),
+            Self::Values(values) => Self::Values(&values[rows.start * outputs..rows.end * outputs]),
+        }
+    }
+}
+
+impl Loss {
+    /// The loss as a sum over elements, or `None` for one over classes.
+    fn element_loss(self) -> Option<ElementLoss> {
+        match self {
+            Self::MeanSquaredError => Some(ElementLoss::SquaredError),
+            Self::MeanAbsoluteError => Some(ElementLoss::AbsoluteError),
+            Self::Huber { threshold } => Some(ElementLoss::Huber { threshold }),
+            Self::BinaryCrossEntropy { positive_weight } => {
+                Some(ElementLoss::BinaryCrossEntropy { positive_weight })
+            }
+            Self::SoftmaxCrossEntropy | Self::SmoothedCrossEntropy { .. } => None,
+        }
+    }
+
+    /// Checks that every number has a meaning.
+    pub(crate) fn check_numbers(self) -> Result<()> {
+        match self {
+            Self::Huber { threshold } => positive("threshold", Some(threshold)),
+            Self::BinaryCrossEntropy { positive_weight } => {
+                positive("positive_weight", Some(positive_weight))
+            }
+            Self::SmoothedCrossEntropy { smoothing } if !(0.0..=1.0).contains(&smoothing) => {
+                let (argument, expected) = ("smoothing", "between 0 and 1");
+                Err(Error::OutOfRange { argument, value: smoothing, expected })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a batch's losses are scaled by before they are summed.
+    pub(crate) fn scale(self, reduction: Reduction, rows: usize, outputs: usize) -> f64 {
+        let elements = match (self.element_loss(), reduction) {
+            (Some(_), Reduction::MeanOverElements) => outputs,
+            _ => 1,
+        };
+        1.0 / (rows as f64 * elements as f64)
+    }
+
+    /// Checks that the targets are of a kind that this loss takes, and fit the batch.
+    pub(crate) fn check<E: Element>(
+        self,
+        targets: Targets<'_, E>,
+        rows: usize,
+        outputs: usize,
+    ) -> Result<()> {
+        match (self.element_loss(), targets) {
+            (Some(_), Targets::Classes(_)) => {
+                Err(Error::TargetKind { loss: self, expected: "values", actual: "classes" })
+            }
+            (None, Targets::Classes(labels)) => {
+                check_length("targets", labels.len(), rows)?;
+                check_classes("targets", labels, outputs)
+            }
+            (_, Targets::Values(values)) => {
+                check_length("targets", values.len(), checked_area("targets", rows, outputs)?)
+            }
+        }
+    }
+
+    /// Each row's loss, and δ = ∂ℒ/∂ŷ. The targets have passed [`Loss::check`].
+    pub(crate) fn run<E: Element>(
+        self,
+        isa: Isa,
+        outputs: &[E],
+        targets: Targets<'_, E>,
+        scale: E,
+        losses: &mut [E],
+        delta: &mut [E],
+    ) -> Result<(), ShapeError> {
+        let shape = (losses.len(), outputs.len() / losses.len());
+        if let (Some(loss), Targets::Values(targets)) = (self.element_loss(), targets) {
+            let (predictions, scale) = (outputs, scale.into());
+            let rows = ElementRows { shape, predictions, targets, scale, losses, delta };
+            return loss.evaluate(isa, rows);
+        }
+        if let (Self::SoftmaxCrossEntropy, Targets::Classes(labels)) = (self, targets) {
+            return softmax_cross_entropy(isa, shape, outputs, labels, scale, losses, delta);
+        }
+        let class_targets = match targets {
+            Targets::Values(probabilities) => ClassTargets::probabilities(probabilities),
+            Targets::Classes(labels) => ClassTargets::labels(labels).smoothed(self.smoothing()),
+        };
+        let (logits, scale) = (outputs, scale.into());
+        class_targets.cross_entropy(isa, SoftmaxRows { shape, logits, scale, losses, delta })
+    }
+
+    /// ε.
+    fn smoothing(self) -> f64 {
+        match self {
+            Self::SmoothedCrossEntropy { smoothing } => smoothing,
+            _ => 0.0,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! How a gradient changes the parameters.
+
+use deltarule_kernels::Element;
+use deltarule_kernels::optimizer::{
+    Adagrad, Adam, Decay, Epsilon, Lion, Momentum, NAdam, Optimizer as Rule, RmsProp, Sgd, Step,
+    Update,
+};
+
+use crate::error::{Error, Result};
+
+/// A rule by which the gradient g changes the parameters θ, and what is done to g before.
+///
+/// The constructors are the usual rules at their usual numbers; [`Optimizer::new`] takes a rule of
+/// [`kernels::optimizer`](deltarule_kernels::optimizer) with any. In order, g is clipped by its
+/// global norm, clipped by value, and added to by L2 and L1 decay; decoupled decay shrinks θ.
+///
+/// ```
+/// use deltarule::Optimizer;
+/// use deltarule::kernels::optimizer::{Adam, Decay, Epsilon};
+/// let optimizer = Optimizer::adam(1e-3).clip_norm(1.0);
+/// assert_eq!(optimizer.learning_rate(), 1e-3);
+/// // PyTorch's AdamW.
+/// let epsilon = Epsilon::OutsideRoot(1e-8);
+/// let optimizer = Optimizer::new(Adam { epsilon, ..Adam::default() })
+///     .decay(Decay { decoupled: 1e-2, ..Decay::default() });
+/// assert_eq!(optimizer.learning_rate(), 1e-3);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Optimizer {
+    rule: Rule,
+    decay: Decay,
+    clip_value: Option<f64>,
+    clip_norm: Option<f64>,
+}
+
+impl Optimizer {
+    /// This rule, without clipping or decay.
+    pub fn new(rule: impl Into<Rule>) -> Self {
+        Self { rule: rule.into(), decay: Decay::default(), clip_value: None, clip_norm: None }
+    }
+
+    /// Stochastic gradient descent: θ ← θ − η g.
+    pub fn sgd(learning_rate: f64) -> Self {
+        Self::new(Sgd { learning_rate })
+    }
+
+    /// SGD with heavy-ball momentum: v ← μ v + g, θ ← θ − η v.
+    pub fn momentum(learning_rate: f64, momentum: f64) -> Self {
+        Self::new(Momentum { learning_rate, momentum, nesterov: false })
+    }
+
+    /// SGD with Nesterov's momentum: v ← μ v + g, θ ← θ − η (g + μ v).
+    pub fn nesterov(learning_rate: f64, momentum: f64) -> Self {
+        Self::new(Momentum { learning_rate, momentum, nesterov: true })
+    }
+
+    /// [`RmsProp`] with ρ = 0.99 and ε = 10⁻⁸ inside the root.
+    pub fn rms_prop(learning_rate: f64) -> Self {
+        Self::new(RmsProp { learning_rate, ..RmsProp::default() })
+    }
+
+    /// [`Adam`] with β₁ = 0.9, β₂ = 0.999 and ε = 10⁻⁸ inside the root.
+    pub fn adam(learning_rate: f64) -> Self {
+        Self::new(Adam { learning_rate, ..Adam::default() })
+    }
+
+    /// [`Optimizer::adam`] with decoupled weight decay: θ ← (1 − η λ) θ as well.
+    pub fn adam_w(learning_rate: f64, decay: f64) -> Self {
+        Self::adam(learning_rate).decay(Decay { decoupled: decay, ..Decay::default() })
+    }
+
+    /// [`NAdam`] with β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ inside the root and ψ = 0.004.
+    pub fn nadam(learning_rate: f64) -> Self {
+        Self::new(NAdam { learning_rate, ..NAdam::default() })
+    }
+
+    /// [`Adagrad`] with ε = 10⁻¹⁰ inside the root.
+    pub fn adagrad(learning_rate: f64) -> Self {
+        Self::new(Adagrad { learning_rate, ..Adagrad::default() })
+    }
+
+    /// [`Lion`] with β₁ = 0.9 and β₂ = 0.99.
+    pub fn lion(learning_rate: f64) -> Self {
+        Self::new(Lion { learning_rate, ..Lion::default() })
+    }
+
+    /// Sets the decay of the weights. Biases have none.
+    #[must_use]
+    pub fn decay(mut self, decay: Decay) -> Self {
+        self.decay = decay;
+        self
+    }
+
+    /// Clips each element of the gradient to ±`limit`.
+    #[must_use]
+    pub fn clip_value(mut self, limit: f64) -> Self {
+        self.clip_value = Some(limit);
+        self
+    }
+
+    /// Scales the gradient of all parameters together down to this Euclidean norm, where it is
+    /// longer.
+    ///
+    /// A step then writes the whole gradient before it changes any parameter, which takes memory
+    /// for a gradient and some time.
+    #[must_use]
+    pub fn clip_norm(mut self, limit: f64) -> Self {
+        self.clip_norm = Some(limit);
+        self
+    }
+
+    /// The same with another η.
+    #[must_use]
+    pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
+        self.rule = self.rule.with_learning_rate(learning_rate);
+        self
+    }
+
+    /// η.
+    pub fn learning_rate(&self) -> f64 {
+        self.rule.learning_rate()
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// The norm that gradients are clipped to.
+    pub(crate) fn norm_limit(&self) -> Option<f64> {
+        self.clip_norm
+    }
+
+    /// Checks that every number has a meaning.
+    pub(crate) fn check(&self) -> Result<()> {
+        not_negative("learning_rate", self.learning_rate())?;
+        not_negative("decay.l2", self.decay.l2)?;
+        not_negative("decay.l1", self.decay.l1)?;
+        not_negative("decay.decoupled", self.decay.decoupled)?;
+        positive("clip_value", self.clip_value)?;
+        positive("clip_norm", self.clip_norm)?;
+        match self.rule {
+            Rule::Momentum(rule) => below_one("momentum", rule.momentum),
+            Rule::RmsProp(rule) => {
+                below_one("rho", rule.rho)?;
+                below_one("momentum", rule.momentum)?;
+                check_epsilon(rule.epsilon)
+            }
+            Rule::Adam(rule) => {
+                below_one("beta1", rule.beta1)?;
+                below_one("beta2", rule.beta2)?;
+                check_epsilon(rule.epsilon)
+            }
+            Rule::NAdam(rule) => {
+                below_one("beta1", rule.beta1)?;
+                below_one("beta2", rule.beta2)?;
+                not_negative("momentum_decay", rule.momentum_decay)?;
+                check_epsilon(rule.epsilon)
+            }
+            Rule::Adagrad(rule) => {
+                not_negative("rate_decay", rule.rate_decay)?;
+                check_epsilon(rule.epsilon)
+            }
+            Rule::Lion(rule) => {
+                below_one("beta1", rule.beta1)?;
+                below_one("beta2", rule.beta2)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What step `number`, counted from 1, does to weights and to biases.
+    pub(crate) fn at_step<E: Element>(&self, number: u64, gradient_factor: f64) -> StepUpdate<E> {
+        let clip_value = self.clip_value.unwrap_or(f64::INFINITY);
+        let bare = Step { gradient_factor, clip_value, ..Step::new(number) };
+        let decayed = Step { decay: self.decay, ..bare };
+        StepUpdate { weights: self.rule.at_step(&decayed), biases: self.rule.at_step(&bare) }
+    }
+}
+
+/// A step's update of each kind of parameter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepUpdate<E> {
+    pub(crate) weights: Update<E>,
+    pub(crate) biases: Update<E>,
+}
+
+fn check(argument: &'static str, value: f64, good: bool, expected: &'static str) -> Result<()> {
+    if good { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
+}
+
+fn not_negative(argument: &'static str, value: f64) -> Result<()> {
+    check(argument, value, value.is_finite() && value >= 0.0, "finite and not negative")
+}
+
+fn below_one(argument: &'static str, value: f64) -> Result<()> {
+    check(argument, value, (0.0..1.0).contains(&value), "at least 0 and below 1")
+}
+
+/// [`Option::None`] is for a number that is not there.
+pub(crate) fn positive(argument: &'static str, value: Option<f64>) -> Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    check(argument, value, value.is_finite() && value > 0.0, "finite and above 0")
+}
+
+fn check_epsilon(epsilon: Epsilon) -> Result<()> {
+    match epsilon {
+        Epsilon::InsideRoot(value) | Epsilon::OutsideRoot(value) => not_negative("epsilon", value),
+    }
+}

@@ -1,0 +1,291 @@
+//! Bad input gives a typed error that names the argument and both numbers, and changes nothing.
+
+use deltarule::kernels::optimizer::{Adam, Epsilon};
+
+use crate::common::{bits, labels, network, sample};
+use deltarule::{
+    Activation, Error, Isa, Loss, Network, NetworkBuilder, Optimizer, Targets, Trainer, Workspace,
+};
+
+const INPUTS: usize = 3;
+const OUTPUTS: usize = 4;
+const ROWS: usize = 70;
+
+fn trainer(loss: Loss, isa: Isa) -> Trainer {
+    let network = network(&[INPUTS, 5, OUTPUTS], Activation::Relu).isa(isa).build().unwrap();
+    Trainer::builder(network, loss, Optimizer::sgd(0.1)).max_batch(ROWS).build().unwrap()
+}
+
+/// Every call that learns or scores fails with the same error, writes nothing, and leaves a
+/// trainer that works.
+fn fails(loss: Loss, x: &[f32], targets: Targets<'_>, message: &str) {
+    for isa in Isa::available() {
+        let mut trainer = trainer(loss, isa);
+        let before = bits(trainer.network().parameters());
+        let mut gradients = vec![0.5; before.len()];
+        let error = trainer.step(x, targets).unwrap_err();
+        assert_eq!(error.to_string(), message, "{isa}");
+        let again = trainer.gradients(x, targets, &mut gradients).unwrap_err();
+        assert_eq!(again.to_string(), message, "{isa}: gradients");
+        assert!(gradients.iter().all(|&g| g == 0.5), "{isa}: a gradient was written");
+        if !matches!(error, Error::BatchTooLarge { .. }) {
+            let error = trainer.evaluate(x, targets).unwrap_err();
+            assert_eq!(error.to_string(), message, "{isa}: evaluate");
+        }
+        assert_eq!(bits(trainer.network().parameters()), before, "{isa}: the weights changed");
+
+        let (x, labels, values) = good();
+        let targets = match loss {
+            Loss::SoftmaxCrossEntropy => Targets::Classes(&labels),
+            _ => Targets::Values(&values),
+        };
+        let mut fresh = self::trainer(loss, isa);
+        assert_eq!(trainer.step(&x, targets), fresh.step(&x, targets), "{isa}: a step after");
+        let parameters = bits(trainer.network().parameters());
+        assert_eq!(parameters, bits(fresh.network().parameters()), "{isa}: weights after");
+        assert_ne!(parameters, before);
+    }
+}
+
+fn good() -> (Vec<f32>, Vec<usize>, Vec<f32>) {
+    (sample(ROWS * INPUTS, 1), labels(ROWS, OUTPUTS, 2), sample(ROWS * OUTPUTS, 3))
+}
+
+#[test]
+fn shapes() {
+    let (x, labels, values) = good();
+    let classes = Targets::Classes(&labels);
+    let fails_with =
+        |x: &[f32], targets, message| fails(Loss::SoftmaxCrossEntropy, x, targets, message);
+    fails_with(&[], classes, "`x` has 0 elements, but at least 1 is needed");
+    fails_with(&x[1..], classes, "`x` has 209 elements, which is no multiple of its 3 columns");
+    fails_with(&sample(71 * INPUTS, 1), classes, "`x` has 71 rows, but `max_batch` is 70");
+    fails_with(&x, Targets::Classes(&labels[1..]), "`targets` has 69 elements, but 70 are needed");
+    fails_with(&x, Targets::Values(&values[1..]), "`targets` has 279 elements, but 280 are needed");
+    fails(
+        Loss::MeanSquaredError,
+        &x,
+        Targets::Values(&values[..1]),
+        "`targets` has 1 elements, but 280 are needed",
+    );
+    fails(
+        Loss::MeanSquaredError,
+        &x,
+        classes,
+        "the loss MeanSquaredError needs targets that are values, but they are classes",
+    );
+}
+
+#[test]
+fn labels_out_of_range() {
+    let (x, mut labels, _) = good();
+    labels[69] = OUTPUTS;
+    fails(
+        Loss::SoftmaxCrossEntropy,
+        &x,
+        Targets::Classes(&labels),
+        "`targets[69]` is class 4, but there are only 4 classes",
+    );
+    labels[2] = usize::MAX;
+    fails(
+        Loss::SoftmaxCrossEntropy,
+        &x,
+        Targets::Classes(&labels),
+        &format!("`targets[2]` is class {}, but there are only 4 classes", usize::MAX),
+    );
+}
+
+#[test]
+fn non_finite_inputs_and_targets_at_every_position() {
+    let (x, labels, values) = good();
+    for (value, name) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (-f32::INFINITY, "-inf")] {
+        for index in [0, 1, 63 * INPUTS + 2, 64 * INPUTS, ROWS * INPUTS - 1] {
+            let mut x = x.clone();
+            x[index] = value;
+            // A second one later must not be the one that is named.
+            x[ROWS * INPUTS - 1] = value;
+            let message =
+                format!("`x[{index}]` is {name}, but only finite values can be learned from");
+            fails(Loss::SoftmaxCrossEntropy, &x, Targets::Classes(&labels), &message);
+        }
+        for index in [0, 64 * OUTPUTS + 1, ROWS * OUTPUTS - 1] {
+            let mut values = values.clone();
+            values[index] = value;
+            let message =
+                format!("`targets[{index}]` is {name}, but only finite values can be learned from");
+            fails(Loss::MeanSquaredError, &good().0, Targets::Values(&values), &message);
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_overflows() {
+    let (x, _, mut values) = good();
+    values[5] = 3e38;
+    fails(
+        Loss::MeanSquaredError,
+        &x,
+        Targets::Values(&values),
+        "the loss of 70 rows is inf: the parameters or the outputs have overflowed",
+    );
+
+    let (x, labels, _) = good();
+    let mut spoilt = trainer(Loss::SoftmaxCrossEntropy, Isa::active().unwrap());
+    spoilt.network_mut().parameters_mut()[0] = f32::NAN;
+    let before = bits(spoilt.network().parameters());
+    let error = spoilt.step(&x, Targets::Classes(&labels)).unwrap_err();
+    assert!(matches!(error, Error::NonFiniteLoss { rows: ROWS, loss } if loss.is_nan()));
+    assert_eq!(bits(spoilt.network().parameters()), before);
+}
+
+#[test]
+fn a_gradient_whose_norm_overflows() {
+    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    let optimizer = Optimizer::sgd(0.1).clip_norm(1.0);
+    let mut trainer =
+        Trainer::builder(network, Loss::MeanAbsoluteError, optimizer).build().unwrap();
+    trainer.network_mut().parameters_mut().fill(0.5);
+    let error = trainer.step(&[1e30], Targets::Values(&[0.0])).unwrap_err();
+    assert!(matches!(error, Error::NonFiniteGradient { rows: 1, norm: f64::INFINITY }), "{error}");
+    assert_eq!(trainer.network().parameters(), [0.5, 0.5]);
+    assert_eq!(trainer.steps(), 0);
+    trainer.step(&[1.0], Targets::Values(&[0.0])).unwrap();
+    assert_eq!(trainer.steps(), 1);
+}
+
+#[test]
+fn numbers_that_have_no_meaning() {
+    let build = |loss, optimizer| {
+        let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+        Trainer::builder(network, loss, optimizer).build().map(|_| ()).map_err(|e| e.to_string())
+    };
+    let fails = |optimizer, message: &str| {
+        assert_eq!(build(Loss::MeanSquaredError, optimizer).unwrap_err(), message);
+    };
+    for rate in [f64::NAN, f64::INFINITY, -0.1] {
+        let message = format!("`learning_rate` is {rate}, but it must be finite and not negative");
+        for optimizer in [
+            Optimizer::sgd(rate),
+            Optimizer::momentum(rate, 0.9),
+            Optimizer::nesterov(rate, 0.9),
+            Optimizer::rms_prop(rate),
+            Optimizer::adam(rate),
+            Optimizer::nadam(rate),
+            Optimizer::adagrad(rate),
+            Optimizer::lion(rate),
+        ] {
+            fails(optimizer, &message);
+        }
+        let mut trainer = trainer(Loss::MeanSquaredError, Isa::active().unwrap());
+        assert_eq!(trainer.set_learning_rate(rate).unwrap_err().to_string(), message);
+        assert_eq!(trainer.optimizer().learning_rate(), 0.1);
+    }
+    let share = "must be at least 0 and below 1";
+    fails(Optimizer::momentum(0.1, 1.0), &format!("`momentum` is 1, but it {share}"));
+    let adam = Adam { beta2: -0.5, ..Adam::default() };
+    fails(Optimizer::new(adam), &format!("`beta2` is -0.5, but it {share}"));
+    let epsilon = Epsilon::OutsideRoot(f64::NAN);
+    fails(
+        Optimizer::new(Adam { epsilon, ..Adam::default() }),
+        "`epsilon` is NaN, but it must be finite and not negative",
+    );
+    fails(
+        Optimizer::adam_w(0.1, -1.0),
+        "`decay.decoupled` is -1, but it must be finite and not negative",
+    );
+    let above = "but it must be finite and above 0";
+    fails(Optimizer::sgd(0.1).clip_norm(0.0), &format!("`clip_norm` is 0, {above}"));
+    fails(Optimizer::sgd(0.1).clip_value(-2.0), &format!("`clip_value` is -2, {above}"));
+    let huber = Loss::Huber { threshold: 0.0 };
+    assert_eq!(
+        build(huber, Optimizer::sgd(0.1)).unwrap_err(),
+        format!("`threshold` is 0, {above}")
+    );
+    assert_eq!(
+        build(Loss::SmoothedCrossEntropy { smoothing: 1.5 }, Optimizer::sgd(0.1)).unwrap_err(),
+        "`smoothing` is 1.5, but it must be between 0 and 1"
+    );
+}
+
+#[test]
+fn networks_that_can_not_be() {
+    let build = |inputs, widths: &[usize]| {
+        let mut builder = Network::builder(inputs);
+        for &width in widths {
+            builder = builder.dense(width, Activation::Relu);
+        }
+        builder.build().unwrap_err()
+    };
+    assert_eq!(build(0, &[1]), Error::Zero { argument: "inputs" });
+    assert_eq!(build(1, &[2, 0]), Error::Zero { argument: "outputs" });
+    assert_eq!(build(1, &[]), Error::Empty { argument: "layers" });
+    let half = usize::MAX / 2 + 1;
+    let overflow = Error::Overflow { argument: "weights", rows: half, columns: 2 };
+    assert_eq!(build(2, &[half]), overflow);
+    assert!(matches!(
+        build(1, &[usize::MAX]),
+        Error::Overflow { argument: "parameters", rows: usize::MAX, columns: 1 }
+    ));
+    assert!(matches!(
+        build(1, &[usize::MAX / 4, 1]),
+        Error::OutOfMemory { argument: "parameters", .. }
+    ));
+    assert!(matches!(
+        NetworkBuilder::<f64>::new(1 << 30).dense(1 << 30, Activation::Tanh).build(),
+        Err(Error::OutOfMemory { argument: "parameters", elements }) if elements > 1 << 60
+    ));
+}
+
+#[test]
+fn trainers_that_can_not_be() {
+    let build = |max_batch, threads| {
+        let network = Network::builder(2).dense(4, Activation::Identity).build().unwrap();
+        Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1))
+            .max_batch(max_batch)
+            .threads(threads)
+            .build()
+            .map(|_| ())
+            .unwrap_err()
+    };
+    assert_eq!(build(0, 1), Error::Zero { argument: "max_batch" });
+    assert_eq!(build(1, 0), Error::Zero { argument: "threads" });
+    assert!(matches!(build(usize::MAX, 1), Error::Overflow { argument: "activations", .. }));
+    assert!(matches!(
+        build(usize::MAX / 64, 1),
+        Error::OutOfMemory { argument: "activations", .. }
+    ));
+}
+
+#[test]
+fn predictions() {
+    let wide = network::<f32>(&[INPUTS, 50, OUTPUTS], Activation::Relu).build().unwrap();
+    let narrow = network::<f32>(&[INPUTS, 5, OUTPUTS], Activation::Relu).build().unwrap();
+    let x = sample::<f32>(2 * INPUTS, 1);
+    assert_eq!(narrow.predict(&[]).unwrap_err(), Error::Empty { argument: "x" });
+    assert_eq!(
+        narrow.classify(&x[1..]).unwrap_err().to_string(),
+        "`x` has 5 elements, which is no multiple of its 3 columns"
+    );
+    let mut out = [0.5; 2 * OUTPUTS];
+    let mut workspace = Workspace::new(&narrow).unwrap();
+    let short = narrow.predict_into(&x, &mut out[1..], &mut workspace).unwrap_err();
+    assert_eq!(short, Error::Length { argument: "out", expected: 8, actual: 7 });
+    let small = wide.predict_into(&x, &mut out, &mut workspace).unwrap_err();
+    assert!(matches!(small, Error::Length { argument: "workspace", .. }));
+    assert_eq!(out, [0.5; 2 * OUTPUTS]);
+    narrow.predict_into(&x, &mut out, &mut Workspace::new(&wide).unwrap()).unwrap();
+    assert_eq!(out.as_slice(), narrow.predict(&x).unwrap());
+}
+
+#[test]
+fn rows_to_gather() {
+    let gather = |x: &[f32], columns, rows: &[usize], out: &mut [f32]| {
+        deltarule::data::gather(x, columns, rows, out).unwrap_err().to_string()
+    };
+    let mut out = [0.5; 4];
+    let x = sample::<f32>(6, 1);
+    assert_eq!(gather(&x, 2, &[0, 3], &mut out), "`rows[1]` is row 3, but there are only 3 rows");
+    assert_eq!(gather(&x, 2, &[0], &mut out), "`out` has 4 elements, but 2 are needed");
+    assert_eq!(gather(&x, 0, &[0], &mut out), "`columns` is 0, but at least 1 is needed");
+    assert_eq!(out, [0.5; 4]);
+}

@@ -1,0 +1,8 @@
+//! The network API as a user sees it. One binary, because each would compile every kernel again.
+
+mod bad_input;
+mod common;
+mod gradients;
+mod init;
+mod optimizers;
+mod same_bits;

@@ -1,0 +1,189 @@
+//! The same bits for any number of threads, on any ISA with fused multiply-adds, alone or in a
+//! batch.
+
+use deltarule::kernels::optimizer::Adam;
+
+use crate::common::{bits, fused_isas, labels, network, sample};
+use deltarule::{Activation, Element, Isa, Loss, Network, Optimizer, Score, Targets, Trainer};
+use rayon::prelude::*;
+
+const WIDTHS: [usize; 4] = [37, 150, 131, 10];
+const ROWS: usize = 333;
+const STEPS: usize = 5;
+
+/// Trains on `ROWS` rows, and a few less each step, so that shards begin and end everywhere.
+fn train<E: Element>(isa: Isa, activation: Activation, threads: usize) -> (Vec<u64>, Vec<Score>) {
+    train_with::<E>(isa, activation, threads, Optimizer::sgd(0.1))
+}
+
+fn train_with<E: Element>(
+    isa: Isa,
+    activation: Activation,
+    threads: usize,
+    optimizer: Optimizer,
+) -> (Vec<u64>, Vec<Score>) {
+    let network = network::<E>(&WIDTHS, activation).isa(isa).build().unwrap();
+    let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer)
+        .max_batch(ROWS)
+        .threads(threads)
+        .build()
+        .unwrap();
+    let x = sample::<E>(ROWS * WIDTHS[0], 1);
+    let labels = labels(ROWS, 10, 2);
+    let scores = (0..STEPS)
+        .map(|step| {
+            let rows = ROWS - 13 * step;
+            trainer.step(&x[..rows * WIDTHS[0]], Targets::Classes(&labels[..rows])).unwrap()
+        })
+        .collect();
+    (bits(trainer.network().parameters()), scores)
+}
+
+fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+}
+
+#[test]
+fn for_any_number_of_threads() {
+    for isa in Isa::available() {
+        for activation in [Activation::Relu, Activation::Tanh] {
+            let alone = train::<f32>(isa, activation, 1);
+            for threads in [1, 2, 3, 8] {
+                let pooled = pool(threads).install(|| train::<f32>(isa, activation, usize::MAX));
+                assert!(pooled == alone, "{isa} {activation:?}: a pool of {threads} threads");
+                let capped = pool(8).install(|| train::<f32>(isa, activation, threads));
+                assert!(capped == alone, "{isa} {activation:?}: {threads} of 8 threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_state_and_clipping_too() {
+    for isa in Isa::available() {
+        for optimizer in [
+            Optimizer::adam_w(0.01, 0.1),
+            Optimizer::momentum(0.1, 0.9).clip_norm(0.1),
+            Optimizer::new(Adam { amsgrad: true, ..Adam::default() }).clip_value(1e-3),
+        ] {
+            let train = |threads| train_with::<f32>(isa, Activation::Relu, threads, optimizer);
+            let alone = train(1);
+            for threads in [2, 3, 8] {
+                assert!(pool(threads).install(|| train(threads)) == alone, "{isa} {optimizer:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn on_every_isa_that_fuses() {
+    let isas = fused_isas();
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
+        for pair in isas.windows(2) {
+            let [one, other] = [pair[0], pair[1]];
+            let same = train::<f32>(one, activation, 1) == train::<f32>(other, activation, 1);
+            assert!(same, "f32 {activation:?}: {one} and {other}");
+            let same = train::<f64>(one, activation, 1) == train::<f64>(other, activation, 1);
+            assert!(same, "f64 {activation:?}: {one} and {other}");
+        }
+    }
+}
+
+#[test]
+fn in_this_version_as_in_every_other() {
+    for isa in fused_isas() {
+        for (activation, golden) in [
+            (Activation::Relu, 0xc425_e3fc_b1ee_f7e0),
+            (Activation::Tanh, 0x2d8b3512a6c1029f),
+            (Activation::Sigmoid, 0x3d6fa870bfb728b5),
+        ] {
+            let network = network::<f32>(&[7, 20, 15, 3], activation).isa(isa).build().unwrap();
+            let mut trainer =
+                Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1))
+                    .build()
+                    .unwrap();
+            let x = sample::<f32>(70 * 7, 1);
+            let labels = labels(70, 3, 2);
+            for _ in 0..50 {
+                trainer.step(&x, Targets::Classes(&labels)).unwrap();
+            }
+            let hash = fnv1a(trainer.network().parameters());
+            assert_eq!(hash, golden, "{isa} {activation:?}: {hash:#018x}");
+        }
+    }
+}
+
+/// The FNV-1a hash of the bits.
+fn fnv1a(x: &[f32]) -> u64 {
+    x.iter().flat_map(|x| x.to_bits().to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[test]
+fn for_a_row_alone_and_in_a_batch() {
+    for isa in Isa::available() {
+        for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
+            let network = network::<f32>(&WIDTHS, activation).isa(isa).build().unwrap();
+            let mut x = sample::<f32>(150 * WIDTHS[0], 4);
+            x[3 * WIDTHS[0] + 5] = f32::NAN;
+            x[7 * WIDTHS[0]] = f32::INFINITY;
+            let batch = network.predict(&x).unwrap();
+            for (index, (x, together)) in x.chunks(WIDTHS[0]).zip(batch.chunks(10)).enumerate() {
+                let alone = network.predict(x).unwrap();
+                // The bits of a NaN are not promised, only that it is one.
+                let same = alone
+                    .iter()
+                    .zip(together)
+                    .all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()));
+                assert!(same, "{isa} {activation:?}: row {index}");
+                if index == 3 {
+                    assert!(alone.iter().all(|y| y.is_nan()), "{isa} {activation:?}: NaN is lost");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn of_a_score_for_any_largest_batch() {
+    let x = sample::<f32>(ROWS * WIDTHS[0], 1);
+    let labels = labels(ROWS, 10, 2);
+    let score = |max_batch| {
+        let network = network::<f32>(&WIDTHS, Activation::Relu).build().unwrap();
+        let trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1));
+        let mut trainer = trainer.max_batch(max_batch).build().unwrap();
+        trainer.evaluate(&x, Targets::Classes(&labels)).unwrap()
+    };
+    let whole = score(ROWS);
+    assert_eq!(whole.rows, ROWS);
+    for max_batch in [1, 31, 64, 100, ROWS + 1] {
+        assert_eq!(score(max_batch), whole, "max_batch {max_batch}");
+    }
+}
+
+#[test]
+fn of_many_trainers_at_once_in_one_pool() {
+    let isa = Isa::active().unwrap();
+    let alone = train::<f32>(isa, Activation::Relu, 1);
+    for threads in [1, 2, 4] {
+        let all: Vec<_> = pool(threads).install(|| {
+            (0..12)
+                .into_par_iter()
+                .map(|_| train::<f32>(isa, Activation::Relu, usize::MAX))
+                .collect()
+        });
+        assert!(all.iter().all(|one| *one == alone), "{threads} threads");
+    }
+}
+
+#[test]
+fn from_a_seed() {
+    let parameters = |seed| {
+        let network: Network =
+            Network::builder(3).dense(4, Activation::Relu).seed(seed).build().unwrap();
+        network.parameters().to_vec()
+    };
+    assert_eq!(parameters(1), parameters(1));
+    assert_ne!(parameters(1), parameters(2));
+}
