@@ -2,6 +2,8 @@
 //!
 //! The table with everybody's share of the machine's peak is the example `roofline`.
 
+#![allow(missing_docs, reason = "criterion_group! makes functions without documentation")]
+
 mod common;
 
 use common::contestants::{Contestant, Multiply, PEERS};

@@ -1,6 +1,8 @@
 //! A training step beside the same step in plain loops, and beside what one writes by hand with
 //! `ndarray`: products by `matrixmultiply`, all else in scalar loops, buffers made once.
 
+#![allow(missing_docs, reason = "criterion_group! makes functions without documentation")]
+
 #[expect(dead_code, reason = "it classifies in the example alone")]
 #[path = "../examples/digits/naive.rs"]
 mod naive;

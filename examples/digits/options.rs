@@ -13,7 +13,7 @@ const NAIVE_LEARNING_RATE: f64 = 0.2;
 #[derive(Debug, Parser)]
 pub(crate) struct Options {
     /// Widths of the hidden layers
-    #[arg(long, value_delimiter = ',', default_value = "128")]
+    #[arg(long, value_delimiter = ',', default_value = "128,64")]
     pub(crate) hidden: Vec<usize>,
     /// Activation of the hidden layers
     #[arg(long, value_enum, default_value_t = ActivationName::Relu)]
@@ -25,7 +25,7 @@ pub(crate) struct Options {
     #[arg(long)]
     learning_rate: Option<f64>,
     /// Times that each training image is seen
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 40)]
     pub(crate) epochs: u64,
     /// Images in a batch
     #[arg(long, default_value_t = 32)]

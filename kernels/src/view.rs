@@ -115,6 +115,11 @@ impl<'a, E: Element> MatRef<'a, E> {
         Self { data: self.data, shape: self.shape.transposed() }
     }
 
+    /// One row.
+    pub(crate) fn row(data: &'a [E]) -> Self {
+        Self { data, shape: Shape::row_major(1, data.len()) }
+    }
+
     /// The (rows, columns) elements that begin at (row, column), all within the matrix.
     pub(crate) fn block(
         self,
@@ -176,6 +181,12 @@ impl<'a, E: Element> MatMut<'a, E> {
         shape.check_within("data", data.len())?;
         shape.check_disjoint("data")?;
         Ok(Self { data, shape })
+    }
+
+    /// One row.
+    pub(crate) fn row(data: &'a mut [E]) -> Self {
+        let shape = Shape::row_major(1, data.len());
+        Self { data, shape }
     }
 
     /// The same elements, rows as columns.

@@ -119,6 +119,28 @@ fn non_finite_inputs_and_targets_at_every_position() {
 }
 
 #[test]
+fn the_first_of_many_in_a_pool() {
+    const WIDE: usize = 150;
+    let network = network::<f32>(&[WIDE, 150, 10], Activation::Relu).build().unwrap();
+    let trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1));
+    let mut trainer = trainer.max_batch(400).build().unwrap();
+    let before = bits(trainer.network().parameters());
+    let mut x = sample::<f32>(400 * WIDE, 1);
+    for row in [70, 130, 399] {
+        x[row * WIDE + 3] = f32::NAN;
+    }
+    let labels = labels(400, 10, 2);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    for _ in 0..20 {
+        let error = pool.install(|| trainer.step(&x, Targets::Classes(&labels)).unwrap_err());
+        assert!(
+            matches!(error, Error::NonFinite { argument: "x", index, .. } if index == 70 * WIDE + 3)
+        );
+    }
+    assert_eq!(bits(trainer.network().parameters()), before);
+}
+
+#[test]
 fn a_loss_that_overflows() {
     let (x, _, mut values) = good();
     values[5] = 3e38;

@@ -9,9 +9,9 @@ const DEPTHS: [&[usize]; 3] = [&[3, 4], &[3, 5, 4], &[3, 6, 5, 7, 4]];
 const ROWS: usize = 5;
 
 /// Compares every element of the gradient.
-fn check(name: &str, mut trainer: Trainer<f64>, targets: Targets<'_, f64>) {
+fn check(name: &str, rows: usize, mut trainer: Trainer<f64>, targets: Targets<'_, f64>) {
     const STEP: f64 = 1e-5;
-    let x = sample::<f64>(ROWS * trainer.network().inputs(), 7);
+    let x = sample::<f64>(rows * trainer.network().inputs(), 7);
     let mut gradient = vec![f64::NAN; trainer.network().parameters().len()];
     let score = trainer.gradients(&x, targets, &mut gradient).unwrap();
     assert_eq!(score, trainer.evaluate(&x, targets).unwrap(), "{name}");
@@ -69,7 +69,7 @@ fn of_every_activation_loss_and_depth() {
                             .unwrap();
                         let name =
                             format!("{isa} {activation:?} {widths:?} {loss:?} {reduction:?}");
-                        check(&name, trainer, targets);
+                        check(&name, ROWS, trainer, targets);
                     }
                 }
             }
@@ -84,8 +84,16 @@ fn through_an_activation_of_the_last_layer() {
         let builder = NetworkBuilder::new(3).dense(4, Activation::Tanh).dense(2, activation);
         let network = filled(builder, Isa::active().unwrap());
         let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
-        check(&format!("{activation:?}"), trainer.build().unwrap(), Targets::Values(&values));
+        check(&format!("{activation:?}"), ROWS, trainer.build().unwrap(), Targets::Values(&values));
     }
+}
+
+#[test]
+fn of_a_batch_of_several_shards() {
+    let labels = labels(210, 4, 5);
+    let network = filled(network(&[3, 6, 4], Activation::Tanh), Isa::active().unwrap());
+    let trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1));
+    check("210 rows", 210, trainer.build().unwrap(), Targets::Classes(&labels));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{ActivationFunction, DerivativeFrom};
 use crate::Element;
 use crate::lanes::Lanes;
+use crate::reference::Real;
 
 /// σ(x) = x.
 #[derive(Clone, Copy)]
@@ -24,11 +25,11 @@ impl ActivationFunction for Identity {
         y.splat(V::Element::ONE)
     }
 
-    fn reference_value(self, x: f64) -> f64 {
+    fn reference_value<R: Real>(self, x: R) -> R {
         x
     }
 
-    fn reference_derivative(self, _: f64) -> f64 {
-        1.0
+    fn reference_derivative<R: Real>(self, _: R) -> R {
+        1.0.into()
     }
 }

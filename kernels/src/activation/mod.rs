@@ -7,11 +7,13 @@ use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;
 use crate::precompiled::precompiled;
+use crate::reference::Real;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
-/// Makes [`Activation`] of the list: a variant, with the fields of its struct, for each file.
+/// Makes [`Activation`] of the list: for each file a variant, with the fields of its struct, all
+/// f64, and their customary values.
 macro_rules! activations {
-    ($d:tt $($module:ident::$Name:ident $({ $($field:ident: $Type:ty),+ })?, $formula:literal;)+) => {
+    ($d:tt $($module:ident::$Name:ident $({ $($field:ident = $usual:literal),+ })?, $formula:literal;)+) => {
         $(mod $module;)+
 
         /// An activation function σ.
@@ -23,10 +25,23 @@ macro_rules! activations {
                 $Name $({
                     $(
                         #[doc = concat!("The formula's ", stringify!($field), ".")]
-                        $field: $Type,
+                        $field: f64,
                     )+
                 })?,
             )+
+        }
+
+        impl Activation {
+            /// All of them, with customary parameters.
+            pub const ALL: &'static [Self] =
+                &[$(Self::$Name $({ $($field: $usual),+ })?),+];
+
+            /// The name in snake case, without parameters.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Name $({ $($field: _),+ })? => stringify!($module),)+
+                }
+            }
         }
 
         /// Evaluates an expression in which `$f` is the activation's function.
@@ -46,9 +61,19 @@ macro_rules! activations {
 }
 
 activations! { $
+    elu::Elu { alpha = 1.0 }, "x for x > 0, α(eˣ − 1) elsewhere";
+    gelu::Gelu, "xΦ(x), Φ the standard normal distribution";
+    gelu_tanh::GeluTanh, "½x(1 + tanh(√(2/π)(x + 0.044715x³))), close to xΦ(x)";
+    hard_sigmoid::HardSigmoid, "min(max((x + 3)/6, 0), 1)";
+    hard_swish::HardSwish, "x·min(max((x + 3)/6, 0), 1)";
     identity::Identity, "x";
+    leaky_relu::LeakyRelu { slope = 0.01 }, "x for x > 0, slope·x elsewhere";
+    mish::Mish, "x·tanh(ln(1 + eˣ))";
     relu::Relu, "max(0, x)";
+    selu::Selu, "λx for x > 0, λα(eˣ − 1) elsewhere, λ ≈ 1.0507, α ≈ 1.6733";
     sigmoid::Sigmoid, "1 / (1 + e⁻ˣ)";
+    silu::Silu, "x / (1 + e⁻ˣ), or swish";
+    softplus::Softplus, "ln(1 + eˣ)";
     tanh::Tanh, "tanh x";
 }
 
@@ -73,10 +98,10 @@ trait ActivationFunction: Copy {
     fn derivative<V: Lanes>(self, stored: V) -> V;
 
     /// [`ActivationFunction::value`], naively.
-    fn reference_value(self, x: f64) -> f64;
+    fn reference_value<R: Real>(self, x: R) -> R;
 
     /// [`ActivationFunction::derivative`], naively.
-    fn reference_derivative(self, stored: f64) -> f64;
+    fn reference_derivative<R: Real>(self, stored: R) -> R;
 }
 
 /// y ← σ(x).
@@ -102,46 +127,38 @@ impl<F: ActivationFunction> Update for TimesDerivative<F> {
 }
 
 precompiled! {
-    /// The kernels of this module.
+    /// The kernels of this module. Without x, y is both what is read and what is written.
     ActivationKernels:
-    fn activate(activation: Activation, isa: Isa, x: &[Self], y: &mut [Self]) = activate;
-    fn activate_in_place(activation: Activation, isa: Isa, y: &mut [Self]) = activate_in_place;
-    fn activate_strip(activation: Activation, isa: Isa, y: MatMut<'_, Self>) = activate_strip;
-    fn times_derivative(activation: Activation, isa: Isa, stored: &[Self], delta: &mut [Self]) =
-        times_derivative;
-    fn times_derivative_strip(
+    fn activate(
         activation: Activation,
         isa: Isa,
-        stored: MatRef<'_, Self>,
+        x: Option<MatRef<'_, Self>>,
+        y: MatMut<'_, Self>,
+    ) = activate;
+    fn times_derivative(
+        activation: Activation,
+        isa: Isa,
+        stored: Option<MatRef<'_, Self>>,
         delta: MatMut<'_, Self>,
-    ) = times_derivative_strip;
+    ) = times_derivative;
 }
 
-fn activate<E: Element>(activation: Activation, isa: Isa, x: &[E], y: &mut [E]) {
+fn activate<E: Element>(
+    activation: Activation,
+    isa: Isa,
+    x: Option<MatRef<'_, E>>,
+    y: MatMut<'_, E>,
+) {
     with_function!(activation, f => elementwise::update(isa, Value(f), x, y));
 }
 
-fn activate_in_place<E: Element>(activation: Activation, isa: Isa, y: &mut [E]) {
-    with_function!(activation, f => elementwise::update_in_place(isa, Value(f), y));
-}
-
-fn activate_strip<E: Element>(activation: Activation, isa: Isa, y: MatMut<'_, E>) {
-    with_function!(activation, f => elementwise::update_strip_in_place(isa, Value(f), y));
-}
-
-fn times_derivative<E: Element>(activation: Activation, isa: Isa, stored: &[E], delta: &mut [E]) {
-    with_function!(activation, f => elementwise::update(isa, TimesDerivative(f), stored, delta));
-}
-
-fn times_derivative_strip<E: Element>(
+fn times_derivative<E: Element>(
     activation: Activation,
     isa: Isa,
-    stored: MatRef<'_, E>,
+    stored: Option<MatRef<'_, E>>,
     delta: MatMut<'_, E>,
 ) {
-    with_function!(activation, f => {
-        elementwise::update_strip(isa, TimesDerivative(f), stored, delta)
-    });
+    with_function!(activation, f => elementwise::update(isa, TimesDerivative(f), stored, delta));
 }
 
 impl Activation {
@@ -156,13 +173,13 @@ impl Activation {
     /// [`ShapeError::Length`] if the slices differ in length.
     pub fn forward<E: Element>(self, isa: Isa, x: &[E], y: &mut [E]) -> Result<(), ShapeError> {
         check_length("y", y, x.len())?;
-        E::activate(self, isa, x, y);
+        E::activate(self, isa, Some(MatRef::row(x)), MatMut::row(y));
         Ok(())
     }
 
     /// y ← σ(y).
     pub fn forward_in_place<E: Element>(self, isa: Isa, y: &mut [E]) {
-        E::activate_in_place(self, isa, y);
+        E::activate(self, isa, None, MatMut::row(y));
     }
 
     /// δ ← δ ⊙ σ′, σ′ from x or y as [`Activation::derivative_from`] says.
@@ -176,14 +193,14 @@ impl Activation {
         delta: &mut [E],
     ) -> Result<(), ShapeError> {
         check_length("delta", delta, stored.len())?;
-        E::times_derivative(self, isa, stored, delta);
+        E::times_derivative(self, isa, Some(MatRef::row(stored)), MatMut::row(delta));
         Ok(())
     }
 
     /// [`Activation::forward_in_place`] on a strip of a matrix.
     pub(crate) fn forward_strip<E: Element>(self, isa: Isa, strip: &mut MatMut<'_, E>) {
         let strip = strip.reborrow();
-        E::activate_strip(self, isa, strip);
+        E::activate(self, isa, None, strip);
     }
 
     /// [`Activation::backward`] on a strip of a matrix whose first element is `stored`'s `origin`.
@@ -196,16 +213,16 @@ impl Activation {
     ) {
         let stored = stored.block(origin, (strip.rows(), strip.columns()));
         let strip = strip.reborrow();
-        E::times_derivative_strip(self, isa, stored, strip);
+        E::times_derivative(self, isa, Some(stored), strip);
     }
 
     /// σ(x), naively.
-    pub(crate) fn reference_value(self, x: f64) -> f64 {
+    pub(crate) fn reference_value<R: Real>(self, x: R) -> R {
         with_function!(self, f => f.reference_value(x))
     }
 
     /// σ′ from what [`Activation::derivative_from`] names, naively.
-    pub(crate) fn reference_derivative(self, stored: f64) -> f64 {
+    pub(crate) fn reference_derivative<R: Real>(self, stored: R) -> R {
         with_function!(self, f => f.reference_derivative(stored))
     }
 }

@@ -3,6 +3,7 @@
 use super::{ActivationFunction, DerivativeFrom};
 use crate::Element;
 use crate::lanes::Lanes;
+use crate::reference::Real;
 
 /// σ(x) = max(0, x). NaN stays NaN, and −0 stays −0.
 #[derive(Clone, Copy)]
@@ -27,14 +28,17 @@ impl ActivationFunction for Relu {
         y.splat(V::Element::ONE).select(zero.lt(y), zero.greater_or(y))
     }
 
-    fn reference_value(self, x: f64) -> f64 {
-        if x < 0.0 { 0.0 } else { x }
+    fn reference_value<R: Real>(self, x: R) -> R {
+        if x < 0.0.into() { 0.0.into() } else { x }
     }
 
-    fn reference_derivative(self, y: f64) -> f64 {
-        if y.is_nan() {
-            return y;
+    fn reference_derivative<R: Real>(self, y: R) -> R {
+        if y > 0.0.into() {
+            1.0.into()
+        } else if y <= 0.0.into() {
+            0.0.into()
+        } else {
+            y
         }
-        if y > 0.0 { 1.0 } else { 0.0 }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{ActivationFunction, DerivativeFrom};
 use crate::lanes::Lanes;
+use crate::reference::Real;
 use crate::{Element, math};
 
 /// σ(x) = 1/(1 + e⁻ˣ).
@@ -25,11 +26,11 @@ impl ActivationFunction for Sigmoid {
         y * (y.splat(V::Element::ONE) - y)
     }
 
-    fn reference_value(self, x: f64) -> f64 {
-        if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+    fn reference_value<R: Real>(self, x: R) -> R {
+        x.sigmoid()
     }
 
-    fn reference_derivative(self, y: f64) -> f64 {
-        y * (1.0 - y)
+    fn reference_derivative<R: Real>(self, y: R) -> R {
+        y * (R::from(1.0) - y)
     }
 }

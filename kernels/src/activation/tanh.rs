@@ -2,6 +2,7 @@
 
 use super::{ActivationFunction, DerivativeFrom};
 use crate::lanes::Lanes;
+use crate::reference::Real;
 use crate::{Element, math};
 
 /// σ(x) = tanh x.
@@ -26,11 +27,11 @@ impl ActivationFunction for Tanh {
         (one - y) * (one + y)
     }
 
-    fn reference_value(self, x: f64) -> f64 {
+    fn reference_value<R: Real>(self, x: R) -> R {
         x.tanh()
     }
 
-    fn reference_derivative(self, y: f64) -> f64 {
-        (1.0 - y) * (1.0 + y)
+    fn reference_derivative<R: Real>(self, y: R) -> R {
+        (R::from(1.0) - y) * (R::from(1.0) + y)
     }
 }

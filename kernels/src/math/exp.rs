@@ -17,8 +17,12 @@ pub trait ExpConstants: Sized + 'static {
     const LN_2_LO: Self;
     /// For |x| up to this, eˣ is normal.
     const NORMAL: Self;
-    /// Below this eˣ is 0, above its negative +∞, after rounding.
+    /// Below this x·eˣ is 0, above its negative eˣ is +∞, after rounding.
     const LOWEST: Self;
+    /// 2ⁿ·x is normal from this n on for any x whose own exponent is small.
+    const LOWEST_N: Self;
+    /// The sign, the exponent and the upper half of the mantissa.
+    const UPPER_HALF: Self;
     /// By `scripts/minimax.py exp`.
     const EXP: &'static [Self];
 }
@@ -29,7 +33,9 @@ impl ExpConstants for f32 {
     const LN_2_HI: Self = 0.693_145_75;
     const LN_2_LO: Self = 1.428_606_8e-6;
     const NORMAL: Self = 87.0;
-    const LOWEST: Self = -104.0;
+    const LOWEST: Self = -110.0;
+    const LOWEST_N: Self = -110.0;
+    const UPPER_HALF: Self = Self::from_bits(0xffff_f000);
     // Largest error 3.19e-9, 0.0535 half ulps.
     const EXP: &'static [Self] =
         &[0.499_999_94, 0.166_665_17, 0.041_668_102, 0.008_369_192_5, 0.001_383_890_3];
@@ -41,7 +47,9 @@ impl ExpConstants for f64 {
     const LN_2_HI: Self = 0.693_147_180_559_890_3;
     const LN_2_LO: Self = 5.497_923_018_708_371e-14;
     const NORMAL: Self = 708.0;
-    const LOWEST: Self = -746.0;
+    const LOWEST: Self = -760.0;
+    const LOWEST_N: Self = -1000.0;
+    const UPPER_HALF: Self = Self::from_bits(0xffff_ffff_f800_0000);
     // Largest error 3.71e-18, 0.0334 half ulps.
     const EXP: &'static [Self] = &[
         0.500_000_000_000_001_1,
@@ -65,7 +73,7 @@ pub(super) struct Reduced<V> {
     /// n.
     pub(super) n: V,
     /// x − n·LN_2_HI, exact.
-    high: V,
+    pub(super) high: V,
     /// −n·LN_2_LO.
     low: V,
 }
@@ -74,30 +82,74 @@ impl<V: Lanes> Reduced<V> {
     /// For |x| ≤ 2·|LOWEST|, NaN included.
     #[inline(always)]
     pub(super) fn new(x: V) -> Self {
-        let round = x.splat(V::Element::ROUND);
-        let bits = x.mul_add(x.splat(V::Element::LOG2_E), round);
-        let n = bits - round;
+        let (bits, n) = Self::nearest(x, x.splat(V::Element::LOG2_E));
         let high = n.neg_mul_add(x.splat(V::Element::LN_2_HI), x);
-        let low = n * x.splat(-V::Element::LN_2_LO);
+        Self { bits, n, high, low: n * x.splat(-V::Element::LN_2_LO) }
+    }
+
+    /// For the exact sum of x, as for [`Reduced::new`], and a small `x_low`.
+    #[inline(always)]
+    pub(super) fn new_sum(x: V, x_low: V) -> Self {
+        let reduced = Self::new(x);
+        Self { low: reduced.low + x_low, ..reduced }
+    }
+
+    /// For −factor·t², factor ½ or 1, as if the square were exact.
+    #[inline(always)]
+    pub(super) fn new_square(t: V, factor: V::Element) -> Self {
+        let minus = t.splat(-factor);
+        // The square of the upper half is exact, and the rest is small.
+        let upper = t.bit_and(t.splat(V::Element::UPPER_HALF));
+        let rest = (t - upper) * (t + upper);
+        let (bits, n) = Self::nearest(t * t, t.splat(-factor * V::Element::LOG2_E));
+        let high = n.neg_mul_add(t.splat(V::Element::LN_2_HI), upper * (upper * minus));
+        let low = rest.mul_add(minus, n * t.splat(-V::Element::LN_2_LO));
         Self { bits, n, high, low }
     }
 
-    /// eʳ − 1. Only the last addition rounds anything that counts: `low` goes to the small terms,
-    /// not into `high`, where it would be rounded.
+    /// The integer nearest to x·factor: in the low bits, and as it is.
     #[inline(always)]
-    pub(super) fn expm1(self) -> V {
-        let r = self.high + self.low;
-        let r2 = r * r;
-        self.high + polynomial(r, r2, V::Element::EXP).mul_add(r2, self.low)
+    fn nearest(x: V, factor: V) -> (V, V) {
+        let round = x.splat(V::Element::ROUND);
+        let bits = x.mul_add(factor, round);
+        (bits, bits - round)
     }
 
-    /// `self · 2ⁿ` by adding n to the exponent: for normal `value`, if the result is normal.
+    /// eʳ − 1. Only the addition here rounds anything that counts: `low` is among the small terms,
+    /// not in `high`, where it would be rounded.
+    #[inline(always)]
+    pub(super) fn expm1(self) -> V {
+        self.high + self.expm1_rest()
+    }
+
+    /// eʳ − 1 − high.
+    #[inline(always)]
+    pub(super) fn expm1_rest(self) -> V {
+        let r = self.high + self.low;
+        let r2 = r * r;
+        polynomial(r, r2, V::Element::EXP).mul_add(r2, self.low)
+    }
+
+    /// Whether [`Reduced::scale`] can scale down values of about 1.
+    #[inline(always)]
+    pub(super) fn is_normal(self) -> V::Mask {
+        self.n.splat(V::Element::LOWEST_N).le(self.n)
+    }
+
+    /// `value · 2ⁿ`, n ≤ 0, rounded to a subnormal where it has to be. If n is not 0, the value is
+    /// within 1/128 and 128.
+    #[inline(always)]
+    pub(super) fn scale_down(self, value: V) -> V {
+        if self.is_normal().all() { self.scale(value) } else { value.scale_by_pow2(self.n) }
+    }
+
+    /// `value · 2ⁿ` by adding n to the exponent: for normal `value`, if the result is normal.
     #[inline(always)]
     pub(super) fn scale(self, value: V) -> V {
         value.int_add(self.bits.shift_to_exponent())
     }
 
-    /// `self · 2ⁿ` for any value, if 2ⁿ is normal.
+    /// `value · 2ⁿ` for any value, if 2ⁿ is normal.
     #[inline(always)]
     pub(super) fn times_pow2(self, value: V) -> V {
         value * self.scale(value.splat(V::Element::ONE))

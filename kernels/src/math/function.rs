@@ -4,11 +4,12 @@ use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;
 use crate::precompiled::precompiled;
-use crate::{Element, Isa, ShapeError};
+use crate::reference::Real;
+use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
-/// Makes [`Function`] of a list: variant, name, lane function, naive formula.
+/// Makes [`Function`] of a list: variant, name and lane function, formula, method of [`Real`].
 macro_rules! functions {
-    ($($Name:ident, $name:ident, $formula:literal, $reference:expr;)+) => {
+    ($($Name:ident, $name:ident, $formula:literal, $reference:ident;)+) => {
         /// An elementary function, over slices.
         ///
         /// ```
@@ -51,17 +52,19 @@ macro_rules! functions {
                 Ok(())
             }
 
-            /// f(x), from the standard library: within an ulp or so of f64.
-            pub fn reference(self, x: f64) -> f64 {
+            /// f(x), naively.
+            pub(crate) fn reference<R: Real>(self, x: R) -> R {
                 match self {
-                    $(Self::$Name => { let f: fn(f64) -> f64 = $reference; f(x) })+
+                    $(Self::$Name => x.$reference(),)+
                 }
             }
         }
 
         fn evaluate<E: Element>(function: Function, isa: Isa, x: &[E], y: &mut [E]) {
             match function {
-                $(Function::$Name => elementwise::update(isa, lane::$Name, x, y),)+
+                $(Function::$Name => {
+                    elementwise::update(isa, lane::$Name, Some(MatRef::row(x)), MatMut::row(y))
+                },)+
             }
         }
 
@@ -90,10 +93,12 @@ precompiled! {
 }
 
 functions! {
-    Exp, exp, "eˣ", f64::exp;
-    Log, log, "ln x", f64::ln;
-    Tanh, tanh, "tanh x", f64::tanh;
-    Sigmoid, sigmoid, "1 / (1 + e⁻ˣ)", |x| {
-        if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
-    };
+    Exp, exp, "eˣ", exp;
+    Expm1, expm1, "eˣ − 1", exp_m1;
+    Log, log, "ln x", ln;
+    Log1p, log1p, "ln(1 + x)", ln_1p;
+    Tanh, tanh, "tanh x", tanh;
+    Sigmoid, sigmoid, "1 / (1 + e⁻ˣ)", sigmoid;
+    Erf, erf, "erf x", erf;
+    Erfc, erfc, "erfc x = 1 − erf x", erfc;
 }

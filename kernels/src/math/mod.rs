@@ -4,26 +4,45 @@
 //! the argument reduction and the polynomial) is in one trait a function. The polynomials come
 //! from `scripts/minimax.py`.
 
+mod erf;
 mod exp;
+mod expm1;
 mod function;
+mod gelu_tanh;
 mod log;
-mod sigmoid;
+mod log1p;
+mod logistic;
+mod tail;
 mod tanh;
 
 pub use function::Function;
 pub(crate) use function::MathKernels;
 
+pub(crate) use erf::erf;
 pub(crate) use exp::exp;
+pub(crate) use expm1::expm1;
+pub(crate) use gelu_tanh::{gelu_tanh, gelu_tanh_derivative};
 pub(crate) use log::log;
-pub(crate) use sigmoid::sigmoid;
+pub(crate) use log1p::{log1p, log1p_inside};
+pub(crate) use logistic::{Logistic, sigmoid};
+pub(crate) use tail::{erfc, times_normal_cdf, times_normal_cdf_derivative};
 pub(crate) use tanh::tanh;
 
 use crate::Element;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Simd};
+use exp::ExpConstants;
 
 /// What the functions of this module need to know of a scalar.
 #[doc(hidden)]
-pub trait Math: exp::ExpConstants + log::LogConstants + tanh::TanhConstants {}
+pub trait Math:
+    exp::ExpConstants
+    + log::LogConstants
+    + tanh::TanhConstants
+    + erf::ErfConstants
+    + tail::TailConstants
+    + gelu_tanh::GeluTanhConstants
+{
+}
 
 impl Math for f32 {}
 impl Math for f64 {}
@@ -45,6 +64,22 @@ fn polynomial<V: Lanes>(x: V, x2: V, coefficients: &[V::Element]) -> V {
     }
     let [even, odd] = chains;
     odd.mul_add(x, even).mul_add(x, x.splat(c0))
+}
+
+/// a·b + c where c nearly cancels the product: what rounding took from it is not lost without
+/// fused multiply-adds either.
+#[inline(always)]
+pub(crate) fn exact_mul_add<V: Lanes>(a: V, b: V, c: V) -> V {
+    if V::Simd::HAS_FMA {
+        return a.mul_add(b, c);
+    }
+    // Dekker's product: halves multiply exactly.
+    let mask = a.splat(V::Element::UPPER_HALF);
+    let (a_upper, b_upper) = (a.bit_and(mask), b.bit_and(mask));
+    let (a_lower, b_lower) = (a - a_upper, b - b_upper);
+    let product = a * b;
+    let low = a_upper * b_upper - product + a_upper * b_lower + a_lower * b_upper;
+    product + c + (low + a_lower * b_lower)
 }
 
 #[cfg(test)]

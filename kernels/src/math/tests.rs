@@ -1,21 +1,25 @@
 //! Every function against the standard library's f64, on every ISA that the CPU has.
 
 use super::Function;
-use crate::sweep::{assert_within, sweep_f32};
+use crate::sweep::{F64_BOUNDS, assert_within, sample_f64, sweep_f32};
 use crate::{Element, Isa};
 
 /// The largest error allowed, in ulp of f32: with FMA, and without.
 fn bounds_f32(function: Function) -> (f64, f64) {
     match function {
         Function::Exp => (1.0, 1.0),
+        Function::Expm1 => (1.0, 1.25),
         Function::Log => (1.0, 1.0),
-        Function::Tanh => (1.0, 1.1),
-        Function::Sigmoid => (1.0, 2.0),
+        Function::Log1p => (1.0, 1.0),
+        Function::Tanh => (1.0, 1.25),
+        Function::Sigmoid => (1.0, 1.0),
+        Function::Erf => (1.0, 1.25),
+        Function::Erfc => (2.0, 2.5),
     }
 }
 
 /// Inputs whose results are listed in the functions' docs.
-const SPECIAL: [(Function, f64, f64); 24] = {
+const SPECIAL: [(Function, f64, f64); 45] = {
     use Function::*;
     const INF: f64 = f64::INFINITY;
     const NAN: f64 = f64::NAN;
@@ -44,6 +48,27 @@ const SPECIAL: [(Function, f64, f64); 24] = {
         (Sigmoid, INF, 1.0),
         (Sigmoid, -INF, 0.0),
         (Sigmoid, NAN, NAN),
+        (Expm1, 0.0, 0.0),
+        (Expm1, -0.0, -0.0),
+        (Expm1, INF, INF),
+        (Expm1, -INF, -1.0),
+        (Expm1, NAN, NAN),
+        (Log1p, 0.0, 0.0),
+        (Log1p, -0.0, -0.0),
+        (Log1p, -1.0, -INF),
+        (Log1p, INF, INF),
+        (Log1p, -2.0, NAN),
+        (Log1p, NAN, NAN),
+        (Erf, 0.0, 0.0),
+        (Erf, -0.0, -0.0),
+        (Erf, INF, 1.0),
+        (Erf, -INF, -1.0),
+        (Erf, NAN, NAN),
+        (Erfc, 0.0, 1.0),
+        (Erfc, -0.0, 1.0),
+        (Erfc, INF, 0.0),
+        (Erfc, -INF, 2.0),
+        (Erfc, NAN, NAN),
     ]
 };
 
@@ -74,8 +99,22 @@ fn f32_sweep_stays_within_bounds() {
         let worst = sweep_f32(
             name,
             |isa, x, y| function.evaluate(isa, x, y).unwrap(),
-            |x| function.reference(x),
+            |x: f64| function.reference(x),
+            None,
         );
         assert_within(name, &worst, bounds_f32(function));
+    }
+}
+
+#[test]
+fn f64_sample_stays_within_bounds() {
+    for &function in Function::ALL {
+        let worst = sample_f64(
+            function.name(),
+            |isa, x, y| function.evaluate(isa, x, y).unwrap(),
+            |x| function.reference(x),
+            None,
+        );
+        assert_within(function.name(), &worst, F64_BOUNDS);
     }
 }

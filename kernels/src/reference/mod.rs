@@ -3,32 +3,59 @@
 //! It is what the tests and benches compare with. Speed is no concern here, and neither are bad
 //! arguments: these functions index, and panic where a kernel returns an error.
 
+mod double_double;
 mod loss;
 mod norm;
 mod optimizer;
+mod real;
 
+pub use double_double::DoubleDouble;
 pub use loss::{class_loss, element_loss, softmax_cross_entropy, squared_error};
 pub use norm::{normalize, normalize_backward};
 pub use optimizer::optimizer_step;
+pub use real::Real;
 
 use crate::activation::Activation;
 use crate::gemm::Start;
+use crate::math::Function;
 use crate::{Element, MatMut, MatRef};
 
-/// The distance of `value` from `exact` in units in the last place of f32 at `exact`; 0 where
-/// both are NaN or the same infinity, +∞ where only one is. Beyond the largest f32 the next power
-/// of 2 stands for the infinity that is the rounded result.
-pub fn ulps_f32(value: f32, exact: f64) -> f64 {
-    let value = f64::from(value);
-    if value == exact || (value.is_nan() && exact.is_nan()) {
+/// The distance of `value` from `exact` in units in the last place of E at `exact`, f64 standing
+/// for an exact result of f32, [`DoubleDouble`] for one of f64.
+///
+/// 0 where both are NaN or the same infinity, +∞ where only one is NaN. Beyond the largest finite
+/// number the next power of 2 stands for the infinity that is the rounded result.
+pub fn ulps<E: Element, R: Real>(value: E, exact: R) -> f64 {
+    let (value, nearest) = (value.to_f64(), exact.to_f64());
+    if value == nearest && !nearest.is_finite() || value.is_nan() && nearest.is_nan() {
         return 0.0;
     }
-    let limit = 2f64.powi(128);
-    let value = if value.is_infinite() { limit.copysign(value) } else { value };
-    let exact = exact.clamp(-limit, limit);
-    let exponent = ((exact.to_bits() >> 52 & 0x7ff) as i32 - 1023).clamp(-126, 127);
-    let error = (value - exact).abs() * 2f64.powi(23 - exponent);
+    // The exponent's range and the bits after the point.
+    let (least, greatest, bits) =
+        if size_of::<E>() == 4 { (-126, 127, 23) } else { (-1022, 1023, 52) };
+    if nearest.is_infinite() || value.is_infinite() {
+        let half_limit = pow2(greatest);
+        let magnitude = |x: f64| if x.is_infinite() { 2.0 } else { x.abs() / half_limit };
+        let same_sign = value.is_sign_negative() == nearest.is_sign_negative();
+        let error = (magnitude(value) - magnitude(nearest).min(2.0)).abs() * pow2(bits);
+        return if same_sign && !value.is_nan() { error } else { f64::INFINITY };
+    }
+    let exponent = ((nearest.to_bits() >> 52 & 0x7ff) as i32 - 1023).clamp(least, greatest);
+    let error = (R::from(value) - exact).to_f64().abs();
+    // In two factors, for one could be out of range.
+    let scale = bits - exponent;
+    let error = error * pow2(scale / 2) * pow2(scale - scale / 2);
     if error.is_nan() { f64::INFINITY } else { error }
+}
+
+/// 2ⁿ, n within the exponents of normal f64.
+fn pow2(n: i32) -> f64 {
+    f64::from_bits(((1023 + n) as u64) << 52)
+}
+
+/// f(x).
+pub fn function<R: Real>(function: Function, x: R) -> R {
+    function.reference(x)
 }
 
 /// Σ xᵢ.
@@ -42,12 +69,12 @@ pub fn sum_of_squares<E: Element>(x: &[E]) -> f64 {
 }
 
 /// σ(x).
-pub fn activation(activation: Activation, x: f64) -> f64 {
+pub fn activation<R: Real>(activation: Activation, x: R) -> R {
     activation.reference_value(x)
 }
 
 /// σ′ from what [`Activation::derivative_from`] names.
-pub fn activation_derivative(activation: Activation, stored: f64) -> f64 {
+pub fn activation_derivative<R: Real>(activation: Activation, stored: R) -> R {
     activation.reference_derivative(stored)
 }
 

@@ -1,0 +1,141 @@
+//! Products with the logistic function 1/(1 + e⁻ˣ), accurate in relative terms down to the
+//! smallest subnormal.
+
+use super::exact_mul_add;
+use super::exp::{ExpConstants, Reduced};
+use crate::Element;
+use crate::lanes::{Lanes, Mask};
+
+/// 1/(1 + e⁻ˣ) by e = e^{−|x|}: 1/(1 + e) for x ≥ 0 and e/(1 + e) for x < 0, where nothing cancels.
+///
+/// Where e is subnormal, or near that, 1 + e is 1, and what e is to be multiplied with must come
+/// before its scaling, so that only one rounding is to a subnormal: see [`Logistic::choose`].
+#[derive(Clone, Copy)]
+pub(crate) struct Logistic<V: Lanes> {
+    exponential: Reduced<V>,
+    negative: V::Mask,
+    /// eʳ, rounded.
+    high: V,
+    /// What the rounding left over.
+    low: V,
+    /// e, if it is normal.
+    e: V,
+}
+
+impl<V: Lanes> Logistic<V> {
+    /// Of x.
+    #[inline(always)]
+    pub(crate) fn new(x: V) -> Self {
+        let t = x.splat(-V::Element::LOWEST).less_or(x.abs());
+        Self::of_exponential(Reduced::new(-t), x.lt(x.splat(V::Element::ZERO)))
+    }
+
+    /// Of ±t, 0 ≤ t ≤ |LOWEST|, negative where the mask says, with `exponential` for −t.
+    #[inline(always)]
+    pub(super) fn of_exponential(exponential: Reduced<V>, negative: V::Mask) -> Self {
+        let p = exponential.expm1();
+        let one = p.splat(V::Element::ONE);
+        let high = one + p;
+        let low = p - (high - one);
+        Self { exponential, negative, high, low, e: exponential.scale(high) }
+    }
+
+    /// x, or a finite number in the place of −∞ that leaves products with e at 0.
+    #[inline(always)]
+    pub(crate) fn finite(x: V) -> V {
+        x.splat(V::Element::LOWEST).greater_or(x)
+    }
+
+    /// Where x < 0.
+    #[inline(always)]
+    pub(crate) fn negative(self) -> V::Mask {
+        self.negative
+    }
+
+    /// e^{−|x|}, if that is normal, and anything else otherwise.
+    #[inline(always)]
+    pub(crate) fn exponential(self) -> V {
+        self.e
+    }
+
+    /// What rounding left over from [`Logistic::exponential`].
+    #[inline(always)]
+    pub(crate) fn exponential_low(self) -> V {
+        self.exponential.times_pow2(self.low)
+    }
+
+    /// 1/(1 + e⁻ˣ), if e^{−|x|} is normal, and anything else otherwise.
+    #[inline(always)]
+    pub(crate) fn value(self) -> V {
+        let (quotient, correction) = self.quotient();
+        quotient + correction
+    }
+
+    /// 1/(1 + e⁻ˣ) as a quotient and its correction.
+    ///
+    /// Both e and 1 + e are taken as a rounded value and the rest, and the correction is for what
+    /// they and the division leave over.
+    #[inline(always)]
+    fn quotient(self) -> (V, V) {
+        let Self { negative, e, .. } = self;
+        let one = e.splat(V::Element::ONE);
+        let e_low = self.exponential_low();
+        // 1 + e = sum + rest.
+        let sum = one + e;
+        let rest = e - (sum - one) + e_low;
+
+        let numerator = e.select(negative, one);
+        let numerator_low = e_low.select(negative, e.splat(V::Element::ZERO));
+        let quotient = numerator / sum;
+        let remainder = exact_mul_add(-quotient, sum, numerator);
+        let remainder = remainder + quotient.neg_mul_add(rest, numerator_low);
+        // 1/(1 + e) is the quotient, or 1 less the quotient e/(1 + e).
+        let reciprocal = (one - quotient).select(negative, quotient);
+        (quotient, remainder * reciprocal)
+    }
+
+    /// s·(1 + u·(1 − s)), s = 1/(1 + e⁻ˣ), if e^{−|x|} is normal, and anything else otherwise: the
+    /// derivative of t/(1 + e^{−x(t)}) for u = t·x′(t). u is given as the sum of two numbers, and
+    /// has the sign of x.
+    ///
+    /// For negative x the sum is a difference, so it is taken with twice the digits.
+    #[inline(always)]
+    pub(crate) fn gated_derivative(self, (u, u_low): (V, V)) -> V {
+        let one = u.splat(V::Element::ONE);
+        let (quotient, correction) = self.quotient();
+        let s = quotient + correction;
+        let s_low = quotient - s + correction;
+        let rest = (one - s).select(self.negative, self.e * s);
+        let rest_low = (one - rest - s - s_low).select(self.negative, u.splat(V::Element::ZERO));
+        let product = u * rest;
+        let product_low = exact_mul_add(u, rest, -product);
+        let product_low = u_low.mul_add(rest, u.mul_add(rest_low, product_low));
+        let sum = one + product;
+        let sum_low = one - sum + product + product_low;
+        s.mul_add(sum, s.mul_add(sum_low, s_low * sum))
+    }
+
+    /// `near`, which is right where e is normal; elsewhere below·e for negative x and `above` for
+    /// others. `below` is finite, or NaN where x is.
+    #[inline(always)]
+    pub(crate) fn choose(self, near: V, below: V, above: V) -> V {
+        let normal = self.exponential.is_normal();
+        if normal.all() {
+            return near;
+        }
+        let below = (below * self.high).scale_by_pow2(self.exponential.n);
+        // NaN is not negative; this is where it is kept.
+        let above = above + (self.high - self.high);
+        near.select(normal, below.select(self.negative, above))
+    }
+}
+
+/// 1/(1 + e⁻ˣ).
+///
+/// ±∞ to 1 and 0, ±0 to ½, NaN to NaN.
+#[inline(always)]
+pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
+    let logistic = Logistic::new(x);
+    let one = x.splat(V::Element::ONE);
+    logistic.choose(logistic.value(), one, one)
+}
