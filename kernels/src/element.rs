@@ -24,6 +24,7 @@ pub trait Element:
     + crate::activation::ActivationKernels
     + crate::loss::LossKernels
     + crate::math::MathKernels
+    + crate::activation::RowKernels
     + crate::limits::LimitKernels
     + crate::norm::NormKernels
     + crate::optimizer::OptimizerKernels

@@ -3,6 +3,11 @@
 //! An activation is one file: a struct that implements [`ActivationFunction`], and one line in the
 //! list below, which makes the variant of [`Activation`] of it.
 
+mod softmax;
+
+pub use softmax::RowActivation;
+pub(crate) use softmax::RowKernels;
+
 use crate::elementwise::{self, Update};
 use crate::error::check_length;
 use crate::lanes::Lanes;

@@ -14,7 +14,7 @@ mod class_targets;
 mod element;
 mod few_classes;
 mod scale;
-mod softmax;
+pub(crate) mod softmax;
 #[cfg(test)]
 mod tests;
 

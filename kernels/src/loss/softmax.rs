@@ -126,7 +126,7 @@ impl<E: Element> LabelledRows<'_, E> {
 
 /// The greatest element, −∞ if there is none; NaN may get lost.
 #[inline(always)]
-pub(super) fn greatest<S: Simd, E: Element>(simd: S, x: &[E]) -> E {
+pub(crate) fn greatest<S: Simd, E: Element>(simd: S, x: &[E]) -> E {
     let lowest = E::Lanes::splat_in(simd, -E::INFINITY);
     let len = E::Lanes::<S>::LEN;
     let mut fours = [lowest; 4];
@@ -164,10 +164,10 @@ pub(super) fn is_index<V: Lanes>(like: V, at: usize, index: usize) -> V::Mask {
 
 /// Writes e^(z − max) and adds them up, but for one.
 #[derive(Clone, Copy)]
-pub(super) struct Exponentials<E> {
-    pub(super) max: E,
+pub(crate) struct Exponentials<E> {
+    pub(crate) max: E,
     /// The index of what is not added; `usize::MAX` for none.
-    pub(super) but: usize,
+    pub(crate) but: usize,
 }
 
 impl<E: Element> Terms<E, 1, 1> for Exponentials<E> {

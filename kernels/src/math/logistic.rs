@@ -125,7 +125,7 @@ impl<V: Lanes> Logistic<V> {
         }
         let below = (below * self.high).scale_by_pow2(self.exponential.n);
         // NaN is not negative; this is where it is kept.
-        let above = above + (self.high - self.high);
+        let above = self.high.mul_add(above.splat(V::Element::ZERO), above);
         near.select(normal, below.select(self.negative, above))
     }
 }

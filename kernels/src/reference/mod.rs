@@ -8,12 +8,14 @@ mod loss;
 mod norm;
 mod optimizer;
 mod real;
+mod row_activation;
 
 pub use double_double::DoubleDouble;
 pub use loss::{class_loss, element_loss, softmax_cross_entropy, squared_error};
 pub use norm::{normalize, normalize_backward};
 pub use optimizer::optimizer_step;
 pub use real::Real;
+pub use row_activation::{row_activation, row_activation_backward};
 
 use crate::activation::Activation;
 use crate::gemm::Start;

@@ -64,8 +64,7 @@ pub trait Real:
             odd += 2.0;
             term = term * (square + square) / odd.into();
             let next = sum + term;
-            // NaN ends it too.
-            if !(next > sum) {
+            if next <= sum || next.to_f64().is_nan() {
                 break;
             }
             sum = next;
@@ -77,7 +76,7 @@ pub trait Real:
     ///
     /// From 2 on, e^{−x²}/√π divided by the continued fraction x + ½/(x + 1/(x + 3⁄2/(x + ⋯))).
     fn erfc(self) -> Self {
-        if !(self > Self::from(2.0)) {
+        if self <= Self::from(2.0) || self.to_f64().is_nan() {
             return Self::from(1.0) - self.erf();
         }
         if self > Self::from(40.0) {
