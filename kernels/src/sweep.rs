@@ -17,6 +17,20 @@ const STRIDE: u32 = 255;
 const INPUTS: u32 = u32::MAX / STRIDE + 1;
 const BLOCK: u32 = 1 << 14;
 
+/// Inputs that the stride could miss, in place of the first ones, which are subnormal.
+const EDGES: [f32; 10] = [
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    f32::MAX,
+    f32::MIN,
+    f32::MIN_POSITIVE,
+    -f32::MIN_POSITIVE,
+    0.0,
+    -0.0,
+    1.0,
+];
+
 /// Inputs in each of the ranges of [`sample_f64`].
 const F64_SAMPLES: usize = 20_000;
 
@@ -36,11 +50,11 @@ pub(crate) fn sweep_f32(
     name: &str,
     evaluate: impl Fn(Isa, &[f32], &mut [f32]) + Sync,
     exact: impl Fn(f64) -> f64 + Sync,
-    crossing: Option<(f32, f32)>,
+    crossing: Option<(f64, f64)>,
 ) -> Vec<Worst> {
     // There the result crosses 0, and what counts is the absolute error.
     let error = |y: f32, exact: f64, input: f32| match crossing {
-        Some((from, to)) if from <= input && input <= to => {
+        Some((from, to)) if (from..=to).contains(&f64::from(input)) => {
             (f64::from(y) - exact).abs() / CROSSING_UNIT
         }
         _ => reference::ulps(y, exact),
@@ -50,9 +64,12 @@ pub(crate) fn sweep_f32(
         let mut worst: Vec<Worst> = start();
         let mut outputs = vec![vec![0f32; BLOCK as usize]; worst.len()];
         for block in (first..INPUTS.div_ceil(BLOCK)).step_by(2) {
-            let inputs: Vec<f32> = (block * BLOCK..INPUTS.min((block + 1) * BLOCK))
+            let mut inputs: Vec<f32> = (block * BLOCK..INPUTS.min((block + 1) * BLOCK))
                 .map(|n| f32::from_bits(n * STRIDE))
                 .collect();
+            if block == 0 {
+                inputs[..EDGES.len()].copy_from_slice(&EDGES);
+            }
             let expected: Vec<f64> = inputs.iter().map(|&x| exact(f64::from(x))).collect();
             for k in 0..worst.len() {
                 let isa = worst[k].isa;
@@ -91,7 +108,7 @@ pub(crate) fn sample_f64(
     name: &str,
     evaluate: impl Fn(Isa, &[f64], &mut [f64]),
     exact: impl Fn(DoubleDouble) -> DoubleDouble,
-    crossing: Option<(f32, f32)>,
+    crossing: Option<(f64, f64)>,
 ) -> Vec<Worst> {
     // Numerical Recipes' 64-bit generator, by its high bits.
     let mut state = 0u64;
@@ -109,7 +126,7 @@ pub(crate) fn sample_f64(
         if next() < 0.5 { -magnitude } else { magnitude }
     }));
     let error = |y: f64, exact: DoubleDouble, input: f64| match crossing {
-        Some((from, to)) if f64::from(from) <= input && input <= f64::from(to) => {
+        Some((from, to)) if (from..=to).contains(&input) => {
             (DoubleDouble::from(y) - exact).high.abs() / (f64::EPSILON / 4.0)
         }
         // So far down a double-double has no digits left.

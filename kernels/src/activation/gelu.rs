@@ -17,6 +17,11 @@ impl ActivationFunction for Gelu {
         DerivativeFrom::Input
     }
 
+    /// 0 at x ≈ −0.7518.
+    fn derivative_crossing(self) -> Option<(f64, f64)> {
+        Some((-1.0, -0.5))
+    }
+
     #[inline(always)]
     fn value<V: Lanes>(self, x: V) -> V {
         math::times_normal_cdf(x)

@@ -19,6 +19,11 @@ impl ActivationFunction for GeluTanh {
         DerivativeFrom::Input
     }
 
+    /// 0 at x ≈ −0.7525.
+    fn derivative_crossing(self) -> Option<(f64, f64)> {
+        Some((-1.0, -0.5))
+    }
+
     #[inline(always)]
     fn value<V: Lanes>(self, x: V) -> V {
         math::gelu_tanh(x)

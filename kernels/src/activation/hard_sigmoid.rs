@@ -23,10 +23,10 @@ impl ActivationFunction for HardSigmoid {
     /// 1⁄6 for 0 < y < 1, 0 elsewhere, NaN for NaN.
     #[inline(always)]
     fn derivative<V: Lanes>(self, y: V) -> V {
-        let one = y.splat(V::Element::ONE);
-        let inside = y.splat(V::Element::ZERO).lt(y) & y.lt(one);
+        let (zero, one) = (y.splat(V::Element::ZERO), y.splat(V::Element::ONE));
+        let inside = zero.lt(y) & y.lt(one);
         // 0, but for NaN.
-        let outside = one.less_or(y) * y.splat(V::Element::ZERO);
+        let outside = one.less_or(zero.greater_or(y)) * zero;
         y.splat(V::Element::from_f64(1.0 / 6.0)).select(inside, outside)
     }
 

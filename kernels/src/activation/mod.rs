@@ -96,6 +96,12 @@ trait ActivationFunction: Copy {
     /// What [`ActivationFunction::derivative`] takes: whichever is cheaper and more exact.
     fn derivative_from(self) -> DerivativeFrom;
 
+    /// An interval around where the derivative passes through 0, if it does: there it has an
+    /// absolute error bound, and none in ulp.
+    fn derivative_crossing(self) -> Option<(f64, f64)> {
+        None
+    }
+
     /// σ(x).
     fn value<V: Lanes>(self, x: V) -> V;
 
@@ -170,6 +176,12 @@ impl Activation {
     /// Which of z and a the forward pass has to keep for [`Activation::backward`].
     pub fn derivative_from(self) -> DerivativeFrom {
         with_function!(self, f => f.derivative_from())
+    }
+
+    /// An interval of inputs around where the derivative passes through 0, if it does. Its error
+    /// is bounded in ulp outside, and absolutely within.
+    pub fn derivative_crossing(self) -> Option<(f64, f64)> {
+        with_function!(self, f => f.derivative_crossing())
     }
 
     /// y = σ(x).

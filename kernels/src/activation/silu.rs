@@ -18,6 +18,11 @@ impl ActivationFunction for Silu {
         DerivativeFrom::Input
     }
 
+    /// 0 at x ≈ −1.2785.
+    fn derivative_crossing(self) -> Option<(f64, f64)> {
+        Some((-1.75, -0.75))
+    }
+
     #[inline(always)]
     fn value<V: Lanes>(self, x: V) -> V {
         let logistic = Logistic::new(x);

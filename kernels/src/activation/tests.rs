@@ -46,15 +46,6 @@ fn every_activation_has_a_row() {
     }
 }
 
-/// Around where the derivative crosses 0, if it does.
-fn crossing(activation: Activation) -> Option<(f32, f32)> {
-    match activation {
-        Activation::Gelu | Activation::GeluTanh => Some((-1.0, -0.5)),
-        Activation::Mish | Activation::Silu => Some((-1.75, -0.75)),
-        _ => None,
-    }
-}
-
 /// Equal bit for bit, or both NaN.
 fn same<E: Element>(a: E, b: E) -> bool {
     let (a, b) = (a.to_f64(), b.to_f64());
@@ -179,7 +170,7 @@ fn f32_sweep_of_values_and_derivatives_stays_within_bounds() {
                 activation.backward(isa, stored, delta).unwrap();
             },
             |stored: f64| reference::activation_derivative(activation, stored),
-            crossing(activation),
+            activation.derivative_crossing(),
         );
         assert_within(&name, &worst, derivative);
     }
@@ -204,7 +195,7 @@ fn f64_sample_of_values_and_derivatives_stays_within_bounds() {
                 activation.backward(isa, stored, delta).unwrap();
             },
             |stored| reference::activation_derivative(activation, stored),
-            crossing(activation),
+            activation.derivative_crossing(),
         );
         assert_within(&name, &worst, F64_DERIVATIVE_BOUNDS);
     }

@@ -244,9 +244,13 @@ pub(crate) fn times_normal_cdf_derivative<V: Lanes>(x: V) -> V {
     let Tail { ratio, ratio_low, exponential } = Tail::normal(t);
     let (c, c_low) = V::Element::FRAC_1_SQRT_TAU;
     let (c, c_low) = (t.splat(c), t.splat(c_low));
-    let difference = t.neg_mul_add(c, ratio);
-    let rounding = exact_mul_add(-t, c, ratio - difference);
-    let difference_low = rounding + t.neg_mul_add(c_low, ratio_low);
+    let product = t * c;
+    let product_low = t.mul_add(c_low, exact_mul_add(t, c, -product));
+    // Knuth's two-sum: either may be the larger.
+    let difference = ratio - product;
+    let from_product = difference - ratio;
+    let rounding = (ratio - (difference - from_product)) - (product + from_product);
+    let difference_low = rounding - product_low + ratio_low;
     let below = Tail { ratio: difference, ratio_low: difference_low, exponential }.value();
     below.select(x.lt(x.splat(V::Element::ZERO)), one - below)
 }
