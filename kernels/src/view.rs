@@ -199,22 +199,14 @@ impl<'a, E: Element> MatMut<'a, E> {
         MatMut { data: self.data, shape: self.shape }
     }
 
-    /// The matrix at a pointer.
-    ///
-    /// # Safety
-    /// The elements, and all between the first and the last, are borrowed for `'a` by no one else.
-    pub(crate) unsafe fn from_raw(
-        data: *mut E,
+    /// A matrix at strides that were checked before, in a slice that ends with its last element
+    /// or later.
+    pub(crate) fn at_strides(
+        data: &'a mut [E],
         (rows, columns): (usize, usize),
         (row_stride, column_stride): (usize, usize),
     ) -> Self {
-        let shape = Shape { rows, columns, row_stride, column_stride };
-        let extent = match (rows, columns) {
-            (0, _) | (_, 0) => 0,
-            _ => (rows - 1) * row_stride + (columns - 1) * column_stride + 1,
-        };
-        // SAFETY: as the caller promises.
-        Self { data: unsafe { core::slice::from_raw_parts_mut(data, extent) }, shape }
+        Self { data, shape: Shape { rows, columns, row_stride, column_stride } }
     }
 
     /// The number of rows.

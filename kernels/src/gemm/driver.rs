@@ -14,7 +14,7 @@ use crate::dispatch::Kernel;
 use crate::lanes::Simd;
 use crate::{Element, Isa, MatMut, MatRef};
 use core::ops::Range;
-use core::ptr;
+use core::{ptr, slice};
 
 /// A strip of A that meets more panels of B than this is copied first: a leading dimension that is
 /// a multiple of 4 KiB would map all its lines to a few sets of the L1 cache.
@@ -193,9 +193,12 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                 if p0 + steps == k
                     && let Some(epilogue) = &mut epilogue
                 {
-                    // SAFETY: the strip lies within C, which is ours for as long as this runs.
-                    let strip =
-                        unsafe { MatMut::from_raw(part.c_at(i, j0), (rows, columns), part.c.1) };
+                    let extent = (rows - 1) * part.c.1.0 + (columns - 1) * part.c.1.1 + 1;
+                    let first = part.c_at(i, j0);
+                    // SAFETY: the strip lies within C, which is ours for as long as this runs, and
+                    // neither rows nor columns are 0.
+                    let strip = unsafe { slice::from_raw_parts_mut(first, extent) };
+                    let strip = MatMut::at_strides(strip, (rows, columns), part.c.1);
                     epilogue.finish(part.isa, i, j0, strip);
                 }
                 i += rows;
