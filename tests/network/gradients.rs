@@ -3,8 +3,6 @@
 use crate::common::{labels, network, sample};
 use deltarule::{Activation, Isa, Loss, NetworkBuilder, Optimizer, Reduction, Targets, Trainer};
 
-const ACTIVATIONS: [Activation; 4] =
-    [Activation::Identity, Activation::Sigmoid, Activation::Tanh, Activation::Relu];
 const DEPTHS: [&[usize]; 3] = [&[3, 4], &[3, 5, 4], &[3, 6, 5, 7, 4]];
 const ROWS: usize = 5;
 
@@ -58,7 +56,7 @@ fn of_every_activation_loss_and_depth() {
         (Loss::SmoothedCrossEntropy { smoothing: 0.1 }, classes),
     ];
     for isa in Isa::available() {
-        for activation in ACTIVATIONS {
+        for &activation in Activation::ALL {
             for widths in DEPTHS {
                 for (loss, targets) in losses {
                     for reduction in [Reduction::MeanOverRows, Reduction::MeanOverElements] {
@@ -80,7 +78,7 @@ fn of_every_activation_loss_and_depth() {
 #[test]
 fn through_an_activation_of_the_last_layer() {
     let values = sample::<f64>(ROWS * 2, 6);
-    for activation in ACTIVATIONS {
+    for &activation in Activation::ALL {
         let builder = NetworkBuilder::new(3).dense(4, Activation::Tanh).dense(2, activation);
         let network = filled(builder, Isa::active().unwrap());
         let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
