@@ -9,9 +9,8 @@ use deltarule_kernels::activation::Activation;
 /// Xavier is Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural
 /// networks* (2010); He is He et al., *Delving Deep into Rectifiers* (2015).
 ///
-/// The uniform kinds use nothing but a square root, which every machine rounds alike. The normal
-/// kinds go through the logarithm and the cosine of the platform's mathematics library in f64: a
-/// last bit there hardly ever reaches an f32, but it may reach an f64.
+/// All kinds draw the same weights on every machine: the uniform ones need no more than a square
+/// root, and the normal ones take the logarithm and the cosine from `libm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Init {
@@ -26,10 +25,19 @@ pub enum Init {
 }
 
 impl Init {
-    /// What a network uses if nothing was chosen: He for ReLU, Xavier otherwise, both uniform.
+    /// What a network uses if nothing was chosen, uniform in either case: He for ReLU and what is
+    /// close to it for large |x|, Xavier otherwise.
     pub fn for_activation(activation: Activation) -> Self {
         match activation {
-            Activation::Relu => Self::HeUniform,
+            Activation::Relu
+            | Activation::LeakyRelu { .. }
+            | Activation::Elu { .. }
+            | Activation::Gelu
+            | Activation::GeluTanh
+            | Activation::HardSwish
+            | Activation::Mish
+            | Activation::Silu
+            | Activation::Softplus => Self::HeUniform,
             _ => Self::XavierUniform,
         }
     }

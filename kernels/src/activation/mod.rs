@@ -1,6 +1,6 @@
 //! Activation functions and their derivatives.
 //!
-//! An activation is one file: a struct that implements [`ActivationFunction`], and one line in the
+//! An activation is one file: a struct that implements `ActivationFunction`, and one line in the
 //! list below, which makes the variant of [`Activation`] of it.
 
 mod softmax;

@@ -1,6 +1,7 @@
 //! 256-bit registers: AVX2 with FMA.
 
-use super::{Lanes, Mask, Simd, operators, transpose_with};
+use super::x86::{common_methods, isa, operators};
+use super::{Lanes, Mask, Simd, transpose_with};
 use crate::dispatch::{self, Kernel};
 use core::arch::x86_64::*;
 use core::ops::{Neg, Not};
@@ -14,6 +15,12 @@ impl Avx2 {
     /// The CPU has the target features `avx2` and `fma`.
     #[inline(always)]
     pub(crate) unsafe fn assume_supported() -> Self {
+        Self(())
+    }
+
+    /// For lanes, which exist only where a token did.
+    #[inline(always)]
+    fn of_lanes() -> Self {
         Self(())
     }
 }
@@ -34,26 +41,14 @@ impl Simd for Avx2 {
 static WINDOW_32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 static WINDOW_64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
-/// Evaluates an expression of this ISA's intrinsics that touches no memory.
-macro_rules! isa {
-    ($intrinsics:expr) => {
-        // SAFETY: used only in methods of the lane and mask types and where a token is at hand;
-        // each of these exists only where the CPU has AVX2 and FMA.
-        unsafe { $intrinsics }
-    };
-}
-
 macro_rules! avx2_lanes {
     (
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
-        mantissa bits $mantissa:literal, window $window:ident of $word:ident,
-        $set1:ident, $load:ident, $store:ident, $maskload:ident, $maskstore:ident,
-        $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident,
-        $sqrt:ident, $round:ident, $max:ident, $min:ident, $cmp:ident, $blendv:ident,
-        $and:ident, $or:ident, $xor:ident, $movemask:ident,
-        $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident,
-        first $first:ident, swaps $($distance:literal => $swap:ident $control:literal),*,
-        transpose by $transpose:ident
+        arithmetic $add:ident $sub:ident $mul:ident $div:ident,
+        masks $window:ident $maskload:ident $maskstore:ident $blendv:ident $movemask:ident
+            $and:ident $or:ident $xor:ident $from_int:ident,
+        transpose by $transpose:ident,
+        common { $($common:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 256-bit register.")]
         #[derive(Clone, Copy)]
@@ -94,29 +89,7 @@ macro_rules! avx2_lanes {
         }
 
         impl Lanes for $Lanes {
-            type Element = $element;
-            type Simd = Avx2;
-            type Mask = $LanesMask;
-            const LEN: usize = $len;
-
-            #[inline(always)]
-            fn splat_in(_: Avx2, value: $element) -> Self {
-                Self(isa!($set1(value)))
-            }
-            #[inline(always)]
-            fn simd(self) -> Avx2 {
-                Avx2(())
-            }
-            #[inline(always)]
-            unsafe fn load_ptr(_: Avx2, from: *const $element) -> Self {
-                // SAFETY: the caller promises LEN readable elements.
-                Self(unsafe { $load(from) })
-            }
-            #[inline(always)]
-            unsafe fn store_ptr(self, to: *mut $element) {
-                // SAFETY: the caller promises LEN writable elements.
-                unsafe { $store(to, self.0) }
-            }
+            common_methods!(Avx2, $LanesMask: $element x $len, $($common)*);
             #[inline(always)]
             unsafe fn load_ptr_partial(_: Avx2, from: *const $element, count: usize) -> Self {
                 debug_assert!(count <= $len);
@@ -138,112 +111,46 @@ macro_rules! avx2_lanes {
             }
             transpose_with!($transpose);
             #[inline(always)]
-            fn mul_add(self, factor: Self, addend: Self) -> Self {
-                Self(isa!($fmadd(self.0, factor.0, addend.0)))
-            }
-            #[inline(always)]
-            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
-                Self(isa!($fnmadd(self.0, factor.0, addend.0)))
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                Self(isa!($sqrt(self.0)))
-            }
-            #[inline(always)]
-            fn round(self) -> Self {
-                const MODE: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-                Self(isa!($round::<MODE>(self.0)))
-            }
-            #[inline(always)]
-            fn greater_or(self, other: Self) -> Self {
-                Self(isa!($max(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn less_or(self, other: Self) -> Self {
-                Self(isa!($min(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn lt(self, other: Self) -> $LanesMask {
-                $LanesMask(isa!($cmp::<_CMP_LT_OQ>(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn le(self, other: Self) -> $LanesMask {
-                $LanesMask(isa!($cmp::<_CMP_LE_OQ>(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn eq(self, other: Self) -> $LanesMask {
-                $LanesMask(isa!($cmp::<_CMP_EQ_OQ>(self.0, other.0)))
-            }
-            #[inline(always)]
             fn select(self, mask: $LanesMask, other: Self) -> Self {
                 Self(isa!($blendv(other.0, self.0, mask.0)))
-            }
-            #[inline(always)]
-            fn bit_and(self, other: Self) -> Self {
-                Self(isa!($and(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn bit_or(self, other: Self) -> Self {
-                Self(isa!($or(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn bit_xor(self, other: Self) -> Self {
-                Self(isa!($xor(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn int_add(self, other: Self) -> Self {
-                Self(isa!($from_int($int_add($to_int(self.0), $to_int(other.0)))))
-            }
-            #[inline(always)]
-            fn int_sub(self, other: Self) -> Self {
-                Self(isa!($from_int($int_sub($to_int(self.0), $to_int(other.0)))))
-            }
-            #[inline(always)]
-            fn shift_to_exponent(self) -> Self {
-                Self(isa!($from_int($shl::<$mantissa>($to_int(self.0)))))
-            }
-            #[inline(always)]
-            fn shift_from_exponent(self) -> Self {
-                Self(isa!($from_int($shr::<$mantissa>($to_int(self.0)))))
-            }
-            #[inline(always)]
-            fn swap_lanes<const DISTANCE: usize>(self) -> Self {
-                match DISTANCE {
-                    $($distance => Self(isa!($swap::<$control>(self.0, self.0))),)*
-                    _ => unreachable!("no lane at this distance"),
-                }
-            }
-            #[inline(always)]
-            fn first(self) -> $element {
-                isa!($first(self.0))
             }
         }
     };
 }
 
 avx2_lanes! {
-    F32x8, F32x8Mask: f32 x 8 in __m256, mantissa bits 23, window WINDOW_32 of i32,
-    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_maskload_ps, _mm256_maskstore_ps,
-    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    _mm256_sqrt_ps, _mm256_round_ps, _mm256_max_ps, _mm256_min_ps, _mm256_cmp_ps, _mm256_blendv_ps,
-    _mm256_and_ps, _mm256_or_ps, _mm256_xor_ps, _mm256_movemask_ps,
-    _mm256_castps_si256, _mm256_castsi256_ps, _mm256_add_epi32, _mm256_sub_epi32,
-    _mm256_slli_epi32, _mm256_srli_epi32,
-    first _mm256_cvtss_f32, swaps 4 => _mm256_permute2f128_ps 1,
-    2 => _mm256_shuffle_ps 0b01_00_11_10, 1 => _mm256_shuffle_ps 0b10_11_00_01,
-    transpose by transpose_f32x8
+    F32x8, F32x8Mask: f32 x 8 in __m256,
+    arithmetic _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
+    masks WINDOW_32 _mm256_maskload_ps _mm256_maskstore_ps _mm256_blendv_ps _mm256_movemask_ps
+        _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_castsi256_ps,
+    transpose by transpose_f32x8,
+    common {
+        mantissa bits 23, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
+        _mm256_fmadd_ps, _mm256_fnmadd_ps,
+        _mm256_sqrt_ps, _mm256_round_ps, _mm256_max_ps, _mm256_min_ps, _mm256_cmp_ps,
+        _mm256_and_ps, _mm256_or_ps, _mm256_xor_ps,
+        _mm256_castps_si256, _mm256_castsi256_ps, _mm256_add_epi32, _mm256_sub_epi32,
+        _mm256_slli_epi32, _mm256_srli_epi32,
+        first _mm256_cvtss_f32, swaps 4 => _mm256_permute2f128_ps 1,
+        2 => _mm256_shuffle_ps 0b01_00_11_10, 1 => _mm256_shuffle_ps 0b10_11_00_01
+    }
 }
 
 avx2_lanes! {
-    F64x4, F64x4Mask: f64 x 4 in __m256d, mantissa bits 52, window WINDOW_64 of i64,
-    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_maskload_pd, _mm256_maskstore_pd,
-    _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd,
-    _mm256_sqrt_pd, _mm256_round_pd, _mm256_max_pd, _mm256_min_pd, _mm256_cmp_pd, _mm256_blendv_pd,
-    _mm256_and_pd, _mm256_or_pd, _mm256_xor_pd, _mm256_movemask_pd,
-    _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_add_epi64, _mm256_sub_epi64,
-    _mm256_slli_epi64, _mm256_srli_epi64,
-    first _mm256_cvtsd_f64, swaps 2 => _mm256_permute2f128_pd 1, 1 => _mm256_shuffle_pd 0b0101,
-    transpose by transpose_f64x4
+    F64x4, F64x4Mask: f64 x 4 in __m256d,
+    arithmetic _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
+    masks WINDOW_64 _mm256_maskload_pd _mm256_maskstore_pd _mm256_blendv_pd _mm256_movemask_pd
+        _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_castsi256_pd,
+    transpose by transpose_f64x4,
+    common {
+        mantissa bits 52, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
+        _mm256_fmadd_pd, _mm256_fnmadd_pd,
+        _mm256_sqrt_pd, _mm256_round_pd, _mm256_max_pd, _mm256_min_pd, _mm256_cmp_pd,
+        _mm256_and_pd, _mm256_or_pd, _mm256_xor_pd,
+        _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_add_epi64, _mm256_sub_epi64,
+        _mm256_slli_epi64, _mm256_srli_epi64,
+        first _mm256_cvtsd_f64, swaps 2 => _mm256_permute2f128_pd 1, 1 => _mm256_shuffle_pd 0b0101
+    }
 }
 
 /// Rows to columns: pairs, then quads within 128-bit halves, then the halves.

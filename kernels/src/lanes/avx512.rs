@@ -1,6 +1,7 @@
 //! 512-bit registers: AVX-512 F, DQ, VL and BW (Skylake-X, Zen 4 and later).
 
-use super::{Lanes, Mask, Simd, operators, transpose_with};
+use super::x86::{common_methods, isa, operators};
+use super::{Lanes, Mask, Simd, transpose_with};
 use crate::dispatch::{self, Kernel};
 use core::arch::x86_64::*;
 use core::ops::{BitAnd, BitOr, Neg, Not};
@@ -14,6 +15,12 @@ impl Avx512 {
     /// The CPU has the target features `avx512f`, `avx512dq`, `avx512vl` and `avx512bw`.
     #[inline(always)]
     pub(crate) unsafe fn assume_supported() -> Self {
+        Self(())
+    }
+
+    /// For lanes, which exist only where a token did.
+    #[inline(always)]
+    fn of_lanes() -> Self {
         Self(())
     }
 }
@@ -30,26 +37,13 @@ impl Simd for Avx512 {
     }
 }
 
-/// Evaluates an expression of this ISA's intrinsics that touches no memory.
-macro_rules! isa {
-    ($intrinsics:expr) => {
-        // SAFETY: used only in methods of the lane and mask types and where a token is at hand;
-        // each of these exists only where the CPU has AVX-512 F, DQ, VL and BW.
-        unsafe { $intrinsics }
-    };
-}
-
 macro_rules! avx512_lanes {
     (
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
-        mantissa bits $mantissa:literal, mask $mask:ident,
-        $set1:ident, $load:ident, $store:ident, $maskload:ident, $maskstore:ident,
-        $add:ident, $sub:ident, $mul:ident, $div:ident, $fmadd:ident, $fnmadd:ident,
-        $sqrt:ident, $round:ident, $max:ident, $min:ident, $cmp:ident, $blend:ident,
-        $and:ident, $or:ident, $xor:ident, $scalef:ident,
-        $to_int:ident, $from_int:ident, $int_add:ident, $int_sub:ident, $shl:ident, $shr:ident,
-        first $first:ident, swaps $($distance:literal => $swap:ident $control:literal),*,
-        transpose by $transpose:ident
+        arithmetic $add:ident $sub:ident $mul:ident $div:ident $scalef:ident,
+        masks $mask:ident $maskload:ident $maskstore:ident $blend:ident,
+        transpose by $transpose:ident,
+        common { $($common:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
         #[derive(Clone, Copy)]
@@ -105,29 +99,7 @@ macro_rules! avx512_lanes {
         }
 
         impl Lanes for $Lanes {
-            type Element = $element;
-            type Simd = Avx512;
-            type Mask = $LanesMask;
-            const LEN: usize = $len;
-
-            #[inline(always)]
-            fn splat_in(_: Avx512, value: $element) -> Self {
-                Self(isa!($set1(value)))
-            }
-            #[inline(always)]
-            fn simd(self) -> Avx512 {
-                Avx512(())
-            }
-            #[inline(always)]
-            unsafe fn load_ptr(_: Avx512, from: *const $element) -> Self {
-                // SAFETY: the caller promises LEN readable elements.
-                Self(unsafe { $load(from) })
-            }
-            #[inline(always)]
-            unsafe fn store_ptr(self, to: *mut $element) {
-                // SAFETY: the caller promises LEN writable elements.
-                unsafe { $store(to, self.0) }
-            }
+            common_methods!(Avx512, $LanesMask: $element x $len, $($common)*);
             #[inline(always)]
             unsafe fn load_ptr_partial(_: Avx512, from: *const $element, count: usize) -> Self {
                 debug_assert!(count <= $len);
@@ -142,85 +114,8 @@ macro_rules! avx512_lanes {
             }
             transpose_with!($transpose);
             #[inline(always)]
-            fn mul_add(self, factor: Self, addend: Self) -> Self {
-                Self(isa!($fmadd(self.0, factor.0, addend.0)))
-            }
-            #[inline(always)]
-            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
-                Self(isa!($fnmadd(self.0, factor.0, addend.0)))
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                Self(isa!($sqrt(self.0)))
-            }
-            #[inline(always)]
-            fn round(self) -> Self {
-                // The low bits are the rounding mode; no fraction bits are kept.
-                const MODE: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-                Self(isa!($round::<MODE>(self.0)))
-            }
-            #[inline(always)]
-            fn greater_or(self, other: Self) -> Self {
-                Self(isa!($max(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn less_or(self, other: Self) -> Self {
-                Self(isa!($min(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn lt(self, other: Self) -> $LanesMask {
-                $LanesMask(isa!($cmp::<_CMP_LT_OQ>(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn le(self, other: Self) -> $LanesMask {
-                $LanesMask(isa!($cmp::<_CMP_LE_OQ>(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn eq(self, other: Self) -> $LanesMask {
-                $LanesMask(isa!($cmp::<_CMP_EQ_OQ>(self.0, other.0)))
-            }
-            #[inline(always)]
             fn select(self, mask: $LanesMask, other: Self) -> Self {
                 Self(isa!($blend(mask.0, other.0, self.0)))
-            }
-            #[inline(always)]
-            fn bit_and(self, other: Self) -> Self {
-                Self(isa!($and(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn bit_or(self, other: Self) -> Self {
-                Self(isa!($or(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn bit_xor(self, other: Self) -> Self {
-                Self(isa!($xor(self.0, other.0)))
-            }
-            #[inline(always)]
-            fn int_add(self, other: Self) -> Self {
-                Self(isa!($from_int($int_add($to_int(self.0), $to_int(other.0)))))
-            }
-            #[inline(always)]
-            fn int_sub(self, other: Self) -> Self {
-                Self(isa!($from_int($int_sub($to_int(self.0), $to_int(other.0)))))
-            }
-            #[inline(always)]
-            fn shift_to_exponent(self) -> Self {
-                Self(isa!($from_int($shl::<$mantissa>($to_int(self.0)))))
-            }
-            #[inline(always)]
-            fn shift_from_exponent(self) -> Self {
-                Self(isa!($from_int($shr::<$mantissa>($to_int(self.0)))))
-            }
-            #[inline(always)]
-            fn swap_lanes<const DISTANCE: usize>(self) -> Self {
-                match DISTANCE {
-                    $($distance => Self(isa!($swap::<$control>(self.0, self.0))),)*
-                    _ => unreachable!("no lane at this distance"),
-                }
-            }
-            #[inline(always)]
-            fn first(self) -> $element {
-                isa!($first(self.0))
             }
             /// One instruction, which rounds once as the two multiplications do.
             #[inline(always)]
@@ -232,30 +127,38 @@ macro_rules! avx512_lanes {
 }
 
 avx512_lanes! {
-    F32x16, F32x16Mask: f32 x 16 in __m512, mantissa bits 23, mask __mmask16,
-    _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps,
-    _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
-    _mm512_sqrt_ps, _mm512_roundscale_ps, _mm512_max_ps, _mm512_min_ps, _mm512_cmp_ps_mask,
-    _mm512_mask_blend_ps, _mm512_and_ps, _mm512_or_ps, _mm512_xor_ps, _mm512_scalef_ps,
-    _mm512_castps_si512, _mm512_castsi512_ps, _mm512_add_epi32, _mm512_sub_epi32,
-    _mm512_slli_epi32, _mm512_srli_epi32,
-    first _mm512_cvtss_f32, swaps 8 => _mm512_shuffle_f32x4 0b01_00_11_10,
-    4 => _mm512_shuffle_f32x4 0b10_11_00_01, 2 => _mm512_shuffle_ps 0b01_00_11_10,
-    1 => _mm512_shuffle_ps 0b10_11_00_01,
-    transpose by transpose_f32x16
+    F32x16, F32x16Mask: f32 x 16 in __m512,
+    arithmetic _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_scalef_ps,
+    masks __mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps _mm512_mask_blend_ps,
+    transpose by transpose_f32x16,
+    common {
+        mantissa bits 23, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
+        _mm512_fmadd_ps, _mm512_fnmadd_ps,
+        _mm512_sqrt_ps, _mm512_roundscale_ps, _mm512_max_ps, _mm512_min_ps, _mm512_cmp_ps_mask,
+        _mm512_and_ps, _mm512_or_ps, _mm512_xor_ps,
+        _mm512_castps_si512, _mm512_castsi512_ps, _mm512_add_epi32, _mm512_sub_epi32,
+        _mm512_slli_epi32, _mm512_srli_epi32,
+        first _mm512_cvtss_f32, swaps 8 => _mm512_shuffle_f32x4 0b01_00_11_10,
+        4 => _mm512_shuffle_f32x4 0b10_11_00_01, 2 => _mm512_shuffle_ps 0b01_00_11_10,
+        1 => _mm512_shuffle_ps 0b10_11_00_01
+    }
 }
 
 avx512_lanes! {
-    F64x8, F64x8Mask: f64 x 8 in __m512d, mantissa bits 52, mask __mmask8,
-    _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd,
-    _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd,
-    _mm512_sqrt_pd, _mm512_roundscale_pd, _mm512_max_pd, _mm512_min_pd, _mm512_cmp_pd_mask,
-    _mm512_mask_blend_pd, _mm512_and_pd, _mm512_or_pd, _mm512_xor_pd, _mm512_scalef_pd,
-    _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_add_epi64, _mm512_sub_epi64,
-    _mm512_slli_epi64, _mm512_srli_epi64,
-    first _mm512_cvtsd_f64, swaps 4 => _mm512_shuffle_f64x2 0b01_00_11_10,
-    2 => _mm512_shuffle_f64x2 0b10_11_00_01, 1 => _mm512_shuffle_pd 0b0101_0101,
-    transpose by transpose_f64x8
+    F64x8, F64x8Mask: f64 x 8 in __m512d,
+    arithmetic _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_scalef_pd,
+    masks __mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd _mm512_mask_blend_pd,
+    transpose by transpose_f64x8,
+    common {
+        mantissa bits 52, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
+        _mm512_fmadd_pd, _mm512_fnmadd_pd,
+        _mm512_sqrt_pd, _mm512_roundscale_pd, _mm512_max_pd, _mm512_min_pd, _mm512_cmp_pd_mask,
+        _mm512_and_pd, _mm512_or_pd, _mm512_xor_pd,
+        _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_add_epi64, _mm512_sub_epi64,
+        _mm512_slli_epi64, _mm512_srli_epi64,
+        first _mm512_cvtsd_f64, swaps 4 => _mm512_shuffle_f64x2 0b01_00_11_10,
+        2 => _mm512_shuffle_f64x2 0b10_11_00_01, 1 => _mm512_shuffle_pd 0b0101_0101
+    }
 }
 
 /// Rows to columns: pairs and quads within 128-bit quarters, then the quarters.

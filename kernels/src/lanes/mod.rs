@@ -19,6 +19,8 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 /// The proof that this CPU has an ISA, and the two lane types of that ISA.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -253,22 +255,6 @@ pub trait Lanes:
         !self.eq(self)
     }
 }
-
-/// Implements an arithmetic operator of a lane type by one intrinsic each.
-macro_rules! operators {
-    ($Lanes:ident: $($Trait:ident::$method:ident = $intrinsic:path),*) => { $(
-        impl core::ops::$Trait for $Lanes {
-            type Output = Self;
-            #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                // SAFETY: a value of this type exists only where the CPU has its ISA.
-                Self(unsafe { $intrinsic(self.0, other.0) })
-            }
-        }
-    )* };
-}
-#[cfg(target_arch = "x86_64")]
-pub(crate) use operators;
 
 /// Implements [`Lanes::transpose_ptr`] around a function that transposes LEN registers.
 macro_rules! transpose_with {

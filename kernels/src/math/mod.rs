@@ -1,6 +1,6 @@
 //! Elementary functions: pure lane arithmetic, each with its error bound.
 //!
-//! A function is written once, over [`Lanes`]; what differs between f32 and f64 (the constants of
+//! A function is written once, over `Lanes`; what differs between f32 and f64 (the constants of
 //! the argument reduction and the polynomial) is in one trait a function. The polynomials come
 //! from `scripts/minimax.py`.
 

@@ -213,6 +213,21 @@ fn clipping_by_value_and_by_norm() {
     assert_eq!(norm_clip_factor(0.0, 0.0), 1.0);
 }
 
+/// With gradients that do not change, v − ḡ² is 0 but for rounding, and must not fall below.
+#[test]
+fn a_centered_variance_is_never_negative() {
+    let rule = RmsProp { centered: true, rho: 0.5, ..RmsProp::default() };
+    let update = Optimizer::from(rule).at_step(&Step::new(1));
+    for isa in Isa::available() {
+        let gradients: Vec<f32> = values(3, 64).iter().map(|g: &f32| 1e4 * g).collect();
+        let mut slices = start(64);
+        for _ in 0..100 {
+            apply(isa, &update, &gradients, &mut slices).unwrap();
+        }
+        assert!(slices[0].iter().all(|p| p.is_finite()), "{isa}: {:?}", slices[0]);
+    }
+}
+
 #[test]
 fn step_zero_counts_as_the_first() {
     for optimizer in optimizers() {
