@@ -14,7 +14,7 @@ fn bounds_f32(function: Function) -> (f64, f64) {
         Function::Tanh => (1.0, 1.25),
         Function::Sigmoid => (1.0, 1.0),
         Function::Erf => (1.25, 1.25),
-        Function::Erfc => (2.0, 2.5),
+        Function::Erfc => (2.0, 2.0),
     }
 }
 
