@@ -150,9 +150,9 @@ LN2 = mp.log(2)
 HALF_LN2 = LN2 / 2 * mpf("1.0001")
 
 
-def exp(element):
-    """(eʳ − 1 − r)/r²; error relative to eʳ."""
-    degree = {"f32": 4, "f64": 9}[element]
+def exp(element, more=0):
+    """(eʳ − 1 − r)/r², |r| ≤ ½ ln 2; error relative to eʳ."""
+    degree = {"f32": 4, "f64": 9}[element] + more
     return fit(
         element,
         lambda r: (mp.expm1(r) - r) / r**2,
@@ -161,6 +161,11 @@ def exp(element):
         HALF_LN2,
         lambda r: r**2 / mp.exp(r),
     )
+
+
+def expm1(element):
+    """(eʳ − 1 − r)/r², |r| ≤ ½ ln 2, with a term more; error relative to eʳ."""
+    return exp(element, more=1)
 
 
 def log(element):
@@ -254,7 +259,7 @@ def erfc(element):
     )
 
 
-FITS = [exp, log, tanh, erf, log_erfc, normal_tail, erfc]
+FITS = [exp, expm1, log, tanh, erf, log_erfc, normal_tail, erfc]
 
 
 def main():

@@ -40,6 +40,10 @@ impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
             x = x.map(MatRef::transposed);
             y = y.transposed();
         }
+        if y.shape().is_packed() && x.is_none_or(|x| x.shape().is_packed()) {
+            x = x.map(MatRef::flattened);
+            y = y.flattened();
+        }
         let columns = y.columns();
         let is_row = |stride| stride == 1 || columns <= 1;
         let in_rows =
@@ -76,8 +80,6 @@ impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
     }
 }
 
-/// One body for whole registers and for the rest: a branch that is predicted costs less than the
-/// function compiled twice.
 #[inline(always)]
 fn row<V: Lanes, U: Update>(
     simd: V::Simd,
@@ -85,19 +87,30 @@ fn row<V: Lanes, U: Update>(
     x: Option<&[V::Element]>,
     y: &mut [V::Element],
 ) {
-    for (i, y) in y.chunks_mut(V::LEN).enumerate() {
-        let old = load::<V>(simd, y);
+    let mut ys = y.chunks_exact_mut(V::LEN);
+    let tail_start = match x {
+        Some(x) => {
+            let mut xs = x.chunks_exact(V::LEN);
+            for (x, y) in xs.by_ref().zip(ys.by_ref()) {
+                update.update(V::load(simd, x), V::load(simd, y)).store(y);
+            }
+            x.len() - xs.remainder().len()
+        }
+        None => {
+            for y in ys.by_ref() {
+                let old = V::load(simd, y);
+                update.update(old, old).store(y);
+            }
+            0
+        }
+    };
+    let y = ys.into_remainder();
+    if !y.is_empty() {
+        let old = V::load_partial(simd, y);
         let given = match x {
-            Some(x) => load::<V>(simd, &x[i * V::LEN..][..y.len()]),
+            Some(x) => V::load_partial(simd, &x[tail_start..]),
             None => old,
         };
-        let new = update.update(given, old);
-        if y.len() == V::LEN { new.store(y) } else { new.store_partial(y) }
+        update.update(given, old).store_partial(y);
     }
-}
-
-/// A register, or what there is of one.
-#[inline(always)]
-fn load<V: Lanes>(simd: V::Simd, from: &[V::Element]) -> V {
-    if from.len() == V::LEN { V::load(simd, from) } else { V::load_partial(simd, from) }
 }

@@ -44,6 +44,12 @@ impl Shape {
         }
     }
 
+    /// Whether it is row after row without gaps.
+    pub(crate) fn is_packed(self) -> bool {
+        (self.column_stride == 1 || self.columns <= 1)
+            && (self.row_stride == self.columns || self.rows <= 1)
+    }
+
     /// One past the offset of the last element, or 0 for a matrix without elements.
     fn extent(self, argument: &'static str) -> Result<usize, ShapeError> {
         if self.rows == 0 || self.columns == 0 {
@@ -120,6 +126,13 @@ impl<'a, E: Element> MatRef<'a, E> {
         Self { data, shape: Shape::row_major(1, data.len()) }
     }
 
+    /// All elements of a packed matrix as one row.
+    pub(crate) fn flattened(self) -> Self {
+        debug_assert!(self.shape.is_packed());
+        let length = self.shape.rows * self.shape.columns;
+        Self::row(&self.data[..length])
+    }
+
     /// The (rows, columns) elements that begin at (row, column), all within the matrix.
     pub(crate) fn block(
         self,
@@ -187,6 +200,13 @@ impl<'a, E: Element> MatMut<'a, E> {
     pub(crate) fn row(data: &'a mut [E]) -> Self {
         let shape = Shape::row_major(1, data.len());
         Self { data, shape }
+    }
+
+    /// All elements of a packed matrix as one row.
+    pub(crate) fn flattened(self) -> Self {
+        debug_assert!(self.shape.is_packed());
+        let length = self.shape.rows * self.shape.columns;
+        Self::row(&mut self.data[..length])
     }
 
     /// The same elements, rows as columns.

@@ -20,8 +20,8 @@ const fn row(activation: Activation, value: (f64, f64), derivative: (f64, f64)) 
 const ROWS: &[Row] = &[
     row(Activation::Elu { alpha: 1.0 }, (1.0, 1.0), (0.5, 0.5)),
     row(Activation::Elu { alpha: -0.75 }, (2.0, 2.0), (1.5, 1.5)),
-    row(Activation::Gelu, (1.75, 2.25), (3.0, 3.0)),
-    row(Activation::GeluTanh, (1.75, 1.75), (3.0, 3.25)),
+    row(Activation::Gelu, (1.5, 1.75), (2.0, 2.0)),
+    row(Activation::GeluTanh, (1.75, 1.75), (2.5, 2.5)),
     row(Activation::HardSigmoid, (1.0, 1.0), (0.5, 0.5)),
     row(Activation::HardSwish, (2.0, 2.0), (1.0, 1.0)),
     row(Activation::Identity, (0.0, 0.0), (0.0, 0.0)),

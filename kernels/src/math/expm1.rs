@@ -33,7 +33,7 @@ fn expm1_normal<V: Lanes>(x: V) -> V {
     let above = reduced.high * pow2;
     let sum = below + above;
     let rest = above - (sum - below) + below_low;
-    let y = sum + reduced.expm1_rest().mul_add(pow2, rest);
+    let y = sum + reduced.expm1_rest_exact().mul_add(pow2, rest);
     // Only the sign of zero is not yet that of x.
     y.bit_or(x.bit_and(x.splat(V::Element::SIGN_BIT)))
 }

@@ -6,126 +6,144 @@ use super::{exact_mul_add, polynomial};
 use crate::Element;
 use crate::lanes::Lanes;
 
-/// e^{x²/2}·Φ(−x)·(x + a) and e^{x²}·erfc(x)·(x + a) as polynomials in v − centre,
-/// v = x/(x + a).
+/// A polynomial in v − centre, v = x/(x + a).
+#[derive(Clone, Copy)]
+pub struct TailPolynomial<E: 'static> {
+    centre: E,
+    /// a.
+    offset: E,
+    /// How many of the first terms are added without rounding.
+    exact_terms: usize,
+    coefficients: &'static [E],
+}
+
+/// e^{x²/2}·Φ(−x)·(x + a) and e^{x²}·erfc(x)·(x + a) as polynomials.
 pub trait TailConstants: Sized + 'static {
     /// From here on Φ(−x), and x·Φ(−x) too, round to 0.
     const NORMAL_TOP: Self;
-    /// Centre and a.
-    const NORMAL_PARAMETERS: (Self, Self);
     /// By `scripts/minimax.py normal_tail`.
-    const NORMAL_TAIL: &'static [Self];
+    const NORMAL_TAIL: TailPolynomial<Self>;
     /// From here on erfc x rounds to 0.
     const ERFC_TOP: Self;
-    /// Centre and a.
-    const ERFC_PARAMETERS: (Self, Self);
     /// By `scripts/minimax.py erfc`.
-    const ERFC: &'static [Self];
-    /// How many terms of the polynomials are added without rounding.
-    const EXACT_TERMS: usize;
+    const ERFC: TailPolynomial<Self>;
     /// 1/√(2π), rounded and the rest.
     const FRAC_1_SQRT_TAU: (Self, Self);
 }
 
 impl TailConstants for f32 {
     const NORMAL_TOP: Self = 14.7;
-    const NORMAL_PARAMETERS: (Self, Self) = (0.453_125, 3.0);
     // Largest error 4.32e-9, 0.0724 half ulps.
-    const NORMAL_TAIL: &'static [Self] = &[
-        0.778_893_3,
-        -1.107_338_8,
-        0.970_809_6,
-        -0.341_965_7,
-        -0.217_036_52,
-        0.198_768_76,
-        0.104_262_75,
-        -0.103_143_53,
-        -0.083_207_704,
-        0.038_442_91,
-        0.049_603_052,
-    ];
+    const NORMAL_TAIL: TailPolynomial<Self> = TailPolynomial {
+        centre: 0.453_125,
+        offset: 3.0,
+        exact_terms: 1,
+        coefficients: &[
+            0.778_893_3,
+            -1.107_338_8,
+            0.970_809_6,
+            -0.341_965_7,
+            -0.217_036_52,
+            0.198_768_76,
+            0.104_262_75,
+            -0.103_143_53,
+            -0.083_207_704,
+            0.038_442_91,
+            0.049_603_052,
+        ],
+    };
     const ERFC_TOP: Self = 10.2;
-    const ERFC_PARAMETERS: (Self, Self) = (0.515_625, 2.125);
     // Largest error 3.54e-9, 0.0594 half ulps.
-    const ERFC: &'static [Self] = &[
-        1.009_126_7,
-        -1.402_084_2,
-        1.280_852_1,
-        -0.556_122_7,
-        -0.207_415_46,
-        0.325_374_4,
-        0.068_256_39,
-        -0.198_776_4,
-        -0.073_941_77,
-        0.108_924_754,
-        0.081_407_18,
-    ];
-    const EXACT_TERMS: usize = 1;
+    const ERFC: TailPolynomial<Self> = TailPolynomial {
+        centre: 0.515_625,
+        offset: 2.125,
+        exact_terms: 2,
+        coefficients: &[
+            1.009_126_7,
+            -1.402_084_2,
+            1.280_852_1,
+            -0.556_122_7,
+            -0.207_415_46,
+            0.325_374_4,
+            0.068_256_39,
+            -0.198_776_4,
+            -0.073_941_77,
+            0.108_924_754,
+            0.081_407_18,
+        ],
+    };
     const FRAC_1_SQRT_TAU: (Self, Self) = (0.398_942_3, -1.133_517e-8);
 }
 
 impl TailConstants for f64 {
     const NORMAL_TOP: Self = 39.0;
-    const NORMAL_PARAMETERS: (Self, Self) = (0.4375, 4.0);
     // Largest error 1.61e-17, 0.145 half ulps.
-    const NORMAL_TAIL: &'static [Self] = &[
-        0.837_700_494_376_566_2,
-        -1.427_809_153_513_517_8,
-        1.851_515_102_895_603_4,
-        -1.741_989_925_710_474_3,
-        1.026_965_100_831_866,
-        -0.141_341_596_633_338_9,
-        -0.307_903_519_174_732_74,
-        0.175_450_533_019_025_22,
-        0.097_527_658_915_656_48,
-        -0.102_293_587_766_243_77,
-        -0.047_538_074_677_856_06,
-        0.056_524_886_849_473_05,
-        0.035_539_356_785_323_245,
-        -0.028_715_407_096_840_524,
-        -0.031_016_671_470_356_253,
-        0.009_359_286_122_806_527,
-        0.025_540_372_018_561_026,
-        0.005_016_455_700_490_456,
-        -0.016_882_043_077_206_088,
-        -0.014_712_410_803_281_823,
-        0.007_006_729_036_855_5,
-        0.017_876_297_453_928_557,
-        -0.001_624_619_406_316_944_8,
-        -0.011_174_876_184_613_2,
-        0.001_861_404_393_122_262_5,
-    ];
+    const NORMAL_TAIL: TailPolynomial<Self> = TailPolynomial {
+        centre: 0.4375,
+        offset: 4.0,
+        exact_terms: 2,
+        coefficients: &[
+            0.837_700_494_376_566_2,
+            -1.427_809_153_513_517_8,
+            1.851_515_102_895_603_4,
+            -1.741_989_925_710_474_3,
+            1.026_965_100_831_866,
+            -0.141_341_596_633_338_9,
+            -0.307_903_519_174_732_74,
+            0.175_450_533_019_025_22,
+            0.097_527_658_915_656_48,
+            -0.102_293_587_766_243_77,
+            -0.047_538_074_677_856_06,
+            0.056_524_886_849_473_05,
+            0.035_539_356_785_323_245,
+            -0.028_715_407_096_840_524,
+            -0.031_016_671_470_356_253,
+            0.009_359_286_122_806_527,
+            0.025_540_372_018_561_026,
+            0.005_016_455_700_490_456,
+            -0.016_882_043_077_206_088,
+            -0.014_712_410_803_281_823,
+            0.007_006_729_036_855_5,
+            0.017_876_297_453_928_557,
+            -0.001_624_619_406_316_944_8,
+            -0.011_174_876_184_613_2,
+            0.001_861_404_393_122_262_5,
+        ],
+    };
     const ERFC_TOP: Self = 27.4;
-    const ERFC_PARAMETERS: (Self, Self) = (0.468_75, 2.75);
     // Largest error 1.88e-17, 0.169 half ulps.
-    const ERFC: &'static [Self] = &[
-        1.120_246_028_310_536,
-        -1.833_053_546_241_650_2,
-        2.294_530_144_521_008,
-        -2.078_127_229_982_107,
-        1.147_653_396_895_333_3,
-        -0.075_589_974_383_610_25,
-        -0.408_161_041_777_594_8,
-        0.185_948_665_590_060_43,
-        0.152_263_845_585_329_54,
-        -0.120_694_791_986_782_47,
-        -0.081_399_038_888_852_28,
-        0.069_768_087_611_983_76,
-        0.061_027_520_194_635_79,
-        -0.034_743_316_020_098_73,
-        -0.052_530_808_268_005_35,
-        0.007_982_156_836_231_84,
-        0.044_151_922_623_306_09,
-        0.012_269_720_473_542_843,
-        -0.034_706_838_906_396_85,
-        -0.022_391_603_677_056_43,
-        0.030_777_721_967_867_426,
-        0.018_216_721_808_259_524,
-        -0.034_542_388_095_762_55,
-        -0.005_792_148_029_862_983,
-        0.025_865_138_157_247_412,
-    ];
-    const EXACT_TERMS: usize = 2;
+    const ERFC: TailPolynomial<Self> = TailPolynomial {
+        centre: 0.468_75,
+        offset: 2.75,
+        exact_terms: 2,
+        coefficients: &[
+            1.120_246_028_310_536,
+            -1.833_053_546_241_650_2,
+            2.294_530_144_521_008,
+            -2.078_127_229_982_107,
+            1.147_653_396_895_333_3,
+            -0.075_589_974_383_610_25,
+            -0.408_161_041_777_594_8,
+            0.185_948_665_590_060_43,
+            0.152_263_845_585_329_54,
+            -0.120_694_791_986_782_47,
+            -0.081_399_038_888_852_28,
+            0.069_768_087_611_983_76,
+            0.061_027_520_194_635_79,
+            -0.034_743_316_020_098_73,
+            -0.052_530_808_268_005_35,
+            0.007_982_156_836_231_84,
+            0.044_151_922_623_306_09,
+            0.012_269_720_473_542_843,
+            -0.034_706_838_906_396_85,
+            -0.022_391_603_677_056_43,
+            0.030_777_721_967_867_426,
+            0.018_216_721_808_259_524,
+            -0.034_542_388_095_762_55,
+            -0.005_792_148_029_862_983,
+            0.025_865_138_157_247_412,
+        ],
+    };
     const FRAC_1_SQRT_TAU: (Self, Self) = (0.398_942_280_401_432_7, -2.492_327_202_277_73e-17);
 }
 
@@ -140,40 +158,44 @@ struct Tail<V> {
 }
 
 impl<V: Lanes> Tail<V> {
-    /// Φ(−t), 0 ≤ t ≤ NORMAL_TOP.
+    /// Φ(−t) · (t or 1), 0 ≤ t ≤ NORMAL_TOP.
     #[inline(always)]
-    fn normal(t: V) -> Self {
+    fn normal(t: V, times_t: bool) -> Self {
         let exponential = Reduced::new_square(t, V::Element::HALF);
-        Self::new(t, exponential, V::Element::NORMAL_PARAMETERS, V::Element::NORMAL_TAIL)
+        Self::new(t, times_t, exponential, V::Element::NORMAL_TAIL)
     }
 
     /// erfc t, 0 ≤ t ≤ ERFC_TOP.
     #[inline(always)]
     fn erfc(t: V) -> Self {
         let exponential = Reduced::new_square(t, V::Element::ONE);
-        Self::new(t, exponential, V::Element::ERFC_PARAMETERS, V::Element::ERFC)
+        Self::new(t, false, exponential, V::Element::ERFC)
     }
 
     #[inline(always)]
     fn new(
         t: V,
+        times_t: bool,
         exponential: Reduced<V>,
-        (centre, offset): (V::Element, V::Element),
-        coefficients: &[V::Element],
+        polynomial_in_v: TailPolynomial<V::Element>,
     ) -> Self {
+        let TailPolynomial { centre, offset, exact_terms, coefficients } = polynomial_in_v;
         let one = t.splat(V::Element::ONE);
         let offset = t.splat(offset);
         let sum = t + offset;
-        let reciprocal = one / sum;
         // t + offset = sum + sum_low exactly, for the offset's last bit is above that of sum.
         let sum_low = t - (sum - offset);
-        let remainder = exact_mul_add(-reciprocal, sum, one);
-        let remainder = reciprocal.neg_mul_add(sum_low, remainder);
+        let reciprocal = one / sum;
+        // What the polynomial is multiplied with, and v.
+        let numerator = if times_t { t } else { one };
+        let factor = numerator * reciprocal;
+        let remainder = exact_mul_add(-factor, sum, numerator);
+        let factor_low = factor.neg_mul_add(sum_low, remainder) * reciprocal;
+        let (v, v_low) = if times_t { (factor, factor_low) } else { (t * factor, t * factor_low) };
 
-        let v = t * reciprocal;
-        let w = v.mul_add(remainder, v - t.splat(centre));
+        let w = v - t.splat(centre) + v_low;
         // The first terms cancel; what rounding takes from them is kept apart.
-        let (first, rest) = coefficients.split_at(V::Element::EXACT_TERMS);
+        let (first, rest) = coefficients.split_at(exact_terms);
         let (mut s, mut s_low) = (polynomial(w, w * w, rest), None);
         for &c in first.iter().rev() {
             let c = t.splat(c);
@@ -186,18 +208,10 @@ impl<V: Lanes> Tail<V> {
             s = next;
         }
         let s_low = s_low.expect("there is an exact term");
-        let ratio = s * reciprocal;
-        let ratio_low = exact_mul_add(s, reciprocal, -ratio);
-        let ratio_low = ratio.mul_add(remainder, s_low.mul_add(reciprocal, ratio_low));
+        let ratio = s * factor;
+        let ratio_low = exact_mul_add(s, factor, -ratio);
+        let ratio_low = s.mul_add(factor_low, s_low.mul_add(factor, ratio_low));
         Self { ratio, ratio_low, exponential }
-    }
-
-    /// factor · tail.
-    #[inline(always)]
-    fn times(self, factor: V) -> Self {
-        let ratio = factor * self.ratio;
-        let ratio_low = exact_mul_add(factor, self.ratio, -ratio);
-        Self { ratio, ratio_low: factor.mul_add(self.ratio_low, ratio_low), ..self }
     }
 
     /// The tail, rounded once but for the error of eʳ.
@@ -229,7 +243,7 @@ pub(crate) fn times_normal_cdf<V: Lanes>(x: V) -> V {
     let t = x.splat(V::Element::NORMAL_TOP).less_or(x.abs());
     // x·Φ(x) = x − x·Φ(−x) for positive x. The zero is −0, so that −0 − 0 is what an underflow
     // below 0 gives.
-    x.splat(V::Element::SIGN_BIT).greater_or(x) - Tail::normal(t).times(t).value()
+    x.splat(V::Element::SIGN_BIT).greater_or(x) - Tail::normal(t, true).value()
 }
 
 /// Φ(x) + x·φ(x), the derivative of x·Φ(x), φ the density.
@@ -241,7 +255,7 @@ pub(crate) fn times_normal_cdf_derivative<V: Lanes>(x: V) -> V {
     let t = x.splat(V::Element::NORMAL_TOP).less_or(x.abs());
     // With Φ(−t) = ratio·e and φ(t) = e/√(2π), e = e^{−t²/2}: e·(ratio − t/√(2π)) for x = −t, and
     // 1 less that for x = t.
-    let Tail { ratio, ratio_low, exponential } = Tail::normal(t);
+    let Tail { ratio, ratio_low, exponential } = Tail::normal(t, false);
     let (c, c_low) = V::Element::FRAC_1_SQRT_TAU;
     let (c, c_low) = (t.splat(c), t.splat(c_low));
     let product = t * c;

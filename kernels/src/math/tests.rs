@@ -8,13 +8,13 @@ use crate::{Element, Isa};
 fn bounds_f32(function: Function) -> (f64, f64) {
     match function {
         Function::Exp => (1.0, 1.0),
-        Function::Expm1 => (1.0, 1.25),
+        Function::Expm1 => (1.0, 1.0),
         Function::Log => (1.0, 1.0),
         Function::Log1p => (1.0, 1.0),
         Function::Tanh => (1.0, 1.25),
         Function::Sigmoid => (1.0, 1.0),
-        Function::Erf => (1.0, 1.25),
-        Function::Erfc => (2.0, 2.5),
+        Function::Erf => (1.25, 1.25),
+        Function::Erfc => (2.0, 2.0),
     }
 }
 
