@@ -31,6 +31,7 @@ pub struct Network<E: Element = f32> {
     isa: Isa,
     layers: Vec<Dense>,
     parameters: Vec<E>,
+    workspace: WorkspaceLengths,
 }
 
 /// What a [`Network`] is to be.
@@ -113,7 +114,8 @@ impl<E: Element> NetworkBuilder<E> {
             let weights = &mut parameters[layer.weights()];
             init.fill(layer.inputs, layer.outputs, &mut random, weights);
         }
-        Ok(Network { isa, layers, parameters })
+        let workspace = WorkspaceLengths::new::<E>(isa, &layers)?;
+        Ok(Network { isa, layers, parameters, workspace })
     }
 }
 
@@ -246,7 +248,7 @@ impl<E: Element> Workspace<E> {
     /// # Errors
     /// [`Error::Overflow`] or [`Error::OutOfMemory`] if they would be too large.
     pub fn new(network: &Network<E>) -> Result<Self> {
-        let (buffer, scratch) = Self::lengths(network)?;
+        let WorkspaceLengths { buffer, scratch } = network.workspace;
         Ok(Self {
             from: try_vec("workspace", buffer)?,
             to: try_vec("workspace", buffer)?,
@@ -254,25 +256,34 @@ impl<E: Element> Workspace<E> {
         })
     }
 
-    /// The elements of each buffer and of the scratch space.
-    fn lengths(network: &Network<E>) -> Result<(usize, usize)> {
-        let last = network.layers.len() - 1;
-        let widest = network.layers[..last].iter().map(|layer| layer.outputs).max().unwrap_or(0);
-        let mut scratch = 0;
-        for layer in &network.layers {
-            scratch = scratch.max(layer.scratch_len::<E>(network.isa, PREDICTION_ROWS, 0)?);
-        }
-        Ok((checked_area("workspace", PREDICTION_ROWS, widest)?, scratch))
-    }
-
     fn check(&self, network: &Network<E>) -> Result<()> {
-        let (buffer, scratch) = Self::lengths(network)?;
+        let WorkspaceLengths { buffer, scratch } = network.workspace;
         for (actual, expected) in [(self.from.len(), buffer), (self.scratch.len(), scratch)] {
             if actual < expected {
                 return Err(Error::Length { argument: "workspace", expected, actual });
             }
         }
         Ok(())
+    }
+}
+
+/// The elements of each buffer of a [`Workspace`] and of its scratch space. A network knows them
+/// from the beginning: to find them takes as long as a small prediction.
+#[derive(Clone, Copy)]
+struct WorkspaceLengths {
+    buffer: usize,
+    scratch: usize,
+}
+
+impl WorkspaceLengths {
+    fn new<E: Element>(isa: Isa, layers: &[Dense]) -> Result<Self> {
+        let last = layers.len() - 1;
+        let widest = layers[..last].iter().map(|layer| layer.outputs).max().unwrap_or(0);
+        let mut scratch = 0;
+        for layer in layers {
+            scratch = scratch.max(layer.scratch_len::<E>(isa, PREDICTION_ROWS, 0)?);
+        }
+        Ok(Self { buffer: checked_area("workspace", PREDICTION_ROWS, widest)?, scratch })
     }
 }
 

@@ -51,7 +51,7 @@ impl Blocking {
     /// Blocks of nearly equal sizes, none above the limits.
     pub(super) fn new<V: MicroKernels>((m, n, k): (usize, usize, usize), source: Source) -> Self {
         let nr = V::VECTORS * V::LEN;
-        let all_columns = even_share(n, n, nr);
+        let all_columns = n.next_multiple_of(nr).max(nr);
         match source {
             // Panels that one strip reads just once need no blocks at all.
             Source::Packed if m <= V::ROWS => {

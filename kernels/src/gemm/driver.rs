@@ -50,10 +50,11 @@ impl<E: Element> Kernel for ScratchLen<E> {
     fn run<S: Simd>(self, _: S) -> usize {
         let (rows, n, k) = self.shape;
         let mut largest = 0;
+        // Few rows are blocked in another way than many, and parts may have fewer.
+        let counts: &[usize] = if rows > 1 { &[1, rows] } else { &[rows] };
         for source in Source::ALL {
-            // Fewer rows are blocked in other ways, and parts may have fewer.
-            for m in [1, E::Lanes::<S>::ROWS + 1, rows] {
-                let blocking = Blocking::new::<E::Lanes<S>>((m.min(rows), n, k), source);
+            for &m in counts {
+                let blocking = Blocking::new::<E::Lanes<S>>((m, n, k), source);
                 largest = Scratch::new::<E::Lanes<S>>(blocking).total::<E>().max(largest);
             }
         }
