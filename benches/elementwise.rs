@@ -78,8 +78,7 @@ fn activations(criterion: &mut Criterion) {
         let name = format!("activations/{}", activation.name());
         let naive = |x| reference::activation(activation, x);
         map(criterion, &name, &values(false), &forward, &naive);
-        // The δ that is multiplied stays the same power of ten, or vanishes: its value costs
-        // nothing either way.
+        // δ is multiplied again and again, and is soon 0 or infinite, which costs the same.
         let backward =
             |x: &[f32], y: &mut [f32]| activation.backward(isa, x, y).expect("one length");
         let name = format!("activations/{} derivative", activation.name());

@@ -70,6 +70,43 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     }
 }
 
+/// Makes an [`Update`] of some numbers, so many slices that are only read, and a target.
+macro_rules! updates {
+    ($(
+        $(#[$attribute:meta])*
+        $Name:ident { $($field:ident),+ }: $R:literal ($($read:ident),*; $target:ident) => $value:expr;
+    )+) => { $(
+        $(#[$attribute])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $Name<E> {
+            $(pub(crate) $field: E,)+
+        }
+
+        impl<E: $crate::Element> $crate::lockstep::Update<E, $R, 0> for $Name<E> {
+            #[inline(always)]
+            fn update<V: $crate::lanes::Lanes<Element = E>>(
+                self,
+                _at: usize,
+                [$($read),*]: [V; $R],
+                $target: V,
+                []: [V; 0],
+            ) -> (V, [V; 0]) {
+                let Self { $($field),+ } = self;
+                $(let $field = $target.splat($field);)+
+                ($value, [])
+            }
+        }
+    )+ };
+}
+pub(crate) use updates;
+
+updates! {
+    /// x · factor.
+    Product { factor }: 0 (; x) => x * factor;
+    /// x / divisor.
+    Quotient { divisor }: 0 (; x) => x / divisor;
+}
+
 /// −1, 0 or 1 with the sign of `x`; ±0 and NaN stay what they are.
 #[inline(always)]
 pub(crate) fn sign<V: Lanes>(x: V) -> V {

@@ -3,10 +3,11 @@
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Mask, Simd};
-use crate::lockstep::{Update, update_all};
+use crate::lockstep::{Quotient, update_all, updates};
 use crate::loss::softmax::{Exponentials, greatest};
 use crate::math::{exp, log1p};
 use crate::precompiled::precompiled;
+use crate::reduce::Values;
 use crate::reduce::fixed_tree::{Terms, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
@@ -199,19 +200,6 @@ fn first_equal<S: Simd, E: Element>(simd: S, x: &[E], value: E) -> usize {
     x.len()
 }
 
-/// The terms themselves.
-#[derive(Clone, Copy)]
-struct Values;
-
-impl<E: Element> Terms<E, 1, 0> for Values {
-    const IS_LIGHT: bool = true;
-
-    #[inline(always)]
-    fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
-        ([], sum + x)
-    }
-}
-
 /// Products of two.
 #[derive(Clone, Copy)]
 struct Products;
@@ -237,40 +225,9 @@ impl<E: Element, T: Terms<E, 1, 1>> Terms<E, 1, 0> for Discarded<T> {
     }
 }
 
-/// Makes an [`Update`] of so many slices that are read, and a target.
-macro_rules! updates {
-    ($(
-        $(#[$attribute:meta])*
-        $Name:ident { $($field:ident),+ }: $R:literal ($($read:ident),*; $target:ident) => $value:expr;
-    )+) => { $(
-        $(#[$attribute])*
-        #[derive(Clone, Copy)]
-        struct $Name<E> {
-            $($field: E,)+
-        }
-
-        impl<E: Element> Update<E, $R, 0> for $Name<E> {
-            #[inline(always)]
-            fn update<V: Lanes<Element = E>>(
-                self,
-                _at: usize,
-                [$($read),*]: [V; $R],
-                $target: V,
-                []: [V; 0],
-            ) -> (V, [V; 0]) {
-                let Self { $($field),+ } = self;
-                $(let $field = $target.splat($field);)+
-                ($value, [])
-            }
-        }
-    )+ };
-}
-
 updates! {
     /// e^{x − max}.
     Exponential { max }: 0 (; x) => exp(x - max);
-    /// x / divisor.
-    Quotient { divisor }: 0 (; x) => x / divisor;
     /// x − max − log_sum.
     Less { max, log_sum }: 0 (; x) => x - max - log_sum;
     /// y·(δ − sum).

@@ -5,7 +5,7 @@ use super::few_classes::{FewClasses, two_sum};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep::{self, update_all};
+use crate::lockstep::{Product, update_all};
 use crate::math::{exp, log};
 use crate::reduce::fixed_tree::{Greatest, LANES, Terms, across, sum_terms};
 use crate::{Element, Isa, ShapeError};
@@ -117,7 +117,7 @@ impl<E: Element> LabelledRows<'_, E> {
             let log_total = (log(total) + lost / total).first();
             let scale = self.scale.of_row(i);
             let factor = scale / total.first();
-            update_all(simd, Times(factor), [], delta, []);
+            update_all(simd, Product { factor }, [], delta, []);
             delta[label] = -(others * factor);
             *loss = scale * (log_total + (max - logits[label]));
         }
@@ -177,22 +177,5 @@ impl<E: Element> Terms<E, 1, 1> for Exponentials<E> {
         let zero = z.splat(E::ZERO);
         let term = zero.select(is_index(z, at, self.but), exponential);
         ([exponential], sum + term)
-    }
-}
-
-/// x ← x · factor.
-#[derive(Clone, Copy)]
-struct Times<E>(E);
-
-impl<E: Element> lockstep::Update<E, 0, 0> for Times<E> {
-    #[inline(always)]
-    fn update<V: Lanes<Element = E>>(
-        self,
-        _at: usize,
-        []: [V; 0],
-        x: V,
-        []: [V; 0],
-    ) -> (V, [V; 0]) {
-        (x * x.splat(self.0), [])
     }
 }

@@ -12,7 +12,7 @@ use super::{Moments, normalized};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep::{self, update_all};
+use crate::lockstep::{self, Quotient, update_all, updates};
 use crate::reduce::columns::{ColumnTerms, Values, add_columns};
 use crate::{Element, Isa, MatRef, ShapeError};
 
@@ -66,30 +66,13 @@ impl<E: Element> Kernel for Statistics<'_, E> {
         let count = E::from_f64(self.x.rows() as f64);
         mean.fill(E::ZERO);
         add_columns::<S, E, _, 1, 0, 1, 8>(simd, Values, [self.x], [], [&mut *mean]);
-        update_all(simd, Quotient(count), [], &mut *mean, []);
+        update_all(simd, Quotient { divisor: count }, [], &mut *mean, []);
         mean_low.fill(E::ZERO);
         variance.fill(E::ZERO);
         let sums = [&mut *mean_low, &mut *variance];
         add_columns::<S, E, _, 1, 1, 2, 4>(simd, Deviations, [self.x], [mean], sums);
         let finish = Finish { count, epsilon: self.epsilon };
         update_all(simd, finish, [], variance, [mean_low, inverse_std]);
-    }
-}
-
-/// x ← x / n.
-#[derive(Clone, Copy)]
-struct Quotient<E>(E);
-
-impl<E: Element> lockstep::Update<E, 0, 0> for Quotient<E> {
-    #[inline(always)]
-    fn update<V: Lanes<Element = E>>(
-        self,
-        _at: usize,
-        []: [V; 0],
-        x: V,
-        []: [V; 0],
-    ) -> (V, [V; 0]) {
-        (x / x.splat(self.0), [])
     }
 }
 
@@ -160,24 +143,13 @@ impl<E: Element> Kernel for InverseStd<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        update_all(simd, InverseRoot(self.epsilon), [self.variance], self.out, []);
+        update_all(simd, InverseRoot { epsilon: self.epsilon }, [self.variance], self.out, []);
     }
 }
 
-#[derive(Clone, Copy)]
-struct InverseRoot<E>(E);
-
-impl<E: Element> lockstep::Update<E, 1, 0> for InverseRoot<E> {
-    #[inline(always)]
-    fn update<V: Lanes<Element = E>>(
-        self,
-        _at: usize,
-        [variance]: [V; 1],
-        _out: V,
-        []: [V; 0],
-    ) -> (V, [V; 0]) {
-        (super::inverse_std(variance, variance.splat(self.0)), [])
-    }
+updates! {
+    /// 1/√(variance + ε).
+    InverseRoot { epsilon }: 1 (variance; out) => super::inverse_std(variance, epsilon);
 }
 
 /// The running statistics that evaluation uses: r ← r + momentum · (s − r), for the mean and for

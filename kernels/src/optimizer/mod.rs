@@ -268,7 +268,6 @@ precompiled! {
         parameters: &mut [Self],
         state: [&mut [Self]; MAX_STATES],
     ) = Update::dispatch;
-    fn descend(isa: Isa, rate: Self, gradients: &[Self], parameters: &mut [Self]) = sgd::descend;
 }
 
 impl<E: Element> Update<E> {

@@ -1,5 +1,6 @@
 //! Stochastic gradient descent.
 
+use super::{Optimizer, Step};
 use crate::lanes::Lanes;
 use crate::{Element, Isa, ShapeError};
 
@@ -27,14 +28,9 @@ pub fn sgd<E: Element>(
     gradients: &[E],
     parameters: &mut [E],
 ) -> Result<(), ShapeError> {
-    crate::error::check_length("gradients", gradients, parameters.len())?;
-    E::descend(isa, learning_rate, gradients, parameters);
-    Ok(())
-}
-
-pub(super) fn descend<E: Element>(isa: Isa, rate: E, gradients: &[E], parameters: &mut [E]) {
-    let (prepare, rule) = (super::Raw, Rule { rate });
-    isa.run(super::Apply { prepare, rule, gradients, parameters, state: [] });
+    let optimizer = Optimizer::from(Sgd { learning_rate: learning_rate.to_f64() });
+    let state = [&mut [][..], &mut [], &mut []];
+    optimizer.at_step(&Step::new(1)).apply(isa, gradients, parameters, state)
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -71,7 +71,7 @@ impl<E: Element, T: Terms<E, 1, 0>> Kernel for Sum<'_, E, T> {
 
 /// x.
 #[derive(Clone, Copy)]
-struct Values;
+pub(crate) struct Values;
 
 impl<E: Element> Terms<E, 1, 0> for Values {
     const IS_LIGHT: bool = true;
