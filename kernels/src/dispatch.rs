@@ -170,6 +170,44 @@ impl fmt::Display for Isa {
     }
 }
 
+/// Bytes of a core's L2 cache, or 512 KiB where the CPU does not say.
+pub(crate) fn l2_cache_bytes() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| reported_l2_cache_bytes().unwrap_or(512 << 10))
+}
+
+/// The size in the CPU's table of its caches, which has one line a cache: Intel's leaf, or AMD's.
+#[cfg(target_arch = "x86_64")]
+fn reported_l2_cache_bytes() -> Option<usize> {
+    const INTEL: u32 = 4;
+    const AMD: u32 = 0x8000_001d;
+    [INTEL, AMD].into_iter().find_map(|leaf| {
+        let last_of_kind = cpuid(leaf & 0x8000_0000, 0).eax;
+        let caches = (0..8).map(|index| cpuid(leaf, index)).take_while(|cache| cache.eax & 31 != 0);
+        let mut second_level = caches.filter(|cache| (cache.eax >> 5) & 7 == 2);
+        let cache = second_level.next().filter(|_| leaf <= last_of_kind)?;
+        let ways = (cache.ebx >> 22) as usize + 1;
+        let partitions = (cache.ebx >> 12) as usize % 1024 + 1;
+        let line = cache.ebx as usize % 4096 + 1;
+        Some(ways * partitions * line * (cache.ecx as usize + 1))
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn reported_l2_cache_bytes() -> Option<usize> {
+    None
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpuid(leaf: u32, index: u32) -> core::arch::x86_64::CpuidResult {
+    // Newer compilers know that the instruction is safe on every x86-64.
+    #[allow(unused_unsafe)]
+    // SAFETY: every x86-64 CPU has the instruction; a leaf that it does not know is not an error.
+    unsafe {
+        core::arch::x86_64::__cpuid_count(leaf, index)
+    }
+}
+
 /// A kernel: its arguments in a struct, and one body for every ISA.
 ///
 /// `run` and all it calls are `#[inline(always)]`, so that they are compiled inside the function
@@ -210,6 +248,13 @@ mod tests {
         for isa in &all {
             assert_eq!(Isa::named(isa.name()), Ok(*isa));
         }
+    }
+
+    #[test]
+    fn the_l2_cache_has_a_size_that_caches_have() {
+        let bytes = l2_cache_bytes();
+        assert!((64 << 10..=64 << 20).contains(&bytes), "{bytes}");
+        assert!(bytes.is_multiple_of(64 << 10), "{bytes}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Block sizes.
 
+use super::Right;
 use super::micro_kernel::MicroKernels;
+use crate::dispatch::l2_cache_bytes;
 
 /// How a product is cut: NC columns by KC steps of B are packed at once and stay in L2, while a
 /// strip of MR rows by KC steps of A stays in L1 and meets every panel of that block.
@@ -10,14 +12,14 @@ pub(super) struct Blocking {
     pub(super) kc: usize,
     /// Columns in a block: a multiple of NR.
     pub(super) nc: usize,
-    /// B is read where it lies, but for columns that do not fill a vector.
-    pub(super) direct: bool,
     /// Room for what is packed at once, in elements; it does not shrink as n grows.
     pub(super) packed: usize,
 }
 
-/// Bytes of B that are packed at once: half of a 512 KiB L2 cache.
-const B_BLOCK_BYTES: usize = 256 << 10;
+/// Bytes of B that are packed at once: half of the L2 cache, within reason.
+fn b_block_bytes() -> usize {
+    (l2_cache_bytes() / 2).clamp(128 << 10, 1 << 20)
+}
 
 /// The most steps of k in a block.
 const KC: usize = 256;
@@ -25,53 +27,88 @@ const KC: usize = 256;
 /// The most steps of k in a block of one panel.
 const KC_ONCE: usize = 128;
 
-/// The most rows of C for which B is read in place.
-const DIRECT_ROWS: usize = 16;
+/// The most steps of k in a block of one panel whose C is turned, and therefore slow to reload.
+const KC_TURNED: usize = 512;
 
-/// The most rows of B that are read at once where they lie: few enough to be streams that the
-/// prefetcher follows.
-const KC_DIRECT: usize = 16;
+/// The most rows of C that are few.
+const FEW_ROWS: usize = 64;
 
-/// How B lies.
+/// The most steps of k that are few: as many rows of B stay in L1.
+const FEW_STEPS: usize = 8;
+
+/// The least rows of a tile that are many.
+const MANY_TILE_ROWS: usize = 12;
+
+/// Bytes from one row of B to the next that are short of half a page.
+const SHORT_STRIDE: usize = 2048;
+
+/// Where tiles take B from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// In panels already.
+    /// Panels that were packed beforehand.
     Packed,
-    /// In contiguous rows.
-    Rows,
-    /// At any other strides.
-    Other,
+    /// Its contiguous rows, where they lie.
+    InPlace,
+    /// Panels that are packed block by block.
+    Blocks,
 }
 
 impl Source {
-    pub(super) const ALL: [Self; 3] = [Self::Packed, Self::Rows, Self::Other];
+    pub(super) const ALL: [Self; 3] = [Self::Packed, Self::InPlace, Self::Blocks];
+
+    /// The source of an (m, k) by (k, n) product.
+    ///
+    /// To read B a few times where it lies takes less time than to copy it; to read it often does
+    /// too, if a tile has many rows, or if B's rows are so close that they are spread over the sets
+    /// of the L1 cache.
+    #[inline(always)]
+    pub(super) fn new<V: MicroKernels>((m, k): (usize, usize), b: &Right<'_, V::Element>) -> Self {
+        match b {
+            Right::Packed(_) => Self::Packed,
+            Right::Strided(b) => {
+                let stride = b.shape().row_stride * size_of::<V::Element>();
+                let seldom = m <= FEW_ROWS || k <= FEW_STEPS || V::ROWS >= MANY_TILE_ROWS;
+                match b.shape().column_stride {
+                    1 if seldom || stride < SHORT_STRIDE => Self::InPlace,
+                    _ => Self::Blocks,
+                }
+            }
+        }
+    }
 }
 
 impl Blocking {
     /// Blocks of nearly equal sizes, none above the limits.
-    pub(super) fn new<V: MicroKernels>((m, n, k): (usize, usize, usize), source: Source) -> Self {
+    pub(super) fn new<V: MicroKernels>(
+        (m, n, k): (usize, usize, usize),
+        source: Source,
+        turned: bool,
+    ) -> Self {
         let nr = V::VECTORS * V::LEN;
         let all_columns = n.next_multiple_of(nr).max(nr);
-        match source {
-            // Panels that one strip reads just once need no blocks at all.
-            Source::Packed if m <= V::ROWS => {
-                return Self { kc: k.max(1), nc: all_columns, direct: false, packed: 0 };
+        if m <= V::ROWS {
+            match source {
+                // Panels that one strip reads just once need no blocks at all.
+                Source::Packed => return Self { kc: k.max(1), nc: all_columns, packed: 0 },
+                // A panel that is used just once had better be in L1 still.
+                Source::Blocks => {
+                    let kc = even_share(k, if turned { KC_TURNED } else { KC_ONCE }, 1);
+                    return Self { kc, nc: nr, packed: kc * nr };
+                }
+                Source::InPlace => {}
             }
-            Source::Rows if m <= DIRECT_ROWS => {
-                let kc = even_share(k, KC_DIRECT, 1);
-                return Self { kc, nc: all_columns, direct: true, packed: kc * nr };
-            }
-            // A panel that is used just once had better be in L1 still.
-            Source::Other if m <= V::ROWS => {
-                let kc = even_share(k, KC_ONCE, 1);
-                return Self { kc, nc: nr, direct: false, packed: kc * nr };
-            }
-            _ => {}
         }
         let kc = even_share(k, KC, 1);
-        let limit = B_BLOCK_BYTES / (size_of::<V::Element>() * kc.max(64)) / nr * nr;
-        let room = if source == Source::Packed { 0 } else { kc * all_columns.min(limit) };
-        Self { kc, nc: even_share(n, limit, nr), direct: false, packed: room }
+        let limit = b_block_bytes() / (size_of::<V::Element>() * kc.max(64)) / nr * nr;
+        let packed = match source {
+            Source::Packed => 0,
+            // Columns that do not fill a vector are packed even so.
+            Source::InPlace => kc * nr,
+            Source::Blocks => kc * all_columns.min(limit),
+        };
+        let whole = source == Source::InPlace && m <= FEW_ROWS;
+        let nc = if whole { all_columns } else { even_share(n, limit, nr) };
+        Self { kc, nc, packed }
     }
 }
 

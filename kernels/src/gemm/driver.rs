@@ -6,6 +6,7 @@
 //! from L2. A strip of C is handed to the epilogue when its last block of k is done.
 
 use super::blocking::{Blocking, Source};
+use super::gemv::multiply_row;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packed::ALIGNMENT;
 use super::packing::{pack_block, pack_strip};
@@ -20,6 +21,14 @@ use core::{ptr, slice};
 /// a multiple of 4 KiB would map all its lines to a few sets of the L1 cache.
 const PACK_A_ABOVE: usize = 2;
 
+/// Columns of B that are a multiple of so many bytes apart share a few sets of the L1 cache.
+const ALIASED: usize = 1024;
+
+/// Columns of C are made rows only where there are at least so many rows to be columns, and as many
+/// steps of k.
+const FEWEST_LANES_TURNED: usize = 16;
+const KC_TURNED: usize = 16;
+
 /// A product, or the part of one that is the given rows and columns of C.
 pub(super) struct Part<'a, E: Element> {
     pub(super) isa: Isa,
@@ -29,6 +38,8 @@ pub(super) struct Part<'a, E: Element> {
     pub(super) c: (*mut E, (usize, usize)),
     pub(super) alpha: E,
     pub(super) start: Start<'a, E>,
+    /// Whether rows are columns: the row of [`Start::Row`] then is a column.
+    pub(super) turned: bool,
     pub(super) rows: Range<usize>,
     pub(super) columns: Range<usize>,
 }
@@ -48,13 +59,13 @@ impl<E: Element> Kernel for ScratchLen<E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
-        let (rows, n, k) = self.shape;
+        let (m, n, k) = self.shape;
         let mut largest = 0;
-        // Few rows are blocked in another way than many, and parts may have fewer.
-        let counts: &[usize] = if rows > 1 { &[1, rows] } else { &[rows] };
         for source in Source::ALL {
-            for &m in counts {
-                let blocking = Blocking::new::<E::Lanes<S>>((m, n, k), source);
+            // Few rows are blocked in another way than many, and parts may have fewer; and few
+            // columns may be turned to rows.
+            for (shape, turned) in [((m, n, k), false), ((1, n, k), false), ((n, m, k), true)] {
+                let blocking = Blocking::new::<E::Lanes<S>>(shape, source, turned);
                 largest = Scratch::new::<E::Lanes<S>>(blocking).total::<E>().max(largest);
             }
         }
@@ -73,7 +84,7 @@ impl Scratch {
     #[inline(always)]
     fn new<V: MicroKernels>(blocking: Blocking) -> Self {
         let tile = V::ROWS * V::VECTORS * V::LEN;
-        Self { panels: blocking.packed, strip: blocking.kc * V::ROWS, tile }
+        Self { panels: blocking.packed, strip: blocking.kc * V::ROWS + V::LEN, tile }
     }
 
     fn total<E>(&self) -> usize {
@@ -89,24 +100,55 @@ pub(super) struct Multiplication<'p, 'a, E: Element> {
 }
 
 impl<'a, E: Element> Multiplication<'_, 'a, E> {
-    /// Computes the part.
+    /// Computes the part, or does nothing and returns `false` if there is too little scratch space.
     ///
     /// # Safety
     /// A's and B's shapes and the start row's length fit C's, the rows and columns lie within C,
     /// `c` is valid for reads and writes of their elements, which no one else touches meanwhile.
     /// B packed for another ISA than `isa` is not for this. The first column is a multiple of NR.
-    pub(super) unsafe fn run(self) {
-        self.part.isa.run(self);
+    pub(super) unsafe fn run(self) -> bool {
+        self.part.isa.run(self)
     }
 }
 
 impl<E: Element> Kernel for Multiplication<'_, '_, E> {
-    type Output = ();
+    type Output = bool;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) -> bool {
+        let Self { mut part, epilogue, scratch } = self;
+        let mut turned;
+        let epilogue: Option<&mut dyn Epilogue<E>> = match (part.turned::<E::Lanes<S>>(), epilogue)
+        {
+            (None, epilogue) => epilogue.map(|epilogue| epilogue as _),
+            (Some(part_turned), epilogue) => {
+                part = part_turned;
+                turned = epilogue.map(Turned);
+                turned.as_mut().map(|epilogue| epilogue as _)
+            }
+        };
         // SAFETY: run only by `Multiplication::run`, whose caller promises what it needs.
-        unsafe { multiply_blocks::<E::Lanes<S>>(simd, self) }
+        unsafe {
+            match part.columns_for_row() {
+                Some(b) => {
+                    multiply_row::<E::Lanes<S>>(simd, &part, b);
+                    if let Some(epilogue) = epilogue {
+                        part.finish(epilogue, part.rows.clone(), part.columns.clone());
+                    }
+                    true
+                }
+                None => multiply_blocks::<E::Lanes<S>>(simd, part, epilogue, scratch),
+            }
+        }
+    }
+}
+
+/// The epilogue of a product that is computed as Cᵀ = Bᵀ Aᵀ.
+struct Turned<'p, 'a, E>(&'p mut (dyn Epilogue<E> + 'a));
+
+impl<E: Element> Epilogue<E> for Turned<'_, '_, E> {
+    fn finish(&mut self, isa: Isa, row: usize, column: usize, strip: MatMut<'_, E>) {
+        self.0.finish(isa, column, row, strip.transposed());
     }
 }
 
@@ -123,15 +165,19 @@ struct Panels<E> {
 #[inline(always)]
 unsafe fn multiply_blocks<V: MicroKernels>(
     simd: V::Simd,
-    multiplication: Multiplication<'_, '_, V::Element>,
-) {
-    let Multiplication { part, mut epilogue, scratch } = multiplication;
+    part: Part<'_, V::Element>,
+    mut epilogue: Option<&mut dyn Epilogue<V::Element>>,
+    scratch: &mut [V::Element],
+) -> bool {
     let nr = V::VECTORS * V::LEN;
     let k = part.a.columns();
     let shape = (part.rows.len(), part.columns.len(), k);
-    let blocking = Blocking::new::<V>(shape, part.b.source());
+    let source = Source::new::<V>((shape.0, k), &part.b);
+    let blocking = Blocking::new::<V>(shape, source, part.turned);
     let lengths = Scratch::new::<V>(blocking);
-    assert!(scratch.len() >= lengths.total::<V::Element>());
+    if scratch.len() < lengths.total::<V::Element>() {
+        return false;
+    }
     let scratch = scratch.as_mut_ptr();
     let to_pack = scratch.wrapping_add(scratch.align_offset(ALIGNMENT));
     let strip = to_pack.wrapping_add(lengths.panels);
@@ -152,7 +198,7 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                     let first = b.panels().as_ptr().wrapping_add(at);
                     (columns, Panels { first, k_stride: nr, panel_stride: k * nr })
                 }
-                Right::Strided(b) if blocking.direct => {
+                Right::Strided(b) if source == Source::InPlace => {
                     let row = b.shape().row_stride;
                     let first = b.data().as_ptr().wrapping_add(p0 * row + j0);
                     let whole = (columns % nr).is_multiple_of(V::LEN);
@@ -180,7 +226,7 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                 let many = columns > PACK_A_ABOVE * nr && shape.0 > V::ROWS;
                 if part.alpha != V::Element::ONE || many {
                     // SAFETY: the strip lies within A, whose view was checked on construction; the
-                    // scratch space has room for ROWS × kc elements.
+                    // scratch space has room for ROWS × kc elements and LEN more.
                     let strides =
                         unsafe { pack_strip::<V>(simd, a_strip, part.alpha, (rows, steps), strip) };
                     a_strip = (strip, strides.0, strides.1);
@@ -194,24 +240,86 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                 if p0 + steps == k
                     && let Some(epilogue) = &mut epilogue
                 {
-                    let extent = (rows - 1) * part.c.1.0 + (columns - 1) * part.c.1.1 + 1;
-                    let first = part.c_at(i, j0);
-                    // SAFETY: the strip lies within C, which is ours for as long as this runs, and
-                    // neither rows nor columns are 0.
-                    let strip = unsafe { slice::from_raw_parts_mut(first, extent) };
-                    let strip = MatMut::at_strides(strip, (rows, columns), part.c.1);
-                    epilogue.finish(part.isa, i, j0, strip);
+                    // SAFETY: C is ours for as long as this runs, and neither rows nor columns
+                    // are 0.
+                    unsafe { part.finish(&mut **epilogue, i..i + rows, j0..j0 + columns) };
                 }
                 i += rows;
             }
         }
     }
+    true
 }
 
 impl<E: Element> Part<'_, E> {
+    /// Hands a finished block of C to the epilogue.
+    ///
+    /// # Safety
+    /// The block lies within C, is not empty, and nobody else touches it meanwhile.
+    #[inline(always)]
+    unsafe fn finish(
+        &self,
+        epilogue: &mut dyn Epilogue<E>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) {
+        let (down, across) = self.c.1;
+        let extent = (rows.len() - 1) * down + (columns.len() - 1) * across + 1;
+        let first = self.c_at(rows.start, columns.start);
+        // SAFETY: as the caller promises.
+        let block = unsafe { slice::from_raw_parts_mut(first, extent) };
+        let block = MatMut::at_strides(block, (rows.len(), columns.len()), self.c.1);
+        epilogue.finish(self.isa, rows.start, columns.start, block);
+    }
+
+    /// Cᵀ = Bᵀ Aᵀ instead, where so few columns would leave lanes idle which the rows can fill.
+    #[inline(always)]
+    fn turned<V: MicroKernels<Element = E>>(&self) -> Option<Self> {
+        let (rows, columns, k) = (self.rows.len(), self.columns.len(), self.a.columns());
+        let idle = columns.next_multiple_of(V::LEN) - columns;
+        if idle * 4 <= columns
+            || rows < FEWEST_LANES_TURNED
+            || self.alpha != E::ONE
+            || k < KC_TURNED
+        {
+            return None;
+        }
+        let b = match self.b {
+            Right::Strided(b) => b,
+            Right::Packed(b) => b.panel()?,
+        };
+        Some(Self {
+            a: b.transposed(),
+            b: Right::Strided(self.a.transposed()),
+            c: (self.c.0, (self.c.1.1, self.c.1.0)),
+            turned: true,
+            rows: self.columns.clone(),
+            columns: self.rows.clone(),
+            ..*self
+        })
+    }
+
+    /// B's first element and the distance to the next column, if this is one contiguous row times
+    /// contiguous columns.
+    #[inline(always)]
+    fn columns_for_row(&self) -> Option<(*const E, usize)> {
+        match self.b {
+            Right::Strided(b)
+                if self.rows.len() == 1
+                    && self.alpha == E::ONE
+                    && self.a.shape().column_stride == 1
+                    && b.shape().row_stride == 1
+                    && !(b.shape().column_stride * size_of::<E>()).is_multiple_of(ALIASED) =>
+            {
+                Some((b.data().as_ptr(), b.shape().column_stride))
+            }
+            _ => None,
+        }
+    }
+
     /// The place of C's (i, j).
     #[inline(always)]
-    fn c_at(&self, i: usize, j: usize) -> *mut E {
+    pub(super) fn c_at(&self, i: usize, j: usize) -> *mut E {
         self.c.0.wrapping_add(i * self.c.1.0 + j * self.c.1.1)
     }
 }
@@ -256,6 +364,7 @@ impl<E: Element> Row<'_, '_, E> {
                 _ if !self.first_block => (c.cast_const(), self.part.c.1),
                 Start::Zero => (ptr::null(), (0, 0)),
                 Start::Accumulate | Start::Scaled(_) => (c.cast_const(), self.part.c.1),
+                Start::Row(row) if self.part.turned => (row.as_ptr().wrapping_add(self.i), (1, 0)),
                 Start::Row(row) => (row.as_ptr().wrapping_add(j0 + j), (0, 1)),
             };
             let beta = match self.part.start {
@@ -276,7 +385,10 @@ impl<E: Element> Row<'_, '_, E> {
                 c_row_stride: self.part.c.1.0,
             };
             let vectors = there.div_ceil(at_once * V::LEN);
-            let whole = there.is_multiple_of(V::LEN) && self.part.c.1.1 == 1 && beta.is_none();
+            let whole = there.is_multiple_of(V::LEN)
+                && self.part.c.1.1 == 1
+                && (start.is_null() || start_strides.1 == 1)
+                && beta.is_none();
             // SAFETY: the tile's rows and columns lie within A, the panels, the start row and C.
             // What is not whole, contiguous and unscaled goes through the spare tile, one panel at
             // a time, for which it has room.

@@ -103,6 +103,9 @@ micro_kernels! { avx2::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
 micro_kernels! { portable::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
 micro_kernels! { portable::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
 
+/// C's tile of the next panel is prefetched while one of at least so many steps is computed.
+const PREFETCH_STEPS: usize = 64;
+
 /// A tile of exactly MR rows and NV vectors in each of NP panels.
 struct Multiply<E, const MR: usize, const NV: usize, const NP: usize>(Tile<E>);
 
@@ -142,6 +145,16 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
                 }
             }
             from = from.wrapping_add(tile.start_row_stride);
+        }
+    }
+    if k >= PREFETCH_STEPS {
+        let mut next = tile.c.wrapping_add(NP * NV * V::LEN);
+        let line = 64 / size_of::<V::Element>();
+        for _ in 0..MR {
+            for at in (0..NP * NV * V::LEN).step_by(line) {
+                simd.prefetch(next.wrapping_add(at));
+            }
+            next = next.wrapping_add(tile.c_row_stride);
         }
     }
     for _ in 0..k {

@@ -6,6 +6,7 @@ mod blocking;
 mod driver;
 mod epilogue;
 pub(crate) mod fallback;
+mod gemv;
 pub(crate) mod micro_kernel;
 mod packed;
 mod packing;
@@ -21,12 +22,12 @@ pub use packed::PackedMatrix;
 use crate::error::{check_length, checked_area};
 use crate::precompiled::precompiled;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
-use blocking::Source;
 
 precompiled! {
     /// The kernels of this module.
     GemmKernels:
-    fn multiply(isa: Isa, gemm: Gemm<'_, Self>, scratch: &mut [Self]) = parallel::run;
+    fn multiply(isa: Isa, gemm: Gemm<'_, Self>, scratch: &mut [Self]) -> Result<(), ShapeError> =
+        parallel::run;
     fn scratch_len(isa: Isa, shape: (usize, usize, usize), threads: usize) -> usize =
         parallel::parallel_scratch_len::<Self>;
     fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
@@ -72,14 +73,6 @@ impl<E: Element> Right<'_, E> {
         match self {
             Self::Strided(b) => (b.rows(), b.columns()),
             Self::Packed(b) => (b.rows(), b.columns()),
-        }
-    }
-
-    fn source(&self) -> Source {
-        match self {
-            Self::Strided(b) if b.shape().column_stride == 1 => Source::Rows,
-            Self::Strided(_) => Source::Other,
-            Self::Packed(_) => Source::Packed,
         }
     }
 }
@@ -167,8 +160,8 @@ impl<'a, E: Element> Gemm<'a, E> {
 
     /// Computes the product.
     ///
-    /// `scratch` is overwritten; it has at least [`scratch_len`] elements, or
-    /// [`parallel_scratch_len`] if [`Gemm::threads`] was called.
+    /// `scratch` is overwritten. [`scratch_len`] elements are enough, or [`parallel_scratch_len`] if
+    /// [`Gemm::threads`] was called, whatever the layouts; some products do with fewer.
     ///
     /// # Errors
     /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`] or `scratch` do not fit
@@ -193,16 +186,7 @@ impl<'a, E: Element> Gemm<'a, E> {
         if let Start::Row(row) = self.start {
             check_length("start row", row, n)?;
         }
-        let needed = parallel_scratch_len::<E>(isa, (m, n, k), self.threads)?;
-        if scratch.len() < needed {
-            return Err(ShapeError::Length {
-                argument: "scratch",
-                expected: needed,
-                actual: scratch.len(),
-            });
-        }
-        E::multiply(isa, self, scratch);
-        Ok(())
+        E::multiply(isa, self, scratch)
     }
 }
 

@@ -89,6 +89,15 @@ impl<E: Element> PackedMatrix<E> {
         self.isa
     }
 
+    /// B where it lies, if it is no more than one panel.
+    pub(super) fn panel(&self) -> Option<MatRef<'_, E>> {
+        let shape = (self.rows, self.columns);
+        if self.columns > self.panel {
+            return None;
+        }
+        MatRef::with_strides(self.panels(), shape, (self.panel, 1)).ok()
+    }
+
     pub(super) fn panels(&self) -> &[E] {
         &self.data[self.first..]
     }

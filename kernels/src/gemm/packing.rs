@@ -1,6 +1,6 @@
 //! Copies of operands in the order in which the micro-kernel reads them.
 
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Transpose};
 use crate::view::Shape;
 
 /// Packs a block of B, `steps` × `columns` from (`p`, `j`) on, into panels of `steps` rows of `nr`
@@ -36,29 +36,69 @@ pub(super) unsafe fn pack_block<V: Lanes>(
         }
         return;
     }
+    if shape.row_stride == 1 {
+        // SAFETY: as the caller promises.
+        return unsafe {
+            let from = (from, shape.column_stride);
+            pack_columns::<V::Transposer>(V::transposer(simd), from, (steps, columns), to, nr)
+        };
+    }
     for v in 0..vectors {
         let column = v * V::LEN;
         let there = columns.saturating_sub(column).min(V::LEN);
         let from = from.wrapping_add(column * shape.column_stride);
         let to = to.wrapping_add(column / nr * nr * steps + column % nr);
-        // SAFETY: everything read lies within the block, `there` columns of it, everything
-        // written within a panel, LEN of its nr columns.
-        unsafe {
-            if shape.row_stride == 1 {
-                let mut p = 0;
-                while p < steps {
-                    let some = (steps - p).min(V::LEN);
-                    let from = (from.add(p), shape.column_stride);
-                    V::transpose_ptr(simd, from, there, some, (to.add(p * nr), nr));
-                    p += some;
-                }
-            } else {
-                for p in 0..steps {
-                    let from = from.add(p * shape.row_stride);
-                    gather_some::<V>(simd, from, shape.column_stride, there)
-                        .store_ptr(to.add(p * nr));
+        for p in 0..steps {
+            // SAFETY: everything read lies within the block, `there` columns of it, everything
+            // written within a panel, LEN of its nr columns.
+            unsafe {
+                let from = from.add(p * shape.row_stride);
+                gather_some::<V>(simd, from, shape.column_stride, there).store_ptr(to.add(p * nr));
+            }
+        }
+    }
+}
+
+/// [`pack_block`] of a block whose columns are contiguous.
+///
+/// # Safety
+/// As for [`pack_block`]: every column, at `from` and `stride` from the one before, is valid for
+/// reads of `steps` elements.
+#[inline(always)]
+unsafe fn pack_columns<T: Transpose>(
+    simd: T::Simd,
+    (from, stride): (*const T::Element, usize),
+    (steps, columns): (usize, usize),
+    to: *mut T::Element,
+    nr: usize,
+) {
+    for column in (0..columns.next_multiple_of(nr)).step_by(T::LEN) {
+        let there = columns.saturating_sub(column).min(T::LEN);
+        let from = from.wrapping_add(column * stride);
+        let to = to.wrapping_add(column / nr * nr * steps + column % nr);
+        let mut p = 0;
+        // Whole squares stay in registers; only what is left goes through memory.
+        while there == T::LEN && p + T::LEN <= steps {
+            // SAFETY: LEN elements of LEN columns are read, all within the block, and LEN elements
+            // of LEN rows of a panel are written.
+            unsafe {
+                let square = T::load_transposed(simd, from.add(p), stride);
+                for (i, lanes) in square.as_ref().iter().enumerate() {
+                    lanes.store_ptr(to.add((p + i) * nr));
                 }
             }
+            p += T::LEN;
+        }
+        while p < steps {
+            let some = T::LEN.min(steps - p);
+            // SAFETY: as above, with `some` elements of `there` columns.
+            unsafe {
+                let square = T::load_transposed_some(simd, from.add(p), stride, there, some);
+                for (i, lanes) in square.as_ref().iter().enumerate().take(some) {
+                    lanes.store_ptr(to.add((p + i) * nr));
+                }
+            }
+            p += some;
         }
     }
 }
@@ -67,7 +107,8 @@ pub(super) unsafe fn pack_block<V: Lanes>(
 /// row and of a step of k. Whatever is contiguous in A stays so: lines are copied, not transposed.
 ///
 /// # Safety
-/// `a` is valid for reads of the elements at these strides, `to` for writes of `rows` × `steps`.
+/// `a` is valid for reads of the elements at these strides, `to` for writes of `rows` × `steps`, and
+/// LEN more.
 #[inline(always)]
 pub(super) unsafe fn pack_strip<V: Lanes>(
     simd: V::Simd,
@@ -88,14 +129,16 @@ pub(super) unsafe fn pack_strip<V: Lanes>(
         let to = to.wrapping_add(l * length);
         for x in (0..length).step_by(V::LEN) {
             let there = V::LEN.min(length - x);
-            // SAFETY: elements x to x + there of this line, all within the strip.
+            // SAFETY: elements x to x + there of this line, all within the strip; LEN are written,
+            // which may be beyond the strip by less than that.
             unsafe {
                 let lanes = if stride == 1 {
                     load_some::<V>(simd, from.add(x), there)
                 } else {
                     gather_some::<V>(simd, from.add(x * stride), stride, there)
                 };
-                store_some(alpha * lanes, to.add(x), there);
+                // What is too much is the next line's, which comes after, or the room beyond.
+                (alpha * lanes).store_ptr(to.add(x));
             }
         }
     }
@@ -133,22 +176,6 @@ unsafe fn load_some<V: Lanes>(simd: V::Simd, from: *const V::Element, count: usi
             V::load_ptr(simd, from)
         } else {
             V::load_ptr_partial(simd, from, count)
-        }
-    }
-}
-
-/// The first `count` ≤ LEN lanes.
-///
-/// # Safety
-/// `to` is valid for writes of `count` elements.
-#[inline(always)]
-unsafe fn store_some<V: Lanes>(lanes: V, to: *mut V::Element, count: usize) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if count == V::LEN {
-            lanes.store_ptr(to);
-        } else {
-            lanes.store_ptr_partial(to, count);
         }
     }
 }

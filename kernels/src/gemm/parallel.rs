@@ -2,7 +2,7 @@
 
 use super::driver::{Multiplication, Part, scratch_len};
 use super::{Gemm, fallback};
-use crate::{Element, Isa};
+use crate::{Element, Isa, ShapeError};
 use rayon::prelude::*;
 
 /// Multiply-adds that are worth a thread: below that, waking it costs more than it saves.
@@ -10,6 +10,10 @@ const WORK_PER_THREAD: usize = 1 << 19;
 
 /// Columns of a part are a multiple of this, which every ISA's NR divides.
 const COLUMN_UNIT: usize = 32;
+
+/// With fewer steps of k, writing C takes much of the time, and threads that write to the same rows
+/// get in each other's way.
+const FEW_STEPS: usize = 128;
 
 /// How C is cut: `rows` × `columns` parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +27,20 @@ impl Grid {
     ///
     /// The parts' number follows the work. Of the grids with that number the one whose parts have
     /// the smallest perimeter reads and packs the least; columns are preferred, since parts side
-    /// by side pack different columns of B.
+    /// by side pack different columns of B, unless there are few steps of k.
     fn new((m, n, k): (usize, usize, usize), threads: usize) -> Self {
         let work = m.saturating_mul(n).saturating_mul(k);
         let parts = (work / WORK_PER_THREAD).clamp(1, threads.max(1));
+        if parts == 1 {
+            return Self { rows: 1, columns: 1 };
+        }
         let cost = |grid: &Self| {
             let (rows, columns) = (m.div_ceil(grid.rows), n.div_ceil(grid.columns));
-            // The time of the largest part, then what it reads.
-            (
-                rows.saturating_mul(
-                    columns.saturating_add(COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT,
-                ),
-                rows.saturating_add(2 * columns),
-            )
+            let padded = columns.saturating_add(COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT;
+            let reads = rows.saturating_add(2 * columns);
+            // The time of the largest part, then what keeps it from reading too much or from
+            // writing where its neighbour does.
+            (rows.saturating_mul(padded), if k < FEW_STEPS { grid.columns } else { reads })
         };
         (1..=parts)
             .map(|rows| Self {
@@ -66,7 +71,7 @@ pub(super) fn parallel_scratch_len<E: Element>(
 }
 
 fn part_columns(n: usize, grid: Grid) -> usize {
-    n.div_ceil(grid.columns).next_multiple_of(COLUMN_UNIT)
+    n.div_ceil(grid.columns).next_multiple_of(COLUMN_UNIT).min(n)
 }
 
 /// C's first element, for many threads.
@@ -83,19 +88,31 @@ impl<E> SharedC<E> {
     }
 }
 
-/// Runs a product whose shapes and ISA have been checked, with enough scratch.
-pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>, scratch: &mut [E]) {
+/// Runs a product whose shapes and ISA have been checked. With too little scratch space, nothing is
+/// written.
+pub(super) fn run<E: Element>(
+    isa: Isa,
+    gemm: Gemm<'_, E>,
+    scratch: &mut [E],
+) -> Result<(), ShapeError> {
     if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
-        return;
+        return Ok(());
     }
     #[cfg(feature = "blas")]
-    let Some(gemm) = super::blas::run(isa, gemm) else { return };
+    let Some(gemm) = super::blas::run(isa, gemm) else { return Ok(()) };
     if !isa.has_fma() {
-        return fallback::run(isa, gemm);
+        fallback::run(isa, gemm);
+        return Ok(());
     }
     let Gemm { a, b, mut c, alpha, start, epilogue, threads, .. } = gemm;
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
     let grid = Grid::new((m, n, k), threads);
+    let length = scratch.len();
+    let too_short = || ShapeError::Length {
+        argument: "scratch",
+        expected: parallel_scratch_len::<E>(isa, (m, n, k), threads),
+        actual: length,
+    };
     let c_strides = (c.shape().row_stride, c.shape().column_stride);
     let shared = SharedC(c.data().as_mut_ptr());
     let part = |rows, columns| Part {
@@ -105,13 +122,17 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>, scratch: &mut [E]) {
         c: (shared.get(), c_strides),
         alpha,
         start,
+        turned: false,
         rows,
         columns,
     };
     if grid.parts() == 1 {
         let all = Multiplication { part: part(0..m, 0..n), epilogue, scratch };
         // SAFETY: the shapes and the ISA were checked; C is borrowed for as long as this runs.
-        return unsafe { all.run() };
+        return if unsafe { all.run() } { Ok(()) } else { Err(too_short()) };
+    }
+    if length < parallel_scratch_len::<E>(isa, (m, n, k), threads) {
+        return Err(too_short());
     }
     let (rows, columns) = (m.div_ceil(grid.rows), part_columns(n, grid));
     let share = scratch.len() / grid.parts();
@@ -121,12 +142,14 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>, scratch: &mut [E]) {
             let part = part(i..(i + rows).min(m), j..(j + columns).min(n));
             // SAFETY: the shapes and the ISA were checked; C is borrowed for as long as this runs,
             // and no two parts share an element; columns begin at a multiple of every NR.
-            unsafe { Multiplication { part, epilogue: None, scratch }.run() }
+            let done = unsafe { Multiplication { part, epilogue: None, scratch }.run() };
+            debug_assert!(done, "a part needs no more than its share");
         }
     });
     if let Some(epilogue) = epilogue {
         epilogue.finish(isa, 0, 0, c);
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -142,6 +165,7 @@ mod tests {
         assert_eq!(grid((64, 64, 64), 8), (1, 1));
         assert_eq!(grid((64, 512, 784), 1), (1, 1));
         assert_eq!(grid((64, 512, 784), 2), (1, 2));
+        assert_eq!(grid((512, 512, 32), 2), (2, 1));
         assert_eq!(grid((4096, 10, 512), 2), (2, 1));
         assert_eq!(grid((1024, 1024, 1024), 4), (1, 4));
         assert_eq!(grid((0, 5, 5), 4), (1, 1));

@@ -182,13 +182,37 @@ fn products_equal_the_reference_in_every_layout() {
 #[test]
 fn products_larger_than_the_blocks_equal_the_reference() {
     for isa in isas() {
-        for shape in [(33, 530, 70), (5, 41, 1100), (29, 700, 600), (150, 10, 300)] {
+        for shape in [(33, 530, 70), (5, 41, 1100), (29, 700, 600), (150, 10, 300), (70, 530, 300)]
+        {
             for b in [Layout::RowMajor, Layout::ColumnMajor] {
                 for begin in BEGINS {
                     let layouts = [Layout::RowMajor, b, Layout::RowMajor];
                     let case = Case { shape, layouts, gap: 1, begin, alpha: 1.0 };
                     check::<f32>(isa, &case);
                     check::<f64>(isa, &case);
+                }
+            }
+        }
+    }
+}
+
+/// One row, and so few columns that rows take their place: in each layout of A, B and C.
+#[test]
+fn products_with_few_rows_or_columns_equal_the_reference() {
+    let row = [(1, 1, 700), (1, 37, 19), (1, 32, 64), (1, 83, 40)];
+    let turned = [(40, 1, 70), (40, 10, 700), (17, 3, 16), (200, 12, 33), (16, 5, 600)];
+    for isa in isas() {
+        for shape in row.into_iter().chain(turned) {
+            for a in Layout::ALL {
+                for b in Layout::ALL {
+                    for (c, begin) in [Layout::RowMajor, Layout::ColumnMajor]
+                        .into_iter()
+                        .flat_map(|c| BEGINS.map(|begin| (c, begin)))
+                    {
+                        let case = Case { shape, layouts: [a, b, c], gap: 2, begin, alpha: 1.0 };
+                        check::<f32>(isa, &case);
+                        check::<f64>(isa, &case);
+                    }
                 }
             }
         }
@@ -257,11 +281,13 @@ fn portable_micro_kernels_multiply_integers_exactly() {
             c: (c.as_mut_ptr(), (n, 1)),
             alpha: 1.0,
             start: Start::Zero,
+            turned: false,
             rows: 0..m,
             columns: 0..n,
         };
         // SAFETY: the shapes fit, and C is our own.
-        unsafe { Multiplication { part, epilogue: None, scratch: &mut scratch }.run() };
+        let done = unsafe { Multiplication { part, epilogue: None, scratch: &mut scratch }.run() };
+        assert!(done);
         let c_view = MatMut::new(&mut expected, m, n).unwrap();
         reference::gemm(a, b, 1.0, Start::Zero, c_view);
         assert_eq!(c, expected);
@@ -365,7 +391,7 @@ impl Epilogue<f32> for Visits {
 #[test]
 fn the_epilogue_meets_each_finished_element_once() {
     for isa in isas() {
-        for (m, n, k) in [(1, 1, 0), (40, 70, 13), (31, 1100, 700)] {
+        for (m, n, k) in [(1, 1, 0), (1, 40, 9), (40, 10, 64), (40, 70, 13), (31, 1100, 700)] {
             let (a, b) = (vec![1.0f32; m * k], vec![1.0f32; k * n]);
             let mut c = vec![f32::NAN; m * n];
             let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];

@@ -1,7 +1,7 @@
 //! 256-bit registers: AVX2 with FMA.
 
 use super::x86::{common_methods, isa, operators};
-use super::{Lanes, Mask, Simd, transpose_with};
+use super::{Lanes, Mask, Simd, Transpose};
 use crate::dispatch::{self, Kernel};
 use core::arch::x86_64::*;
 use core::ops::{Neg, Not};
@@ -31,6 +31,11 @@ impl Simd for Avx2 {
     const HAS_FMA: bool = true;
 
     #[inline(always)]
+    fn prefetch<T>(self, from: *const T) {
+        isa!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
+    }
+
+    #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the token exists only where the CPU has these features.
         unsafe { dispatch::run_avx2(kernel) }
@@ -47,7 +52,6 @@ macro_rules! avx2_lanes {
         arithmetic $add:ident $sub:ident $mul:ident $div:ident,
         masks $window:ident $maskload:ident $maskstore:ident $blendv:ident $movemask:ident
             $and:ident $or:ident $xor:ident $from_int:ident,
-        transpose by $transpose:ident,
         common { $($common:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 256-bit register.")]
@@ -109,7 +113,11 @@ macro_rules! avx2_lanes {
                     $maskstore(to, mask, self.0)
                 }
             }
-            transpose_with!($transpose);
+            type Transposer = Self;
+            #[inline(always)]
+            fn transposer(simd: Avx2) -> Avx2 {
+                simd
+            }
             #[inline(always)]
             fn select(self, mask: $LanesMask, other: Self) -> Self {
                 Self(isa!($blendv(other.0, self.0, mask.0)))
@@ -123,7 +131,6 @@ avx2_lanes! {
     arithmetic _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
     masks WINDOW_32 _mm256_maskload_ps _mm256_maskstore_ps _mm256_blendv_ps _mm256_movemask_ps
         _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_castsi256_ps,
-    transpose by transpose_f32x8,
     common {
         mantissa bits 23, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
         _mm256_fmadd_ps, _mm256_fnmadd_ps,
@@ -141,7 +148,6 @@ avx2_lanes! {
     arithmetic _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
     masks WINDOW_64 _mm256_maskload_pd _mm256_maskstore_pd _mm256_blendv_pd _mm256_movemask_pd
         _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_castsi256_pd,
-    transpose by transpose_f64x4,
     common {
         mantissa bits 52, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
         _mm256_fmadd_pd, _mm256_fnmadd_pd,
@@ -153,40 +159,63 @@ avx2_lanes! {
     }
 }
 
-/// Rows to columns: pairs, then quads within 128-bit halves, then the halves.
-#[inline(always)]
-fn transpose_f32x8(r: [__m256; 8]) -> [__m256; 8] {
-    isa!({
-        let mut out = r;
+/// Each half-row is loaded to the half of a register where it belongs, which leaves the shuffles
+/// within halves: fours of a row beside fours of the row four below it.
+impl Transpose for F32x8 {
+    type Square = [Self; 8];
+
+    #[inline(always)]
+    unsafe fn load_transposed(_: Avx2, from: *const f32, stride: usize) -> [Self; 8] {
+        let mut columns = [Self(isa!(_mm256_setzero_ps())); 8];
         for half in 0..2 {
-            let [a, b, c, d] = [r[4 * half], r[4 * half + 1], r[4 * half + 2], r[4 * half + 3]];
-            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
-            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
-            out[4 * half] = _mm256_shuffle_ps::<0x44>(ab, cd);
-            out[4 * half + 1] = _mm256_shuffle_ps::<0xee>(ab, cd);
-            out[4 * half + 2] = _mm256_shuffle_ps::<0x44>(ab_high, cd_high);
-            out[4 * half + 3] = _mm256_shuffle_ps::<0xee>(ab_high, cd_high);
+            let from = from.wrapping_add(4 * half);
+            let mut fours = [isa!(_mm256_setzero_ps()); 4];
+            for (i, fours) in fours.iter_mut().enumerate() {
+                // SAFETY: the caller promises LEN elements in each of LEN rows: these are fours at
+                // column 4 · half of rows i and 4 + i.
+                unsafe {
+                    let low = _mm256_castps128_ps256(_mm_loadu_ps(from.add(i * stride)));
+                    *fours =
+                        _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.add((4 + i) * stride)));
+                }
+            }
+            let [a, b, c, d] = fours;
+            isa!({
+                let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+                let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+                columns[4 * half] = Self(_mm256_shuffle_ps::<0x44>(ab, cd));
+                columns[4 * half + 1] = Self(_mm256_shuffle_ps::<0xee>(ab, cd));
+                columns[4 * half + 2] = Self(_mm256_shuffle_ps::<0x44>(ab_high, cd_high));
+                columns[4 * half + 3] = Self(_mm256_shuffle_ps::<0xee>(ab_high, cd_high));
+            });
         }
-        let quads = out;
-        for j in 0..4 {
-            out[j] = _mm256_permute2f128_ps::<0x20>(quads[j], quads[4 + j]);
-            out[4 + j] = _mm256_permute2f128_ps::<0x31>(quads[j], quads[4 + j]);
-        }
-        out
-    })
+        columns
+    }
 }
 
-/// Rows to columns: pairs within 128-bit halves, then the halves.
-#[inline(always)]
-fn transpose_f64x4([a, b, c, d]: [__m256d; 4]) -> [__m256d; 4] {
-    isa!({
-        let (ab, cd) = (_mm256_unpacklo_pd(a, b), _mm256_unpacklo_pd(c, d));
-        let (ab_high, cd_high) = (_mm256_unpackhi_pd(a, b), _mm256_unpackhi_pd(c, d));
-        [
-            _mm256_permute2f128_pd::<0x20>(ab, cd),
-            _mm256_permute2f128_pd::<0x20>(ab_high, cd_high),
-            _mm256_permute2f128_pd::<0x31>(ab, cd),
-            _mm256_permute2f128_pd::<0x31>(ab_high, cd_high),
-        ]
-    })
+/// As for f32, with pairs.
+impl Transpose for F64x4 {
+    type Square = [Self; 4];
+
+    #[inline(always)]
+    unsafe fn load_transposed(_: Avx2, from: *const f64, stride: usize) -> [Self; 4] {
+        let mut columns = [Self(isa!(_mm256_setzero_pd())); 4];
+        for half in 0..2 {
+            let from = from.wrapping_add(2 * half);
+            let mut pairs = [isa!(_mm256_setzero_pd()); 2];
+            for (i, pairs) in pairs.iter_mut().enumerate() {
+                // SAFETY: the caller promises LEN elements in each of LEN rows: these are pairs at
+                // column 2 · half of rows i and 2 + i.
+                unsafe {
+                    let low = _mm256_castpd128_pd256(_mm_loadu_pd(from.add(i * stride)));
+                    *pairs =
+                        _mm256_insertf128_pd::<1>(low, _mm_loadu_pd(from.add((2 + i) * stride)));
+                }
+            }
+            let [a, b] = pairs;
+            columns[2 * half] = Self(isa!(_mm256_unpacklo_pd(a, b)));
+            columns[2 * half + 1] = Self(isa!(_mm256_unpackhi_pd(a, b)));
+        }
+        columns
+    }
 }

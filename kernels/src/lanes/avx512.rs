@@ -1,7 +1,7 @@
 //! 512-bit registers: AVX-512 F, DQ, VL and BW (Skylake-X, Zen 4 and later).
 
 use super::x86::{common_methods, isa, operators};
-use super::{Lanes, Mask, Simd, transpose_with};
+use super::{Lanes, Mask, Simd, avx2};
 use crate::dispatch::{self, Kernel};
 use core::arch::x86_64::*;
 use core::ops::{BitAnd, BitOr, Neg, Not};
@@ -31,6 +31,11 @@ impl Simd for Avx512 {
     const HAS_FMA: bool = true;
 
     #[inline(always)]
+    fn prefetch<T>(self, from: *const T) {
+        isa!(_mm_prefetch::<_MM_HINT_T0>(from.cast()))
+    }
+
+    #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the token exists only where the CPU has these features.
         unsafe { dispatch::run_avx512(kernel) }
@@ -42,7 +47,7 @@ macro_rules! avx512_lanes {
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
         arithmetic $add:ident $sub:ident $mul:ident $div:ident $scalef:ident,
         masks $mask:ident $maskload:ident $maskstore:ident $blend:ident,
-        transpose by $transpose:ident,
+        transposed by $narrower:ident,
         common { $($common:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
@@ -112,7 +117,12 @@ macro_rules! avx512_lanes {
                 // SAFETY: as for the load.
                 unsafe { $maskstore(to, ((1u32 << count) - 1) as $mask, self.0) }
             }
-            transpose_with!($transpose);
+            type Transposer = avx2::$narrower;
+            #[inline(always)]
+            fn transposer(_: Avx512) -> avx2::Avx2 {
+                // SAFETY: a CPU with AVX-512 is taken for one only if it has AVX2 and FMA too.
+                unsafe { avx2::Avx2::assume_supported() }
+            }
             #[inline(always)]
             fn select(self, mask: $LanesMask, other: Self) -> Self {
                 Self(isa!($blend(mask.0, other.0, self.0)))
@@ -130,7 +140,7 @@ avx512_lanes! {
     F32x16, F32x16Mask: f32 x 16 in __m512,
     arithmetic _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_scalef_ps,
     masks __mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps _mm512_mask_blend_ps,
-    transpose by transpose_f32x16,
+    transposed by F32x8,
     common {
         mantissa bits 23, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
         _mm512_fmadd_ps, _mm512_fnmadd_ps,
@@ -148,7 +158,7 @@ avx512_lanes! {
     F64x8, F64x8Mask: f64 x 8 in __m512d,
     arithmetic _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_scalef_pd,
     masks __mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd _mm512_mask_blend_pd,
-    transpose by transpose_f64x8,
+    transposed by F64x4,
     common {
         mantissa bits 52, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
         _mm512_fmadd_pd, _mm512_fnmadd_pd,
@@ -159,60 +169,4 @@ avx512_lanes! {
         first _mm512_cvtsd_f64, swaps 4 => _mm512_shuffle_f64x2 0b01_00_11_10,
         2 => _mm512_shuffle_f64x2 0b10_11_00_01, 1 => _mm512_shuffle_pd 0b0101_0101
     }
-}
-
-/// Rows to columns: pairs and quads within 128-bit quarters, then the quarters.
-#[inline(always)]
-fn transpose_f32x16(r: [__m512; 16]) -> [__m512; 16] {
-    isa!({
-        let mut quads = r;
-        for quarter in 0..4 {
-            let i = 4 * quarter;
-            let (ab, cd) =
-                (_mm512_unpacklo_ps(r[i], r[i + 1]), _mm512_unpacklo_ps(r[i + 2], r[i + 3]));
-            let (ab_high, cd_high) =
-                (_mm512_unpackhi_ps(r[i], r[i + 1]), _mm512_unpackhi_ps(r[i + 2], r[i + 3]));
-            quads[i] = _mm512_shuffle_ps::<0x44>(ab, cd);
-            quads[i + 1] = _mm512_shuffle_ps::<0xee>(ab, cd);
-            quads[i + 2] = _mm512_shuffle_ps::<0x44>(ab_high, cd_high);
-            quads[i + 3] = _mm512_shuffle_ps::<0xee>(ab_high, cd_high);
-        }
-        let mut out = r;
-        for j in 0..4 {
-            // Quarters 0 and 2 are even, 1 and 3 odd.
-            let low_even = _mm512_shuffle_f32x4::<0x88>(quads[j], quads[4 + j]);
-            let low_odd = _mm512_shuffle_f32x4::<0xdd>(quads[j], quads[4 + j]);
-            let high_even = _mm512_shuffle_f32x4::<0x88>(quads[8 + j], quads[12 + j]);
-            let high_odd = _mm512_shuffle_f32x4::<0xdd>(quads[8 + j], quads[12 + j]);
-            out[j] = _mm512_shuffle_f32x4::<0x88>(low_even, high_even);
-            out[4 + j] = _mm512_shuffle_f32x4::<0x88>(low_odd, high_odd);
-            out[8 + j] = _mm512_shuffle_f32x4::<0xdd>(low_even, high_even);
-            out[12 + j] = _mm512_shuffle_f32x4::<0xdd>(low_odd, high_odd);
-        }
-        out
-    })
-}
-
-/// Rows to columns: pairs within 128-bit quarters, then the quarters.
-#[inline(always)]
-fn transpose_f64x8(r: [__m512d; 8]) -> [__m512d; 8] {
-    isa!({
-        let mut pairs = r;
-        for i in [0, 2, 4, 6] {
-            pairs[i] = _mm512_unpacklo_pd(r[i], r[i + 1]);
-            pairs[i + 1] = _mm512_unpackhi_pd(r[i], r[i + 1]);
-        }
-        let mut out = r;
-        for j in 0..2 {
-            let low_even = _mm512_shuffle_f64x2::<0x88>(pairs[j], pairs[2 + j]);
-            let low_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[j], pairs[2 + j]);
-            let high_even = _mm512_shuffle_f64x2::<0x88>(pairs[4 + j], pairs[6 + j]);
-            let high_odd = _mm512_shuffle_f64x2::<0xdd>(pairs[4 + j], pairs[6 + j]);
-            out[j] = _mm512_shuffle_f64x2::<0x88>(low_even, high_even);
-            out[2 + j] = _mm512_shuffle_f64x2::<0x88>(low_odd, high_odd);
-            out[4 + j] = _mm512_shuffle_f64x2::<0xdd>(low_even, high_even);
-            out[6 + j] = _mm512_shuffle_f64x2::<0xdd>(low_odd, high_odd);
-        }
-        out
-    })
 }

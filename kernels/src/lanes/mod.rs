@@ -19,8 +19,11 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod portable;
+mod transpose;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub(crate) use transpose::Transpose;
 
 /// The proof that this CPU has an ISA, and the two lane types of that ISA.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -30,6 +33,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type F64: Lanes<Element = f64, Simd = Self> + MicroKernels;
     /// Whether [`Lanes::mul_add`] rounds once.
     const HAS_FMA: bool;
+
+    /// Brings a cache line nearer, if the CPU likes to; it may be anywhere.
+    fn prefetch<T>(self, from: *const T);
 
     /// Runs a kernel in a function of its own that is compiled for this ISA: for kernels that are
     /// called from another one and are too large to be part of it.
@@ -62,6 +68,8 @@ pub trait Lanes:
     type Simd: Simd;
     /// What a comparison gives.
     type Mask: Mask;
+    /// The lanes that transpose fastest: these, or narrower ones of an ISA that this one includes.
+    type Transposer: Transpose<Element = Self::Element>;
     /// Elements in a register.
     const LEN: usize;
 
@@ -70,6 +78,9 @@ pub trait Lanes:
 
     /// The token that made this value.
     fn simd(self) -> Self::Simd;
+
+    /// The token of [`Lanes::Transposer`].
+    fn transposer(simd: Self::Simd) -> <Self::Transposer as Lanes>::Simd;
 
     /// `value` in every lane.
     #[inline(always)]
@@ -101,21 +112,6 @@ pub trait Lanes:
     /// # Safety
     /// `to` is valid for writes of `count` elements, and `count ≤ LEN`.
     unsafe fn store_ptr_partial(self, to: *mut Self::Element, count: usize);
-
-    /// Transposes a block of at most LEN × LEN elements: `from` has `rows` rows of `columns`
-    /// elements, `to` gets `columns` rows of LEN elements, of which those from `rows` on are +0.
-    ///
-    /// # Safety
-    /// `rows` and `columns` are at most LEN; row i of `from`, at `from + i · from_stride`, is
-    /// valid for reads of `columns` elements, row j of `to`, at `to + j · to_stride`, for writes
-    /// of LEN elements.
-    unsafe fn transpose_ptr(
-        simd: Self::Simd,
-        from: (*const Self::Element, usize),
-        rows: usize,
-        columns: usize,
-        to: (*mut Self::Element, usize),
-    );
 
     /// Reads the first `LEN` elements of `from`.
     #[inline(always)]
@@ -255,39 +251,6 @@ pub trait Lanes:
         !self.eq(self)
     }
 }
-
-/// Implements [`Lanes::transpose_ptr`] around a function that transposes LEN registers.
-macro_rules! transpose_with {
-    ($transpose:expr) => {
-        #[inline(always)]
-        unsafe fn transpose_ptr(
-            simd: Self::Simd,
-            (from, from_stride): (*const Self::Element, usize),
-            rows: usize,
-            columns: usize,
-            (to, to_stride): (*mut Self::Element, usize),
-        ) {
-            debug_assert!(rows <= Self::LEN && columns <= Self::LEN);
-            let mut block = [Self::splat_in(simd, 0.0).0; Self::LEN];
-            for (i, row) in block.iter_mut().enumerate().take(rows) {
-                // SAFETY: the caller promises `columns` readable elements at row i < rows.
-                unsafe {
-                    let from = from.add(i * from_stride);
-                    *row = if columns == Self::LEN {
-                        Self::load_ptr(simd, from).0
-                    } else {
-                        Self::load_ptr_partial(simd, from, columns).0
-                    };
-                }
-            }
-            for (j, column) in $transpose(block).into_iter().enumerate().take(columns) {
-                // SAFETY: the caller promises LEN writable elements at row j < columns.
-                unsafe { Self(column).store_ptr(to.add(j * to_stride)) }
-            }
-        }
-    };
-}
-pub(crate) use transpose_with;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! 256-bit lanes through the `wide` crate: whatever the build's baseline gives (SSE2, NEON,
 //! simd128 or plain scalars).
 
-use super::{Lanes, Mask, Simd, transpose_with};
+use super::{Lanes, Mask, Simd, Transpose};
 use crate::dispatch::Kernel;
 use bytemuck::cast;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
@@ -18,6 +18,9 @@ impl Simd for Portable {
         all(target_arch = "aarch64", target_feature = "neon"),
         all(target_feature = "avx", target_feature = "fma")
     ));
+
+    #[inline(always)]
+    fn prefetch<T>(self, _: *const T) {}
 
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
@@ -132,7 +135,11 @@ macro_rules! portable_lanes {
                 // our own.
                 unsafe { core::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count) }
             }
-            transpose_with!($register::transpose);
+            type Transposer = Self;
+            #[inline(always)]
+            fn transposer(simd: Portable) -> Portable {
+                simd
+            }
             #[inline(always)]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 Self(self.0.mul_add(factor.0, addend.0))
@@ -214,6 +221,24 @@ macro_rules! portable_lanes {
             #[inline(always)]
             fn first(self) -> $element {
                 self.0.to_array()[0]
+            }
+        }
+
+        impl Transpose for $Lanes {
+            type Square = [Self; $len];
+
+            #[inline(always)]
+            unsafe fn load_transposed(
+                simd: Portable,
+                from: *const $element,
+                stride: usize,
+            ) -> [Self; $len] {
+                let mut rows = [$register::default(); $len];
+                for (i, row) in rows.iter_mut().enumerate() {
+                    // SAFETY: the caller promises LEN elements in each of LEN rows.
+                    *row = unsafe { Self::load_ptr(simd, from.add(i * stride)).0 };
+                }
+                $register::transpose(rows).map(Self)
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Every lane method, on every ISA that the CPU has, against scalar arithmetic.
 
-use super::{Lanes, Mask, Simd};
+use super::{Lanes, Mask, Simd, Transpose};
 use crate::dispatch::Kernel;
 use crate::{Element, Isa};
 
@@ -140,37 +140,39 @@ impl<E: Element> Kernel for Partial<E> {
     }
 }
 
-/// Blocks of every size, transposed, and nothing written outside.
-struct Transpose<E>(core::marker::PhantomData<E>);
+/// Blocks of every size, transposed.
+struct Transposed<E>(core::marker::PhantomData<E>);
 
-impl<E: Element> Kernel for Transpose<E> {
+impl<E: Element> Kernel for Transposed<E> {
     type Output = ();
 
     fn run<S: Simd>(self, simd: S) {
-        let len = E::Lanes::<S>::LEN;
-        let (from_stride, to_stride) = (len + 3, len + 1);
-        let from: Vec<E> = (0..len * from_stride).map(|i| E::from_f64(i as f64 + 1.0)).collect();
+        let simd = E::Lanes::<S>::transposer(simd);
+        let len = <<E::Lanes<S> as Lanes>::Transposer as Lanes>::LEN;
+        let stride = len + 3;
         for rows in 0..=len {
             for columns in 0..=len {
-                let mut to = vec![E::HALF; len * to_stride];
-                // SAFETY: both buffers have LEN rows of at least LEN elements.
-                unsafe {
-                    E::Lanes::<S>::transpose_ptr(
+                // Nothing follows the block's last element.
+                let end = if rows == 0 { 0 } else { (rows - 1) * stride + columns };
+                let from: Vec<E> = (0..end).map(|i| E::from_f64(i as f64 + 1.0)).collect();
+                // SAFETY: the buffer holds every row up to the last column of the last one.
+                let square = unsafe {
+                    <E::Lanes<S> as Lanes>::Transposer::load_transposed_some(
                         simd,
-                        (from.as_ptr(), from_stride),
+                        from.as_ptr(),
+                        stride,
                         rows,
                         columns,
-                        (to.as_mut_ptr(), to_stride),
-                    );
-                }
-                for (at, &value) in to.iter().enumerate() {
-                    let (j, i) = (at / to_stride, at % to_stride);
-                    let expected = match (i < rows, j < columns && i < len) {
-                        (true, true) => from[i * from_stride + j],
-                        (false, true) => E::ZERO,
-                        (_, false) => E::HALF,
-                    };
-                    assert_eq!(value, expected, "{rows}x{columns}: ({j}, {i})");
+                    )
+                };
+                for (j, lanes) in square.as_ref().iter().enumerate() {
+                    let mut column = vec![E::HALF; len];
+                    lanes.store(&mut column);
+                    for (i, &value) in column.iter().enumerate() {
+                        let there = i < rows && j < columns;
+                        let expected = if there { from[i * stride + j] } else { E::ZERO };
+                        assert_eq!(value, expected, "{rows}x{columns}: ({i}, {j})");
+                    }
                 }
             }
         }
@@ -180,8 +182,8 @@ impl<E: Element> Kernel for Transpose<E> {
 #[test]
 fn blocks_are_transposed() {
     for isa in Isa::available() {
-        isa.run(Transpose::<f32>(core::marker::PhantomData));
-        isa.run(Transpose::<f64>(core::marker::PhantomData));
+        isa.run(Transposed::<f32>(core::marker::PhantomData));
+        isa.run(Transposed::<f64>(core::marker::PhantomData));
     }
 }
 

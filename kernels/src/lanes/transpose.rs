@@ -1,0 +1,48 @@
+//! Blocks of memory into registers, rows as columns.
+
+use super::Lanes;
+
+/// Lanes that can take a square block from memory, transposed.
+pub trait Transpose: Lanes {
+    /// LEN registers.
+    type Square: Copy + AsRef<[Self]>;
+
+    /// Reads LEN rows of LEN elements: lane i of register j is element j of row i.
+    ///
+    /// # Safety
+    /// Row i, at `from + i · stride`, is valid for reads of LEN elements, for every i < LEN.
+    unsafe fn load_transposed(
+        simd: Self::Simd,
+        from: *const Self::Element,
+        stride: usize,
+    ) -> Self::Square;
+
+    /// [`Transpose::load_transposed`] of `rows` rows of `columns` elements, both at most LEN; what
+    /// does not exist is +0.
+    ///
+    /// # Safety
+    /// Row i, at `from + i · stride`, is valid for reads of `columns` elements, for i < `rows`.
+    #[inline(always)]
+    unsafe fn load_transposed_some(
+        simd: Self::Simd,
+        from: *const Self::Element,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+    ) -> Self::Square {
+        const LONGEST: usize = 8;
+        debug_assert!(Self::LEN <= LONGEST && rows <= Self::LEN && columns <= Self::LEN);
+        // SAFETY: the caller promises the elements that are read; the square holds LEN rows.
+        unsafe {
+            if rows == Self::LEN && columns == Self::LEN {
+                return Self::load_transposed(simd, from, stride);
+            }
+            let mut square = [Self::Element::default(); LONGEST * LONGEST];
+            for i in 0..rows {
+                let row = square.as_mut_ptr().add(i * Self::LEN);
+                core::ptr::copy_nonoverlapping(from.add(i * stride), row, columns);
+            }
+            Self::load_transposed(simd, square.as_ptr(), Self::LEN)
+        }
+    }
+}
