@@ -16,9 +16,11 @@ pub use deltarule_kernels as kernels;
 pub use deltarule_kernels::activation::Activation;
 pub use deltarule_kernels::{Element, Isa};
 pub use error::{Error, Result};
-pub use init::Init;
-pub use layers::LayerRef;
+pub use init::{Distribution, Fan, Init};
+pub use layers::{
+    BatchNormRef, Categorical, DenseRef, EmbeddingRef, Layer, LayerNormRef, LayerRef,
+};
 pub use loss::{Loss, Reduction, Targets};
-pub use network::{Network, NetworkBuilder, Workspace};
-pub use optimizer::Optimizer;
+pub use network::{Block, Network, NetworkBuilder, Workspace};
+pub use optimizer::{Decays, Optimizer, ParameterGroup, Stretch, UpdateRule};
 pub use trainer::{Score, Trainer, TrainerBuilder};

@@ -291,7 +291,7 @@ impl<E: Element> Batch<E> {
             inverse_std: &mut inverse_std,
         };
         let matrix = MatRef::new(x, x.len() / columns, columns).unwrap();
-        batch::statistics(isa, matrix, 1e-5, statistics).unwrap();
+        batch::statistics(isa, [matrix], 1e-5, statistics).unwrap();
         let mut this = Self { mean, mean_low, variance, inverse_std, y: vec![E::ZERO; x.len()] };
         let mut y = core::mem::take(&mut this.y);
         batch::normalize(isa, this.moments(), gamma, beta, x, &mut y).unwrap();

@@ -11,7 +11,7 @@ fn weights(init: Option<Init>, activation: Activation) -> Vec<f64> {
         builder = builder.init(init);
     }
     let network = builder.build().unwrap();
-    let layer = network.layer(0).unwrap();
+    let layer = network.layer(0).unwrap().as_dense().unwrap();
     assert!(layer.biases.iter().all(|&b| b == 0.0));
     assert_eq!(layer.weights.len(), INPUTS * OUTPUTS);
     layer.weights.to_vec()
@@ -60,7 +60,8 @@ fn a_layer_added_leaves_the_others_weights_as_they_were() {
         .build()
         .unwrap();
     assert_eq!(one.layer(0), two.layer(0));
-    assert_ne!(two.layer(0).unwrap().weights[..4], two.layer(1).unwrap().weights[..4]);
+    let weights = |index| two.layer(index).unwrap().as_dense().unwrap().weights;
+    assert_ne!(weights(0)[..4], weights(1)[..4]);
     assert_eq!(two.layers().len(), 2);
     assert_eq!(two.layer(2), None);
     assert_eq!(two.parameters().len(), 3 * 4 + 4 + 4 * 2 + 2);

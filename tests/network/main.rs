@@ -4,5 +4,6 @@ mod bad_input;
 mod common;
 mod gradients;
 mod init;
+mod layers;
 mod optimizers;
 mod same_bits;

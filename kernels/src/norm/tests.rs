@@ -53,7 +53,7 @@ impl<E: Element> Case<E> {
             variance: &mut variance,
             inverse_std: &mut inverse_std,
         };
-        batch::statistics(isa, x, EPSILON, statistics).unwrap();
+        batch::statistics(isa, [x], EPSILON, statistics).unwrap();
         let moments = Moments { mean: &mean, mean_low: &mean_low, inverse_std: &inverse_std };
         let mut y = vec![E::from_f64(f64::NAN); rows * columns];
         batch::normalize(isa, moments, &self.gamma, &self.beta, &self.x, &mut y).unwrap();
@@ -280,7 +280,7 @@ fn columns_may_be_split_and_strided() {
             let mut out = [vec![0.0; count], vec![0.0; count], vec![0.0; count], vec![0.0; count]];
             let [mean, mean_low, variance, inverse_std] = &mut out;
             let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
-            batch::statistics(isa, x, EPSILON, statistics).unwrap();
+            batch::statistics(isa, [x], EPSILON, statistics).unwrap();
             let part = first..first + count;
             assert_eq!(out[0], whole.mean[part.clone()]);
             assert_eq!(out[1], whole.mean_low[part.clone()]);
@@ -351,12 +351,12 @@ fn bad_arguments_change_nothing() {
     let empty = MatRef::new(&x[..0], 0, 3).unwrap();
     let [mean, mean_low, variance, inverse_std] = &mut out;
     let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
-    let error = batch::statistics(isa, empty, EPSILON, statistics);
+    let error = batch::statistics(isa, [empty], EPSILON, statistics);
     assert_eq!(error, Err(ShapeError::Zero { argument: "rows" }));
     let [mean, mean_low, variance, inverse_std] = &mut out;
     let variance = &mut variance[..2];
     let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
-    let error = batch::statistics(isa, matrix, EPSILON, statistics);
+    let error = batch::statistics(isa, [matrix], EPSILON, statistics);
     let length = |argument, expected, actual| ShapeError::Length { argument, expected, actual };
     assert_eq!(error, Err(length("variance", 3, 2)));
     assert_eq!(out, [[7.0; 3]; 4]);
