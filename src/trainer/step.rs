@@ -174,7 +174,8 @@ impl<E: Element> Trainer<E> {
         Ok(())
     }
 
-    /// The gradient of the loss on a batch, in the order of [`Network::parameters`]. No parameter
+    /// The gradient of the loss on a batch, in the order of
+    /// [`Network::parameters`](crate::Network::parameters). No parameter
     /// is changed. It is the gradient that [`Trainer::step`] would use: batch normalizations
     /// normalize by this batch, and dropout has the masks of the step to come. That of a frozen layer
     /// is 0.

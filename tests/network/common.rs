@@ -176,3 +176,10 @@ pub(crate) fn zoo<E: Element>() -> Vec<(&'static str, NetworkBuilder<E>)> {
         ),
     ]
 }
+
+/// The FNV-1a hash of the bits.
+pub(crate) fn fnv1a(x: &[f32]) -> u64 {
+    x.iter().flat_map(|x| x.to_bits().to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

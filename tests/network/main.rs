@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod common;
+mod golden;
 mod gradients;
 mod init;
 mod layers;
