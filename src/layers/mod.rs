@@ -230,6 +230,18 @@ impl<'a, E> LayerRef<'a, E> {
         }
     }
 
+    /// The number of its parameters, which follow those of the layer before in
+    /// [`Network::parameters`](crate::Network::parameters).
+    pub fn parameters(&self) -> usize {
+        match self {
+            Self::Dense(layer) => layer.weights.len() + layer.biases.len(),
+            Self::BatchNorm(layer) => 2 * layer.gamma.len(),
+            Self::LayerNorm(layer) => 2 * layer.gamma.len(),
+            Self::Embedding(layer) => layer.tables().map(|(_, table)| table.len()).sum(),
+            Self::Dropout { .. } | Self::Activation { .. } | Self::Residual { .. } => 0,
+        }
+    }
+
     /// The dense layer, if it is one.
     pub fn as_dense(self) -> Option<DenseRef<'a, E>> {
         match self {

@@ -2,9 +2,11 @@
 
 mod builder;
 mod predict;
+mod summary;
 
 pub use builder::{Block, NetworkBuilder};
 pub use predict::Workspace;
+pub use summary::{LayerSummary, Summary};
 
 use core::fmt;
 use deltarule_kernels::{Element, Isa};

@@ -8,6 +8,7 @@ use super::parallel::enter;
 use super::propagate::Propagate;
 use super::update::{Apply, ApplyKept, Keep, Tile};
 use super::{Buffers, PartOfBatch, Score, Trainer};
+use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Result, check_length, try_vec};
 use crate::layers::{Mode, Op, Part, Span};
 use crate::loss::Targets;
@@ -42,6 +43,41 @@ impl<E: Element> Trainer<E> {
                 self.apply(x, parts)?;
             }
             self.update_running(rows)?;
+            Ok::<_, Error>(score)
+        })?;
+        self.steps = self.number();
+        Ok(score)
+    }
+
+    /// [`Trainer::step`], with a look at every layer on the way. The parameters are the same bits
+    /// as after that.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`]; [`Error::Length`] if `diagnostics` was made for another network.
+    pub fn step_diagnosed(
+        &mut self,
+        x: &[E],
+        targets: Targets<'_, E>,
+        diagnostics: &mut Diagnostics<E>,
+    ) -> Result<Score> {
+        let rows = self.check(x, targets)?;
+        diagnostics.check(&self.network)?;
+        let parts = self.parts(rows);
+        let score = enter(parts, || {
+            let score = self.propagate(x, targets, PartOfBatch::whole(rows), rows, parts)?;
+            for (index, layer) in self.network.layers().enumerate() {
+                let Buffers { layout, arena, .. } = &self.buffers;
+                let outputs = layout.shards(x, arena).map(|shard| shard.y(index));
+                diagnostics.look_at_outputs(index, &layer, outputs);
+            }
+            self.keep(x, parts, &mut diagnostics.gradient, false)?;
+            diagnostics.remember(self.network.parameters());
+            self.apply_kept(&diagnostics.gradient, Span::Batch, rows, parts)?;
+            self.update_running(rows)?;
+            let tiles = self.buffers.tiles.tiles();
+            diagnostics.compare(self.network.isa(), &self.network, |op| {
+                tiles.iter().any(|tile| tile.op == op && tile.update.is_some())
+            })?;
             Ok::<_, Error>(score)
         })?;
         self.steps = self.number();

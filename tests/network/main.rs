@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod common;
+mod diagnostics;
 mod golden;
 mod gradients;
 mod init;
