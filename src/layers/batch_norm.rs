@@ -8,21 +8,21 @@ use core::ops::Range;
 use deltarule_kernels::norm::{Moments, batch};
 use deltarule_kernels::{Element, Isa, MatRef, ShapeError};
 
-use super::{Compiler, Forward, Operation, Pass, Stored, add};
-use crate::error::{Error, Result, check_positive, check_range};
+use super::norm::Affine;
+use super::{Backward, Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, add};
+use crate::error::{Error, Result, check_range};
+use crate::init::Init;
+use crate::random::Random;
 
 /// Slices of moments.
 const MOMENTS: usize = 6;
 
-/// A batch normalization; where γ, and β after it, lie in the network's arena, and the running
-/// mean, and the running variance after it, in that of the statistics.
+/// A batch normalization; where the running mean, and the running variance after it, lie in the
+/// network's statistics, and where its moments.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BatchNorm {
-    pub(crate) features: usize,
-    pub(crate) affine: bool,
+    affine: Affine,
     momentum: f64,
-    epsilon: f64,
-    start: usize,
     statistics: usize,
     moments: usize,
 }
@@ -56,62 +56,36 @@ impl BatchNorm {
     ) -> Result<Self> {
         let is_share = momentum > 0.0 && momentum <= 1.0;
         check_range("momentum", momentum, is_share, "above 0 and at most 1")?;
-        check_positive("epsilon", epsilon)?;
-        let features = to.width;
-        let start = to.parameters(2, features)?;
-        let (statistics, moments) = (to.statistics, to.moments);
+        let affine = Affine::new(to, epsilon, affine)?;
+        let (features, statistics, moments) = (affine.features, to.statistics, to.moments);
         // There are as many parameters as statistics at least.
         to.statistics += 2 * features;
         to.moments = features
             .checked_mul(MOMENTS)
             .and_then(|count| count.checked_add(moments))
             .ok_or(Error::Overflow { argument: "moments", rows: MOMENTS, columns: features })?;
-        Ok(Self { features, affine, momentum, epsilon, start, statistics, moments })
-    }
-
-    pub(super) fn gamma(&self) -> Range<usize> {
-        self.start..self.start + self.features
-    }
-
-    fn beta(&self) -> Range<usize> {
-        self.start + self.features..self.start + 2 * self.features
+        Ok(Self { affine, momentum, statistics, moments })
     }
 
     fn running_mean(&self) -> Range<usize> {
-        self.statistics..self.statistics + self.features
+        self.statistics..self.statistics + self.affine.features
     }
 
-    pub(super) fn running_variance(&self) -> Range<usize> {
-        self.statistics + self.features..self.statistics + 2 * self.features
+    fn running_variance(&self) -> Range<usize> {
+        self.statistics + self.affine.features..self.statistics + 2 * self.affine.features
     }
 
     fn all_moments(&self) -> Range<usize> {
-        self.moments..self.moments + MOMENTS * self.features
-    }
-
-    pub(super) fn view<'a, E>(
-        &self,
-        parameters: &'a [E],
-        statistics: &'a [E],
-    ) -> BatchNormRef<'a, E> {
-        BatchNormRef {
-            momentum: self.momentum,
-            epsilon: self.epsilon,
-            affine: self.affine,
-            gamma: &parameters[self.gamma()],
-            beta: &parameters[self.beta()],
-            running_mean: &statistics[self.running_mean()],
-            running_variance: &statistics[self.running_variance()],
-        }
+        self.moments..self.moments + MOMENTS * self.affine.features
     }
 
     fn slices<'a, E>(&self, moments: &'a [E]) -> [&'a [E]; MOMENTS] {
-        let mut slices = moments[self.all_moments()].chunks_exact(self.features);
+        let mut slices = moments[self.all_moments()].chunks_exact(self.affine.features);
         [(); MOMENTS].map(|()| slices.next().unwrap_or_default())
     }
 
     fn slices_mut<'a, E>(&self, moments: &'a mut [E]) -> [&'a mut [E]; MOMENTS] {
-        let mut slices = moments[self.all_moments()].chunks_exact_mut(self.features);
+        let mut slices = moments[self.all_moments()].chunks_exact_mut(self.affine.features);
         [(); MOMENTS].map(|()| slices.next().unwrap_or_default())
     }
 
@@ -130,7 +104,7 @@ impl BatchNorm {
         variance.copy_from_slice(running_variance);
         gamma_gradient.fill(E::ZERO);
         beta_gradient.fill(E::ZERO);
-        batch::inverse_std(isa, running_variance, self.epsilon, inverse_std)
+        batch::inverse_std(isa, running_variance, self.affine.epsilon, inverse_std)
     }
 
     /// Lets the moments of a batch of so many rows into the running ones.
@@ -143,7 +117,7 @@ impl BatchNorm {
     ) -> Result<(), ShapeError> {
         let [mean, _, _, variance, ..] = self.slices(moments);
         let running = &mut statistics[self.running_mean().start..self.running_variance().end];
-        let (running_mean, running_variance) = running.split_at_mut(self.features);
+        let (running_mean, running_variance) = running.split_at_mut(self.affine.features);
         let of_batch = (mean, variance);
         batch::update_running(isa, self.momentum, rows, of_batch, running_mean, running_variance)
     }
@@ -166,12 +140,12 @@ impl BatchNorm {
         let blocks = blocks.map(|x| self.columns(x, first, count));
         let [mean, mean_low, inverse_std, variance] = columns.sums;
         let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
-        batch::statistics(isa, blocks, self.epsilon, statistics)
+        batch::statistics(isa, blocks, self.affine.epsilon, statistics)
     }
 
     fn columns<'a, E: Element>(&self, x: &'a [E], first: usize, count: usize) -> MatRef<'a, E> {
-        let shape = (x.len() / self.features, count);
-        MatRef::with_strides(&x[first..], shape, (self.features, 1))
+        let shape = (x.len() / self.affine.features, count);
+        MatRef::with_strides(&x[first..], shape, (self.affine.features, 1))
             .expect("a block has whole rows of all columns")
     }
 
@@ -219,36 +193,61 @@ impl BatchNorm {
         gradient: &mut [E],
     ) -> Result<(), ShapeError> {
         let end = self.all_moments().end;
-        add(isa, &moments[end - 2 * self.features..end], gradient)
+        add(isa, &moments[end - 2 * self.affine.features..end], gradient)
+    }
+}
+
+impl Shape for BatchNorm {
+    fn outputs(&self) -> usize {
+        self.affine.features
+    }
+
+    fn learns(&self) -> bool {
+        self.affine.is_learned
+    }
+
+    fn parts(&self) -> Vec<(Part, usize)> {
+        self.affine.parts()
     }
 }
 
 impl<E: Element> Operation<E> for BatchNorm {
+    fn view<'a>(&'a self, parameters: &'a [E], statistics: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::BatchNorm(BatchNormRef {
+            momentum: self.momentum,
+            epsilon: self.affine.epsilon,
+            affine: self.affine.is_learned,
+            gamma: self.affine.gamma(parameters),
+            beta: self.affine.beta(parameters),
+            running_mean: &statistics[self.running_mean()],
+            running_variance: &statistics[self.running_variance()],
+        })
+    }
+
+    fn begin(&self, _: Option<Init>, _: &mut Random, parameters: &mut [E], statistics: &mut [E]) {
+        self.affine.begin(parameters);
+        statistics[self.running_variance()].fill(E::ONE);
+    }
+
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
         let [mean, mean_low, inverse_std, ..] = self.slices(pass.moments);
         let moments = Moments { mean, mean_low, inverse_std };
-        let (gamma, beta) = (&pass.parameters[self.gamma()], &pass.parameters[self.beta()]);
-        batch::normalize(pass.isa, moments, gamma, beta, io.x, io.y)
+        let gamma = self.affine.gamma(pass.parameters);
+        batch::normalize(pass.isa, moments, gamma, self.affine.beta(pass.parameters), io.x, io.y)
     }
 
     /// With gradients of 0, as a frozen layer has, δ ← γ δ/√(σ² + ε).
-    fn backward(
-        &self,
-        pass: &Pass<'_, E>,
-        stored: Stored<'_, E>,
-        delta: &mut [E],
-        _partial: &mut [E],
-    ) -> Result<(), ShapeError> {
+    fn backward(&self, pass: &Pass<'_, E>, io: Backward<'_, E>) -> Result<(), ShapeError> {
         let [mean, mean_low, inverse_std, _, gamma_gradient, beta_gradient] =
             self.slices(pass.moments);
         let arguments = batch::Backward {
             batch_rows: pass.batch_rows,
             moments: Moments { mean, mean_low, inverse_std },
-            gamma: &pass.parameters[self.gamma()],
+            gamma: self.affine.gamma(pass.parameters),
             gamma_gradient,
             beta_gradient,
-            x: stored.x,
-            delta,
+            x: io.stored.x,
+            delta: io.delta,
         };
         batch::backward(pass.isa, arguments)
     }

@@ -5,7 +5,9 @@ use deltarule_kernels::activation::{Activation, DerivativeFrom};
 use deltarule_kernels::gemm::{Activate, Gemm, Start, TimesDerivative, scratch_len};
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
-use super::{Compiler, Forward, Operation, Part, Pass, Stored, part_rows, parts_of};
+use super::{
+    Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, Stored, part_rows, parts_of,
+};
 use crate::error::{Error, Result, checked_area};
 use crate::init::Init;
 use crate::random::Random;
@@ -18,8 +20,8 @@ const PART_ROWS: usize = 24;
 /// (outputs, inputs) row-major, then b, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Dense {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
+    inputs: usize,
+    outputs: usize,
     pub(crate) activation: Activation,
     bias: bool,
     init: Option<Init>,
@@ -76,35 +78,8 @@ impl Dense {
         start..start + if self.bias { self.outputs } else { 0 }
     }
 
-    /// The layer with its parameters.
-    pub(super) fn view<'a, E>(&self, parameters: &'a [E]) -> DenseRef<'a, E> {
-        DenseRef {
-            inputs: self.inputs,
-            outputs: self.outputs,
-            activation: self.activation,
-            weights: &parameters[self.weights()],
-            biases: &parameters[self.biases()],
-        }
-    }
-
-    pub(super) fn begin<E: Element>(
-        &self,
-        init: Option<Init>,
-        random: &mut Random,
-        parameters: &mut [E],
-    ) {
-        let init = self.init.or(init).unwrap_or(Init::for_activation(self.activation));
-        init.fill(self.inputs, self.outputs, random, &mut parameters[self.weights()]);
-    }
-
-    pub(super) fn parts(&self) -> Vec<(Part, usize)> {
-        let weights = parts_of(self.outputs, self.inputs, PART_ROWS)
-            .map(|(rows, len)| (Part::Weights(rows), len));
-        weights.chain(self.bias.then_some((Part::Biases, self.outputs))).collect()
-    }
-
     /// Whether the backward pass asks for z = W x + b, and not just for a.
-    pub(crate) fn keeps_pre_activation(&self) -> bool {
+    fn keeps_pre_activation(&self) -> bool {
         self.activation.derivative_from() == DerivativeFrom::Input
     }
 
@@ -132,15 +107,63 @@ impl Dense {
     }
 }
 
+impl Shape for Dense {
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn work(&self) -> usize {
+        self.outputs * (self.inputs + 1)
+    }
+
+    fn works_in_place(&self) -> bool {
+        false
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+
+    fn kept_columns(&self, evaluation: bool) -> usize {
+        if !evaluation && self.keeps_pre_activation() { self.outputs } else { 0 }
+    }
+
+    fn parts(&self) -> Vec<(Part, usize)> {
+        let weights = parts_of(self.outputs, self.inputs, PART_ROWS)
+            .map(|(rows, len)| (Part::Weights(rows), len));
+        weights.chain(self.bias.then_some((Part::Biases, self.outputs))).collect()
+    }
+}
+
 impl<E: Element> Operation<E> for Dense {
+    fn view<'a>(&'a self, parameters: &'a [E], _: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::Dense(DenseRef {
+            inputs: self.inputs,
+            outputs: self.outputs,
+            activation: self.activation,
+            weights: &parameters[self.weights()],
+            biases: &parameters[self.biases()],
+        })
+    }
+
+    fn begin(&self, init: Option<Init>, random: &mut Random, parameters: &mut [E], _: &mut [E]) {
+        let init = self.init.or(init).unwrap_or(Init::for_activation(self.activation));
+        init.fill(self.inputs, self.outputs, random, &mut parameters[self.weights()]);
+    }
+
     /// a = σ(x Wᵀ + b) for every row of x; z = x Wᵀ + b too, where it is to be kept.
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
         let Forward { x, y: a, kept: z, scratch, .. } = io;
         let rows = x.len() / self.inputs;
-        let DenseRef { weights, biases, .. } = self.view(pass.parameters);
         let x = MatRef::new(x, rows, self.inputs)?;
-        let weights = MatRef::new(weights, self.outputs, self.inputs)?.transposed();
-        let start = if self.bias { Start::Row(biases) } else { Start::Zero };
+        let weights =
+            MatRef::new(&pass.parameters[self.weights()], self.outputs, self.inputs)?.transposed();
+        let start =
+            if self.bias { Start::Row(&pass.parameters[self.biases()]) } else { Start::Zero };
         let product = |z| Gemm::new(x, weights, z).start(start);
         if !z.is_empty() {
             product(MatMut::new(z, rows, self.outputs)?).run(pass.isa, scratch)?;
@@ -179,8 +202,7 @@ impl Dense {
     ) -> Result<(), ShapeError> {
         let rows = delta.len() / self.outputs;
         let delta = MatRef::new(delta, rows, self.outputs)?;
-        let weights = self.view(pass.parameters).weights;
-        let weights = MatRef::new(weights, self.outputs, self.inputs)?;
+        let weights = MatRef::new(&pass.parameters[self.weights()], self.outputs, self.inputs)?;
         let start = if below.adds { Start::Accumulate } else { Start::Zero };
         let delta_below = MatMut::new(below.delta, rows, self.inputs)?;
         let product = Gemm::new(delta, weights, delta_below).start(start);

@@ -3,14 +3,14 @@
 use deltarule_kernels::random::{Dropout as Mask, MaskStream};
 use deltarule_kernels::{Element, ShapeError};
 
-use super::{Compiler, Forward, Mode, Operation, Pass, Stored};
+use super::{Backward, Compiler, Forward, LayerRef, Mode, Operation, Pass, Shape};
 use crate::error::{Error, Result, check_range};
 
 /// A dropout layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Dropout {
-    pub(crate) width: usize,
-    pub(crate) rate: f64,
+    width: usize,
+    rate: f64,
     /// Its index in the network.
     layer: u16,
 }
@@ -34,20 +34,28 @@ impl Dropout {
     }
 }
 
+impl Shape for Dropout {
+    fn outputs(&self) -> usize {
+        self.width
+    }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
+}
+
 impl<E: Element> Operation<E> for Dropout {
+    fn view<'a>(&'a self, _: &'a [E], _: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::Dropout { width: self.width, rate: self.rate }
+    }
+
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
         io.y.copy_from_slice(io.x);
         self.mask(pass, io.y)
     }
 
     /// The same mask once more.
-    fn backward(
-        &self,
-        pass: &Pass<'_, E>,
-        _stored: Stored<'_, E>,
-        delta: &mut [E],
-        _partial: &mut [E],
-    ) -> Result<(), ShapeError> {
-        self.mask(pass, delta)
+    fn backward(&self, pass: &Pass<'_, E>, io: Backward<'_, E>) -> Result<(), ShapeError> {
+        self.mask(pass, io.delta)
     }
 }

@@ -3,7 +3,7 @@
 use core::ops::Range;
 use deltarule_kernels::{Element, Isa, ShapeError};
 
-use super::{Compiler, Forward, Operation, Part, Pass, add, parts_of};
+use super::{Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, add, parts_of};
 use crate::error::{Error, Result, try_vec};
 use crate::init::Init;
 use crate::random::Random;
@@ -23,8 +23,8 @@ pub struct Categorical {
 /// row-major, in the order of the columns.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Embedding {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
+    inputs: usize,
+    outputs: usize,
     columns: Vec<Table>,
     /// The columns that stay as they are, ascending.
     numeric: Vec<usize>,
@@ -118,34 +118,6 @@ impl Embedding {
         Ok(Self { inputs, outputs, columns: tables, numeric, init })
     }
 
-    pub(super) fn view<'a, E>(&'a self, parameters: &'a [E]) -> EmbeddingRef<'a, E> {
-        EmbeddingRef {
-            inputs: self.inputs,
-            outputs: self.outputs,
-            tables: &self.columns,
-            parameters: &parameters[..self.columns.iter().map(Table::len).sum()],
-        }
-    }
-
-    pub(super) fn begin<E: Element>(&self, random: &mut Random, parameters: &mut [E]) {
-        for table in &self.columns {
-            let Categorical { categories, dimensions, .. } = table.column;
-            let usual = Init::Uniform { bound: 1.0 / (dimensions as f64).sqrt() };
-            let weights = &mut parameters[table.parameters()];
-            self.init.unwrap_or(usual).fill(categories, dimensions, random, weights);
-        }
-    }
-
-    pub(super) fn parts(&self) -> Vec<(Part, usize)> {
-        let tables = self.columns.iter().enumerate();
-        tables
-            .flat_map(|(index, Table { column, .. })| {
-                parts_of(column.categories, column.dimensions, 1)
-                    .map(move |(rows, len)| (Part::Table(index, rows), len))
-            })
-            .collect()
-    }
-
     /// The elements of a vector of this table.
     pub(crate) fn dimensions(&self, table: usize) -> usize {
         self.columns[table].column.dimensions
@@ -197,7 +169,53 @@ impl Embedding {
     }
 }
 
+impl Shape for Embedding {
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn works_in_place(&self) -> bool {
+        false
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+
+    fn parts(&self) -> Vec<(Part, usize)> {
+        let tables = self.columns.iter().enumerate();
+        tables
+            .flat_map(|(index, Table { column, .. })| {
+                parts_of(column.categories, column.dimensions, 1)
+                    .map(move |(rows, len)| (Part::Table(index, rows), len))
+            })
+            .collect()
+    }
+}
+
 impl<E: Element> Operation<E> for Embedding {
+    fn view<'a>(&'a self, parameters: &'a [E], _: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::Embedding(EmbeddingRef {
+            inputs: self.inputs,
+            outputs: self.outputs,
+            tables: &self.columns,
+            parameters: &parameters[..self.columns.iter().map(Table::len).sum()],
+        })
+    }
+
+    fn begin(&self, _: Option<Init>, random: &mut Random, parameters: &mut [E], _: &mut [E]) {
+        for table in &self.columns {
+            let Categorical { categories, dimensions, .. } = table.column;
+            let usual = Init::Uniform { bound: 1.0 / (dimensions as f64).sqrt() };
+            let weights = &mut parameters[table.parameters()];
+            self.init.unwrap_or(usual).fill(categories, dimensions, random, weights);
+        }
+    }
+
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
         let rows = io.x.chunks_exact(self.inputs).zip(io.y.chunks_exact_mut(self.outputs));
         for (x, y) in rows {

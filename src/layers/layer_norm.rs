@@ -1,22 +1,21 @@
 //! Layer normalization.
 
-use core::ops::Range;
 use deltarule_kernels::norm::{Moments, layer};
 use deltarule_kernels::{Element, Isa, ShapeError};
 
-use super::{Compiler, Forward, Operation, Pass, Stored, add};
-use crate::error::{Result, check_positive};
+use super::norm::Affine;
+use super::{Backward, Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, add};
+use crate::error::Result;
+use crate::init::Init;
+use crate::random::Random;
 
 /// What the forward pass keeps of a row: mean, what its rounding lost, and 1/√(σ² + ε).
 pub(super) const ROW_MOMENTS: usize = 3;
 
-/// A layer normalization, and where γ, and β after it, lie in the network's arena.
+/// A layer normalization.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct LayerNorm {
-    pub(crate) features: usize,
-    pub(crate) affine: bool,
-    epsilon: f64,
-    start: usize,
+    affine: Affine,
 }
 
 /// A layer normalization of a network, to look at: y = γ (x − μ)/√(σ² + ε) + β, μ and σ² a row's.
@@ -35,26 +34,7 @@ pub struct LayerNormRef<'a, E> {
 
 impl LayerNorm {
     pub(super) fn new(to: &mut Compiler, epsilon: f64, affine: bool) -> Result<Self> {
-        check_positive("epsilon", epsilon)?;
-        let features = to.width;
-        Ok(Self { features, affine, epsilon, start: to.parameters(2, features)? })
-    }
-
-    pub(super) fn gamma(&self) -> Range<usize> {
-        self.start..self.start + self.features
-    }
-
-    fn beta(&self) -> Range<usize> {
-        self.start + self.features..self.start + 2 * self.features
-    }
-
-    pub(super) fn view<'a, E>(&self, parameters: &'a [E]) -> LayerNormRef<'a, E> {
-        LayerNormRef {
-            epsilon: self.epsilon,
-            affine: self.affine,
-            gamma: &parameters[self.gamma()],
-            beta: &parameters[self.beta()],
-        }
+        Ok(Self { affine: Affine::new(to, epsilon, affine)? })
     }
 
     /// ∂γ and ∂β: what the shards contribute, added in their order.
@@ -70,16 +50,51 @@ impl LayerNorm {
     }
 }
 
+impl Shape for LayerNorm {
+    fn outputs(&self) -> usize {
+        self.affine.features
+    }
+
+    fn learns(&self) -> bool {
+        self.affine.is_learned
+    }
+
+    fn kept_columns(&self, _evaluation: bool) -> usize {
+        ROW_MOMENTS
+    }
+
+    fn partial_len(&self) -> usize {
+        2 * self.affine.features
+    }
+
+    fn parts(&self) -> Vec<(Part, usize)> {
+        self.affine.parts()
+    }
+}
+
 impl<E: Element> Operation<E> for LayerNorm {
+    fn view<'a>(&'a self, parameters: &'a [E], _: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::LayerNorm(LayerNormRef {
+            epsilon: self.affine.epsilon,
+            affine: self.affine.is_learned,
+            gamma: self.affine.gamma(parameters),
+            beta: self.affine.beta(parameters),
+        })
+    }
+
+    fn begin(&self, _: Option<Init>, _: &mut Random, parameters: &mut [E], _: &mut [E]) {
+        self.affine.begin(parameters);
+    }
+
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
-        let rows = io.y.len() / self.features;
+        let rows = io.y.len() / self.affine.features;
         let (mean, rest) = io.kept.split_at_mut(rows);
         let (mean_low, inverse_std) = rest.split_at_mut(rows);
         let arguments = layer::Forward {
-            shape: (rows, self.features),
-            epsilon: self.epsilon,
-            gamma: &pass.parameters[self.gamma()],
-            beta: &pass.parameters[self.beta()],
+            shape: (rows, self.affine.features),
+            epsilon: self.affine.epsilon,
+            gamma: self.affine.gamma(pass.parameters),
+            beta: self.affine.beta(pass.parameters),
             x: io.x,
             mean,
             mean_low,
@@ -89,26 +104,20 @@ impl<E: Element> Operation<E> for LayerNorm {
         layer::forward(pass.isa, arguments)
     }
 
-    fn backward(
-        &self,
-        pass: &Pass<'_, E>,
-        stored: Stored<'_, E>,
-        delta: &mut [E],
-        partial: &mut [E],
-    ) -> Result<(), ShapeError> {
-        let rows = delta.len() / self.features;
-        let (mean, rest) = stored.kept.split_at(rows);
+    fn backward(&self, pass: &Pass<'_, E>, io: Backward<'_, E>) -> Result<(), ShapeError> {
+        let rows = io.delta.len() / self.affine.features;
+        let (mean, rest) = io.stored.kept.split_at(rows);
         let (mean_low, inverse_std) = rest.split_at(rows);
-        partial.fill(E::ZERO);
-        let (gamma_gradient, beta_gradient) = partial.split_at_mut(self.features);
+        io.partial.fill(E::ZERO);
+        let (gamma_gradient, beta_gradient) = io.partial.split_at_mut(self.affine.features);
         let arguments = layer::Backward {
-            shape: (rows, self.features),
+            shape: (rows, self.affine.features),
             moments: Moments { mean, mean_low, inverse_std },
-            gamma: &pass.parameters[self.gamma()],
-            x: stored.x,
+            gamma: self.affine.gamma(pass.parameters),
+            x: io.stored.x,
             gamma_gradient,
             beta_gradient,
-            delta,
+            delta: io.delta,
         };
         layer::backward(pass.isa, arguments)
     }

@@ -10,7 +10,10 @@ mod dense;
 mod dropout;
 mod embedding;
 mod layer_norm;
+mod norm;
 mod residual;
+mod specification;
+mod view;
 
 pub use batch_norm::BatchNormRef;
 pub(crate) use batch_norm::{BatchNorm, ColumnSums};
@@ -21,239 +24,46 @@ pub(crate) use embedding::{Embedding, Occurrences, Span};
 pub(crate) use layer_norm::LayerNorm;
 pub use layer_norm::LayerNormRef;
 pub(crate) use residual::{Residual, add};
+pub(crate) use specification::Compiler;
+pub use specification::Layer;
+pub use view::LayerRef;
 
 use core::ops::Range;
-use deltarule_kernels::activation::{Activation, DerivativeFrom};
 use deltarule_kernels::{Element, Isa, ShapeError};
 
-use crate::error::{Error, Result, checked_area};
 use crate::init::Init;
 use crate::random::Random;
 use activation::Activate;
 use dropout::Dropout;
 
-/// A layer to be, plain data; [`NetworkBuilder`](crate::NetworkBuilder) makes them of its methods.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Layer {
-    /// a = σ(W x + b).
-    Dense {
-        /// The units.
-        outputs: usize,
-        /// σ.
-        activation: Activation,
-        /// Whether there is a b.
-        bias: bool,
-        /// How W begins, if not as the network's builder says.
-        init: Option<Init>,
-    },
-    /// y = γ x̂ + β, x̂ each column standardized over the rows of the batch in training, and by
-    /// running statistics in evaluation.
-    BatchNorm {
-        /// The weight of a new batch in the running statistics, above 0 and at most 1.
-        momentum: f64,
-        /// ε of x̂ = (x − μ)/√(σ² + ε), above 0.
-        epsilon: f64,
-        /// Whether γ and β are learned; they stay 1 and 0 otherwise.
-        affine: bool,
-    },
-    /// y = γ x̂ + β, x̂ each row standardized over its elements.
-    LayerNorm {
-        /// ε of x̂ = (x − μ)/√(σ² + ε), above 0.
-        epsilon: f64,
-        /// Whether γ and β are learned; they stay 1 and 0 otherwise.
-        affine: bool,
-    },
-    /// In training sets an element to 0 with probability p, and divides it by 1 − p otherwise;
-    /// does nothing in evaluation.
-    Dropout {
-        /// p, at least 0 and below 1.
-        rate: f64,
-    },
-    /// σ by itself.
-    Activation(Activation),
-    /// x + f(x), f these layers, which end as wide as they begin.
-    Residual(Vec<Layer>),
-    /// Columns that hold the index of a category, each replaced by a learned vector: the outputs
-    /// are these vectors, in the order of `columns`, and then the other columns. It can only be
-    /// the first layer.
-    Embedding {
-        /// The columns.
-        columns: Vec<Categorical>,
-        /// How the vectors begin; uniform in ±1/√dimensions otherwise.
-        init: Option<Init>,
-    },
-}
-
-impl Layer {
-    /// [`Layer::Dense`] with biases.
-    pub fn dense(outputs: usize, activation: Activation) -> Self {
-        Self::Dense { outputs, activation, bias: true, init: None }
-    }
-
-    /// [`Layer::Dense`] without biases.
-    pub fn dense_without_bias(outputs: usize, activation: Activation) -> Self {
-        Self::Dense { outputs, activation, bias: false, init: None }
-    }
-
-    /// [`Layer::BatchNorm`] with γ and β, a momentum of 0.1 and ε = 10⁻⁵, as PyTorch has them.
-    pub fn batch_norm() -> Self {
-        Self::BatchNorm { momentum: 0.1, epsilon: 1e-5, affine: true }
-    }
-
-    /// [`Layer::LayerNorm`] with γ and β and ε = 10⁻⁵, as PyTorch has them.
-    pub fn layer_norm() -> Self {
-        Self::LayerNorm { epsilon: 1e-5, affine: true }
-    }
-
-    /// The same, its weights beginning like this, if it is [`Layer::Dense`] or
-    /// [`Layer::Embedding`].
-    #[must_use]
-    pub fn with_init(mut self, of_weights: Init) -> Self {
-        if let Self::Dense { init, .. } | Self::Embedding { init, .. } = &mut self {
-            *init = Some(of_weights);
+/// Makes [`Op`] of the list of layers.
+macro_rules! ops {
+    ($($Name:ident($Type:ty)),+ $(,)?) => {
+        /// A layer with its place in the network's arenas.
+        #[derive(Clone, Debug, PartialEq)]
+        pub(crate) enum Op {
+            $($Name($Type)),+
         }
-        self
-    }
 
-    /// Appends the operations of this layer.
-    pub(crate) fn compile(self, to: &mut Compiler) -> Result<()> {
-        let op = match self {
-            Self::Dense { outputs, activation, bias, init } => {
-                Op::Dense(Dense::new(to, outputs, activation, bias, init)?)
+        impl Op {
+            /// What it looks like from outside.
+            pub(crate) fn shape(&self) -> &dyn Shape {
+                match self {
+                    $(Self::$Name(op) => op),+
+                }
             }
-            Self::BatchNorm { momentum, epsilon, affine } => {
-                Op::BatchNorm(BatchNorm::new(to, momentum, epsilon, affine)?)
+
+            /// What it does.
+            pub(crate) fn operation<E: Element>(&self) -> &dyn Operation<E> {
+                match self {
+                    $(Self::$Name(op) => op),+
+                }
             }
-            Self::LayerNorm { epsilon, affine } => {
-                Op::LayerNorm(LayerNorm::new(to, epsilon, affine)?)
-            }
-            Self::Dropout { rate } => Op::Dropout(Dropout::new(to, rate)?),
-            Self::Activation(activation) => {
-                Op::Activation(Activate { width: to.width, activation })
-            }
-            Self::Residual(block) => Op::Residual(Residual::new(to, block)?),
-            Self::Embedding { columns, init } => Op::Embedding(Embedding::new(to, columns, init)?),
-        };
-        to.width = op.outputs();
-        to.ops.push(op);
-        Ok(())
-    }
-}
-
-/// A network's operations so far.
-#[derive(Debug)]
-pub(crate) struct Compiler {
-    /// The width of the last one's outputs.
-    pub(crate) width: usize,
-    pub(crate) ops: Vec<Op>,
-    /// The parameters that were given a place.
-    pub(crate) parameters: usize,
-    /// The same of the running statistics.
-    pub(crate) statistics: usize,
-    /// The same of what a batch is normalized by.
-    pub(crate) moments: usize,
-}
-
-impl Compiler {
-    /// No operations yet on rows of so many elements.
-    pub(crate) fn new(inputs: usize) -> Self {
-        Self { width: inputs, ops: Vec::new(), parameters: 0, statistics: 0, moments: 0 }
-    }
-
-    /// Where so many more parameters begin.
-    fn parameters(&mut self, rows: usize, columns: usize) -> Result<usize> {
-        let start = self.parameters;
-        let error = Error::Overflow { argument: "parameters", rows, columns };
-        let end = rows.checked_mul(columns).and_then(|count| count.checked_add(start));
-        self.parameters = end.ok_or(error)?;
-        Ok(start)
-    }
-}
-
-/// A layer of a network, to look at.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum LayerRef<'a, E> {
-    /// [`Layer::Dense`].
-    Dense(DenseRef<'a, E>),
-    /// [`Layer::BatchNorm`].
-    BatchNorm(BatchNormRef<'a, E>),
-    /// [`Layer::LayerNorm`].
-    LayerNorm(LayerNormRef<'a, E>),
-    /// [`Layer::Dropout`].
-    Dropout {
-        /// The elements of a row.
-        width: usize,
-        /// p.
-        rate: f64,
-    },
-    /// [`Layer::Activation`].
-    Activation {
-        /// The elements of a row.
-        width: usize,
-        /// σ.
-        activation: Activation,
-    },
-    /// The end of [`Layer::Residual`], whose layers stand before it: what goes into the first of
-    /// them is added to what comes out of the last.
-    Residual {
-        /// The elements of a row.
-        width: usize,
-        /// The index of the block's first layer. Its last is the one before this.
-        first: usize,
-    },
-    /// [`Layer::Embedding`].
-    Embedding(EmbeddingRef<'a, E>),
-}
-
-impl<'a, E> LayerRef<'a, E> {
-    /// The elements of an input row.
-    pub fn inputs(&self) -> usize {
-        match self {
-            Self::Dense(layer) => layer.inputs,
-            Self::Embedding(layer) => layer.inputs,
-            _ => self.outputs(),
         }
-    }
-
-    /// The elements of an output row.
-    pub fn outputs(&self) -> usize {
-        match self {
-            Self::Dense(layer) => layer.outputs,
-            Self::BatchNorm(layer) => layer.gamma.len(),
-            Self::LayerNorm(layer) => layer.gamma.len(),
-            Self::Embedding(layer) => layer.outputs,
-            Self::Dropout { width, .. }
-            | Self::Activation { width, .. }
-            | Self::Residual { width, .. } => *width,
-        }
-    }
-
-    /// The number of its parameters, which follow those of the layer before in
-    /// [`Network::parameters`](crate::Network::parameters).
-    pub fn parameters(&self) -> usize {
-        match self {
-            Self::Dense(layer) => layer.weights.len() + layer.biases.len(),
-            Self::BatchNorm(layer) => 2 * layer.gamma.len(),
-            Self::LayerNorm(layer) => 2 * layer.gamma.len(),
-            Self::Embedding(layer) => layer.tables().map(|(_, table)| table.len()).sum(),
-            Self::Dropout { .. } | Self::Activation { .. } | Self::Residual { .. } => 0,
-        }
-    }
-
-    /// The dense layer, if it is one.
-    pub fn as_dense(self) -> Option<DenseRef<'a, E>> {
-        match self {
-            Self::Dense(layer) => Some(layer),
-            _ => None,
-        }
-    }
+    };
 }
 
-/// A layer with its place in the network's arenas.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Op {
+ops! {
     Dense(Dense),
     BatchNorm(BatchNorm),
     LayerNorm(LayerNorm),
@@ -261,6 +71,84 @@ pub(crate) enum Op {
     Activation(Activate),
     Residual(Residual),
     Embedding(Embedding),
+}
+
+/// The shape of a layer, and of what it needs.
+pub(crate) trait Shape {
+    /// The elements of an input row.
+    fn inputs(&self) -> usize {
+        self.outputs()
+    }
+
+    /// The elements of an output row.
+    fn outputs(&self) -> usize;
+
+    /// Multiply-adds of a row's forward pass, about.
+    fn work(&self) -> usize {
+        self.outputs()
+    }
+
+    /// Whether it does nothing in evaluation.
+    fn is_idle(&self) -> bool {
+        false
+    }
+
+    /// The input of the layer at this index is added to the output.
+    fn skips_from(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether its input's δ can take the place of its output's: [`Operation::backward`].
+    fn works_in_place(&self) -> bool {
+        true
+    }
+
+    /// Whether there are parameters to learn.
+    fn learns(&self) -> bool {
+        false
+    }
+
+    /// The elements of a row that the forward pass keeps besides the output. In evaluation they
+    /// are no more than the layer needs for its own work.
+    fn kept_columns(&self, _evaluation: bool) -> usize {
+        0
+    }
+
+    /// What a block of rows contributes to the gradient in the backward pass already.
+    fn partial_len(&self) -> usize {
+        0
+    }
+
+    /// The parts of the gradient in the order of the parameters, without a gap, and how long each
+    /// is.
+    fn parts(&self) -> Vec<(Part, usize)> {
+        Vec::new()
+    }
+}
+
+/// What a layer does.
+pub(crate) trait Operation<E: Element> {
+    /// The layer with its parameters.
+    fn view<'a>(&'a self, parameters: &'a [E], statistics: &'a [E]) -> LayerRef<'a, E>;
+
+    /// Sets the parameters and running statistics as they begin, if that is not at 0. `init` is
+    /// for a dense layer without one of its own.
+    fn begin(
+        &self,
+        _init: Option<Init>,
+        _random: &mut Random,
+        _parameters: &mut [E],
+        _statistics: &mut [E],
+    ) {
+    }
+
+    /// y from x.
+    fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError>;
+
+    /// ∂ℒ/∂y becomes ∂ℒ/∂x, where that can be done in place.
+    fn backward(&self, _pass: &Pass<'_, E>, _io: Backward<'_, E>) -> Result<(), ShapeError> {
+        Ok(())
+    }
 }
 
 /// What a pass through a network shares among its layers.
@@ -297,7 +185,7 @@ pub(crate) struct Forward<'a, E> {
     pub(crate) skip: &'a [E],
     /// The output.
     pub(crate) y: &'a mut [E],
-    /// What is kept for the backward pass: [`Op::kept_len`] elements.
+    /// What is kept for the backward pass: [`Shape::kept_columns`] of each row.
     pub(crate) kept: &'a mut [E],
     pub(crate) scratch: &'a mut [E],
 }
@@ -310,22 +198,14 @@ pub(crate) struct Stored<'a, E> {
     pub(crate) kept: &'a [E],
 }
 
-/// A layer.
-pub(crate) trait Operation<E: Element> {
-    /// y from x.
-    fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError>;
-
-    /// ∂ℒ/∂y becomes ∂ℒ/∂x, where that can be done in place. `partial`, of [`Op::partial_len`]
-    /// elements, is for what these rows contribute to the gradient.
-    fn backward(
-        &self,
-        _pass: &Pass<'_, E>,
-        _stored: Stored<'_, E>,
-        _delta: &mut [E],
-        _partial: &mut [E],
-    ) -> Result<(), ShapeError> {
-        Ok(())
-    }
+/// What a layer reads and writes in the backward pass.
+#[derive(Debug)]
+pub(crate) struct Backward<'a, E> {
+    pub(crate) stored: Stored<'a, E>,
+    /// ∂ℒ/∂y before, ∂ℒ/∂x after.
+    pub(crate) delta: &'a mut [E],
+    /// What these rows contribute to the gradient: [`Shape::partial_len`] elements.
+    pub(crate) partial: &'a mut [E],
 }
 
 /// A stretch of a layer's gradient that is computed at once.
@@ -367,160 +247,4 @@ fn parts_of(
 
 fn part_rows(rows: usize, columns: usize, step: usize) -> usize {
     (PART_ELEMENTS / columns / step * step).max(step).min(rows)
-}
-
-impl Op {
-    /// The operation's code.
-    pub(crate) fn operation<E: Element>(&self) -> &dyn Operation<E> {
-        match self {
-            Self::Dense(op) => op,
-            Self::BatchNorm(op) => op,
-            Self::LayerNorm(op) => op,
-            Self::Dropout(op) => op,
-            Self::Activation(op) => op,
-            Self::Residual(op) => op,
-            Self::Embedding(op) => op,
-        }
-    }
-
-    /// The elements of an input row.
-    pub(crate) fn inputs(&self) -> usize {
-        match self {
-            Self::Dense(op) => op.inputs,
-            Self::Embedding(op) => op.inputs,
-            _ => self.outputs(),
-        }
-    }
-
-    /// The elements of an output row.
-    pub(crate) fn outputs(&self) -> usize {
-        match self {
-            Self::Dense(op) => op.outputs,
-            Self::BatchNorm(op) => op.features,
-            Self::LayerNorm(op) => op.features,
-            Self::Dropout(op) => op.width,
-            Self::Activation(op) => op.width,
-            Self::Residual(op) => op.width,
-            Self::Embedding(op) => op.outputs,
-        }
-    }
-
-    /// The layer with its parameters.
-    pub(crate) fn view<'a, E>(
-        &'a self,
-        parameters: &'a [E],
-        statistics: &'a [E],
-    ) -> LayerRef<'a, E> {
-        match self {
-            Self::Dense(op) => LayerRef::Dense(op.view(parameters)),
-            Self::BatchNorm(op) => LayerRef::BatchNorm(op.view(parameters, statistics)),
-            Self::LayerNorm(op) => LayerRef::LayerNorm(op.view(parameters)),
-            Self::Dropout(op) => LayerRef::Dropout { width: op.width, rate: op.rate },
-            Self::Activation(Activate { width, activation }) => {
-                LayerRef::Activation { width: *width, activation: *activation }
-            }
-            Self::Residual(Residual { width, first }) => {
-                LayerRef::Residual { width: *width, first: *first }
-            }
-            Self::Embedding(op) => LayerRef::Embedding(op.view(parameters)),
-        }
-    }
-
-    /// Multiply-adds of a row's forward pass, about.
-    pub(crate) fn work(&self) -> usize {
-        match self {
-            Self::Dense(op) => op.outputs * (op.inputs + 1),
-            _ => self.outputs(),
-        }
-    }
-
-    /// Whether it does nothing in evaluation.
-    pub(crate) fn is_idle(&self) -> bool {
-        matches!(self, Self::Dropout(_))
-    }
-
-    /// The input of the layer at this index is added to the output.
-    pub(crate) fn skips_from(&self) -> Option<usize> {
-        match self {
-            Self::Residual(op) => Some(op.first),
-            _ => None,
-        }
-    }
-
-    /// Whether its input's δ can take the place of its output's.
-    pub(crate) fn works_in_place(&self) -> bool {
-        !matches!(self, Self::Dense(_) | Self::Embedding(_))
-    }
-
-    /// Whether there are parameters to learn.
-    pub(crate) fn learns(&self) -> bool {
-        match self {
-            Self::Dense(_) | Self::Embedding(_) => true,
-            Self::BatchNorm(op) => op.affine,
-            Self::LayerNorm(op) => op.affine,
-            Self::Dropout(_) | Self::Activation(_) | Self::Residual(_) => false,
-        }
-    }
-
-    /// What the forward pass keeps of so many rows besides the output. In evaluation that is no
-    /// more than the layer needs for its own work.
-    pub(crate) fn kept_len(&self, rows: usize, evaluation: bool) -> Result<usize> {
-        let columns = match self {
-            Self::Dense(op) if !evaluation && op.keeps_pre_activation() => op.outputs,
-            Self::LayerNorm(_) => layer_norm::ROW_MOMENTS,
-            _ => 0,
-        };
-        checked_area("activations", rows, columns)
-    }
-
-    /// What rows contribute to the gradient in the backward pass already.
-    pub(crate) fn partial_len(&self) -> usize {
-        match self {
-            Self::LayerNorm(op) => 2 * op.features,
-            _ => 0,
-        }
-    }
-
-    /// The parts of the gradient in the order of the parameters, without a gap, and how long each
-    /// is.
-    pub(crate) fn parts(&self) -> Vec<(Part, usize)> {
-        match self {
-            Self::Dense(op) => op.parts(),
-            Self::BatchNorm(op) => vec![(Part::Norm, 2 * op.features)],
-            Self::LayerNorm(op) => vec![(Part::Norm, 2 * op.features)],
-            Self::Embedding(op) => op.parts(),
-            Self::Dropout(_) | Self::Activation(_) | Self::Residual(_) => Vec::new(),
-        }
-    }
-
-    /// Sets the parameters as they begin. They are 0 before.
-    pub(crate) fn begin<E: Element>(
-        &self,
-        init: Option<Init>,
-        random: &mut Random,
-        parameters: &mut [E],
-    ) {
-        match self {
-            Self::Dense(op) => op.begin(init, random, parameters),
-            Self::BatchNorm(op) => parameters[op.gamma()].fill(E::ONE),
-            Self::LayerNorm(op) => parameters[op.gamma()].fill(E::ONE),
-            Self::Embedding(op) => op.begin(random, parameters),
-            Self::Dropout(_) | Self::Activation(_) | Self::Residual(_) => {}
-        }
-    }
-
-    /// Sets the running statistics as they begin. They are 0 before.
-    pub(crate) fn begin_statistics<E: Element>(&self, statistics: &mut [E]) {
-        if let Self::BatchNorm(op) = self {
-            statistics[op.running_variance()].fill(E::ONE);
-        }
-    }
-}
-
-/// What the derivative of an activation is computed from.
-fn derivative_from<'a, E>(activation: Activation, x: &'a [E], y: &'a [E]) -> &'a [E] {
-    match activation.derivative_from() {
-        DerivativeFrom::Input => x,
-        DerivativeFrom::Output => y,
-    }
 }

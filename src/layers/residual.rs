@@ -3,15 +3,15 @@
 use deltarule_kernels::optimizer::sgd;
 use deltarule_kernels::{Element, Isa, ShapeError};
 
-use super::{Compiler, Forward, Layer, Operation, Pass};
+use super::{Compiler, Forward, Layer, LayerRef, Operation, Pass, Shape};
 use crate::error::{Error, Result};
 
 /// Adds the input of the block's first layer. Its δ goes to both unchanged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Residual {
-    pub(crate) width: usize,
+    width: usize,
     /// The index of the block's first operation.
-    pub(crate) first: usize,
+    first: usize,
 }
 
 impl Residual {
@@ -31,7 +31,21 @@ impl Residual {
     }
 }
 
+impl Shape for Residual {
+    fn outputs(&self) -> usize {
+        self.width
+    }
+
+    fn skips_from(&self) -> Option<usize> {
+        Some(self.first)
+    }
+}
+
 impl<E: Element> Operation<E> for Residual {
+    fn view<'a>(&'a self, _: &'a [E], _: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::Residual { width: self.width, first: self.first }
+    }
+
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
         io.y.copy_from_slice(io.x);
         add(pass.isa, io.skip, io.y)

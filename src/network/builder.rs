@@ -172,8 +172,7 @@ impl<E: Element> NetworkBuilder<E> {
         let mut statistics = try_vec("statistics", statistics)?;
         for (index, op) in (0..).zip(&ops) {
             let mut random = Random::new(self.seed, Purpose::Initialization, index);
-            op.begin(self.init, &mut random, &mut parameters);
-            op.begin_statistics(&mut statistics);
+            op.operation().begin(self.init, &mut random, &mut parameters, &mut statistics);
         }
         let route = Route::new::<E>(isa, self.inputs, &ops, moments)?;
         Ok(Network {

@@ -103,13 +103,13 @@ impl<E: Element> Network<E> {
 
     /// The layer at this index, or `None` past the last.
     pub fn layer(&self, index: usize) -> Option<LayerRef<'_, E>> {
-        self.ops.get(index).map(|op| op.view(&self.parameters, &self.statistics))
+        self.ops.get(index).map(|op| op.operation().view(&self.parameters, &self.statistics))
     }
 
     /// The layers, from the input on, each on the output of the one before. The layers of a
     /// residual block are among them; after their last stands [`LayerRef::Residual`].
     pub fn layers(&self) -> impl ExactSizeIterator<Item = LayerRef<'_, E>> {
-        self.ops.iter().map(|op| op.view(&self.parameters, &self.statistics))
+        self.ops.iter().map(|op| op.operation().view(&self.parameters, &self.statistics))
     }
 
     pub(crate) fn ops(&self) -> &[Op] {

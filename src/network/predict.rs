@@ -68,8 +68,8 @@ impl Route {
         let mut made_by: Vec<Option<usize>> = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|before| made_by[before]);
-            made_by.push(if op.is_idle() { before } else { Some(index) });
-            lengths.kept = lengths.kept.max(op.kept_len(BLOCK_ROWS, true)?);
+            made_by.push(if op.shape().is_idle() { before } else { Some(index) });
+            lengths.kept = lengths.kept.max(op.shape().kept_columns(true));
             if let Op::Dense(dense) = op {
                 let scratch = dense.scratch_len::<E>(isa, BLOCK_ROWS, false)?;
                 lengths.scratch = lengths.scratch.max(scratch);
@@ -78,7 +78,7 @@ impl Route {
         let output_of = |index: Option<usize>| index.and_then(|index| made_by[index]);
         let mut last_read = vec![0; ops.len()];
         for (index, op) in ops.iter().enumerate() {
-            let skip = op.skips_from().and_then(|first| output_of(first.checked_sub(1)));
+            let skip = op.shape().skips_from().and_then(|first| output_of(first.checked_sub(1)));
             for made_by in [output_of(index.checked_sub(1)), skip].into_iter().flatten() {
                 last_read[made_by] = index;
             }
@@ -87,7 +87,7 @@ impl Route {
         let mut registers: Vec<Register> = Vec::new();
         let mut held_in = vec![0; ops.len()];
         for (index, op) in ops.iter().enumerate() {
-            if op.is_idle() || result == Some(index) {
+            if op.shape().is_idle() || result == Some(index) {
                 continue;
             }
             let is_free = |register: &Register| register.busy_until < index;
@@ -96,7 +96,7 @@ impl Route {
                 registers.push(Register { width: 0, busy_until: 0 });
             }
             let register = &mut registers[free];
-            register.width = register.width.max(op.outputs());
+            register.width = register.width.max(op.shape().outputs());
             register.busy_until = last_read[index];
             held_in[index] = free;
         }
@@ -112,16 +112,17 @@ impl Route {
             lengths.registers = lengths.registers.checked_add(len).ok_or(overflow)?;
         }
         checked_area("workspace", BLOCK_ROWS, inputs)?;
+        lengths.kept = checked_area("workspace", BLOCK_ROWS, lengths.kept)?;
         let place = |index: Option<usize>| match output_of(index) {
             None => Place::Input,
             made_by if made_by == result => Place::Output,
             Some(made_by) => Place::Register(starts[held_in[made_by]]),
         };
-        let working = ops.iter().enumerate().filter(|(_, op)| !op.is_idle());
+        let working = ops.iter().enumerate().filter(|(_, op)| !op.shape().is_idle());
         let stages = working.map(|(index, op)| Stage {
             op: index,
             x: place(index.checked_sub(1)),
-            skip: op.skips_from().map(|first| place(first.checked_sub(1))),
+            skip: op.shape().skips_from().map(|first| place(first.checked_sub(1))),
             y: place(Some(index)),
         });
         Ok(Self { stages: stages.collect(), lengths })
@@ -184,8 +185,9 @@ impl<E: Element> Network<E> {
         };
         for stage in &self.route.stages {
             let op = &self.ops[stage.op];
+            let shape = op.shape();
             let y = match stage.y {
-                Place::Register(start) => start..start + rows * op.outputs(),
+                Place::Register(start) => start..start + rows * shape.outputs(),
                 Place::Input | Place::Output => 0..0,
             };
             let (before, rest) = registers.split_at_mut(y.start);
@@ -195,10 +197,10 @@ impl<E: Element> Network<E> {
                 Place::Input | Place::Output => x,
             };
             let io = Forward {
-                x: read(stage.x, op.inputs()),
-                skip: stage.skip.map_or(&[], |skip| read(skip, op.outputs())),
+                x: read(stage.x, shape.inputs()),
+                skip: stage.skip.map_or(&[], |skip| read(skip, shape.outputs())),
                 y: if stage.y == Place::Output { &mut *out } else { buffer },
-                kept: &mut kept[..op.kept_len(rows, true)?],
+                kept: &mut kept[..rows * shape.kept_columns(true)],
                 scratch,
             };
             op.operation().forward(&pass, io)?;

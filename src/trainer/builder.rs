@@ -146,7 +146,7 @@ impl<E: Element> TrainerBuilder<E> {
         let is_frozen: Vec<bool> = groups.iter().map(|group| group.frozen).collect();
         let layout = ShardLayout::new(ops, &is_frozen, max_batch)?;
         let (tiles, rates) = TilePlan::new(ops, |op, part| {
-            groups[op].rates(part.is_weights()).filter(|_| ops[op].learns())
+            groups[op].rates(part.is_weights()).filter(|_| ops[op].shape().learns())
         });
         let arena = try_vec("activations", layout.arena_len(max_batch)?)?;
         let losses = try_vec("losses", max_batch)?;
@@ -178,7 +178,7 @@ impl<E: Element> TrainerBuilder<E> {
             None => Vec::new(),
         };
         let updates = Vec::with_capacity(rates.len());
-        let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.work()));
+        let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
         let buffers = Buffers { layout, tiles, arena, moments, scratch, occurrences };
         Ok(Trainer {
             network,

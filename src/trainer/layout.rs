@@ -32,7 +32,8 @@ struct OpLayout {
     outputs: usize,
     /// Where y begins among the values, and what is kept besides.
     y: usize,
-    kept: Range<usize>,
+    kept: usize,
+    kept_columns: usize,
     /// Where δ begins among the errors, and what the shard contributes to the gradient.
     delta: usize,
     partial: Range<usize>,
@@ -68,16 +69,19 @@ impl ShardLayout {
         let mut layouts: Vec<OpLayout> = Vec::with_capacity(ops.len());
         let mut lowest = None;
         for (index, (op, &is_frozen)) in ops.iter().zip(is_frozen).enumerate() {
-            let y = values.columns(op.outputs())?.start;
-            let kept = values.elements(op.kept_len(rows, false)?)?;
-            if lowest.is_none() && op.learns() && !is_frozen {
+            let shape = op.shape();
+            let y = values.columns(shape.outputs())?.start;
+            let kept_columns = shape.kept_columns(false);
+            let kept = values.columns(kept_columns)?.start;
+            if lowest.is_none() && shape.learns() && !is_frozen {
                 lowest = Some(index);
             }
             layouts.push(OpLayout {
-                inputs: op.inputs(),
-                outputs: op.outputs(),
+                inputs: shape.inputs(),
+                outputs: shape.outputs(),
                 y,
                 kept,
+                kept_columns,
                 delta: 0,
                 partial: 0..0,
                 below: ToBelow::Nothing,
@@ -91,12 +95,12 @@ impl ShardLayout {
         let mut has_delta_from_above = vec![false; ops.len()];
         for (index, op) in ops.iter().enumerate().rev() {
             if has_place_of_its_own(ops, lowest, index, &has_delta_from_above) {
-                layouts[index].delta = errors.columns(op.outputs())?.start;
+                layouts[index].delta = errors.columns(op.shape().outputs())?.start;
             } else if let Some(above) = layouts.get(index + 1) {
                 layouts[index].delta = above.delta;
             }
-            layouts[index].partial = errors.elements(op.partial_len())?;
-            let skipped = op.skips_from().and_then(|first| first.checked_sub(1));
+            layouts[index].partial = errors.elements(op.shape().partial_len())?;
+            let skipped = op.shape().skips_from().and_then(|first| first.checked_sub(1));
             if let Some(skipped) = skipped.filter(|&skipped| skipped >= lowest) {
                 let is_first = !core::mem::replace(&mut has_delta_from_above[skipped], true);
                 layouts[index].skip = Some((skipped, is_first));
@@ -104,7 +108,8 @@ impl ShardLayout {
             let Some(below) = index.checked_sub(1).filter(|&below| below >= lowest) else {
                 continue;
             };
-            layouts[index].below = match (op.works_in_place(), has_delta_from_above[below]) {
+            layouts[index].below = match (op.shape().works_in_place(), has_delta_from_above[below])
+            {
                 (_, true) => ToBelow::Adds,
                 (true, false) => ToBelow::Becomes,
                 (false, false) => ToBelow::Sets,
@@ -172,9 +177,10 @@ impl ShardLayout {
         y..y + rows * outputs
     }
 
-    /// Where what is kept lies among the values.
-    pub(crate) fn kept(&self, op: usize) -> Range<usize> {
-        self.ops[op].kept.clone()
+    /// Where what is kept lies among the values of so many rows.
+    pub(crate) fn kept(&self, op: usize, rows: usize) -> Range<usize> {
+        let OpLayout { kept, kept_columns, .. } = self.ops[op];
+        kept..kept + rows * kept_columns
     }
 
     /// Where δ lies among the errors of so many rows.
@@ -212,7 +218,8 @@ impl ShardLayout {
 
 /// Whether δ of a layer can't share the place of the layer's above.
 fn has_place_of_its_own(ops: &[Op], lowest: usize, index: usize, skipped: &[bool]) -> bool {
-    let shares = ops.get(index + 1).is_some_and(|above| above.works_in_place() && !skipped[index]);
+    let shares =
+        ops.get(index + 1).is_some_and(|above| above.shape().works_in_place() && !skipped[index]);
     index + 1 == ops.len() || (index >= lowest && !shares)
 }
 
@@ -267,9 +274,9 @@ impl<'a, E: Element> Shard<'a, E> {
     }
 
     /// What a layer's forward pass left.
-    pub(crate) fn stored(&self, op: usize, layer: &Op) -> Result<Stored<'a, E>> {
-        let kept = &self.values[self.layout.kept(op)][..layer.kept_len(self.rows, false)?];
-        Ok(Stored { x: self.x(op), y: self.y(op), kept })
+    pub(crate) fn stored(&self, op: usize) -> Stored<'a, E> {
+        let kept = &self.values[self.layout.kept(op, self.rows)];
+        Stored { x: self.x(op), y: self.y(op), kept }
     }
 
     /// A layer's δ.

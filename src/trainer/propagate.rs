@@ -11,7 +11,7 @@ use deltarule_kernels::{Element, reduce};
 use super::layout::{Shard, ShardLayout, ToBelow};
 use super::parallel::{Divide, Scratch, divide};
 use crate::error::{Error, Result};
-use crate::layers::{Below, ColumnSums, Dense, Forward, Mode, Op, Pass, add};
+use crate::layers::{Backward, Below, ColumnSums, Dense, Forward, Mode, Op, Pass, add};
 use crate::loss::{Loss, Targets};
 use crate::metrics::largest_of_rows;
 use crate::network::Network;
@@ -249,15 +249,15 @@ impl<'a, E: Element> Propagate<'a, E> {
         scratch: &mut [E],
     ) -> Result<()> {
         let op = &self.network.ops()[index];
-        let (y, kept) = (self.layout.y(index, rows), self.layout.kept(index));
+        let (y, kept) = (self.layout.y(index, rows), self.layout.kept(index, rows));
         let (before, from_here) = values.split_at_mut(y.start);
-        let (here, kept) = from_here.split_at_mut(kept.start - y.start);
+        let (here, after) = from_here.split_at_mut(kept.start - y.start);
         let output_of = |op: Option<usize>| op.map_or(x, |op| &before[self.layout.y(op, rows)]);
         let io = Forward {
             x: output_of(index.checked_sub(1)),
-            skip: op.skips_from().map_or(&[], |first| output_of(first.checked_sub(1))),
+            skip: op.shape().skips_from().map_or(&[], |first| output_of(first.checked_sub(1))),
             y: &mut here[..y.len()],
-            kept: &mut kept[..op.kept_len(rows, false)?],
+            kept: &mut after[..kept.len()],
             scratch,
         };
         Ok(op.operation().forward(pass, io)?)
@@ -304,7 +304,7 @@ impl<'a, E: Element> Propagate<'a, E> {
                 add(pass.isa, delta, skip)?;
             }
         }
-        let stored = shard.stored(index, op)?;
+        let stored = shard.stored(index);
         let to_below = self.layout.below(index);
         if let Op::Dense(dense) = op {
             if !self.layout.is_finished(index) && dense.activation != Activation::Identity {
@@ -318,8 +318,9 @@ impl<'a, E: Element> Propagate<'a, E> {
         }
         let partial = self.layout.partial(index);
         let (deltas, rest) = errors.split_at_mut(partial.start);
-        let place = &mut deltas[delta.clone()];
-        op.operation().backward(pass, stored, place, &mut rest[..partial.len()])?;
+        let (delta_here, partial) = (&mut deltas[delta.clone()], &mut rest[..partial.len()]);
+        let io = Backward { stored, delta: delta_here, partial };
+        op.operation().backward(pass, io)?;
         if to_below == ToBelow::Adds {
             let below = self.layout.delta(index - 1, shard.rows);
             let (above, below) = errors.split_at_mut(below.start);
@@ -343,10 +344,7 @@ impl<'a, E: Element> Propagate<'a, E> {
         let (above, rest) = errors.split_at_mut(below.start);
         let layer_below = &self.network.ops()[index - 1];
         let (activation, stored) = match layer_below {
-            Op::Dense(dense) => {
-                let stored = shard.stored(index - 1, layer_below)?;
-                (dense.activation, dense.derivative_from(stored))
-            }
+            Op::Dense(dense) => (dense.activation, dense.derivative_from(shard.stored(index - 1))),
             _ => (Activation::Identity, &[][..]),
         };
         let below = Below {

@@ -37,7 +37,7 @@ impl TilePlan {
     ) -> (Self, Vec<Rates>) {
         let (mut tiles, mut updates) = (Vec::new(), Vec::new());
         for (op, layer) in ops.iter().enumerate() {
-            for (part, len) in layer.parts() {
+            for (part, len) in layer.shape().parts() {
                 let update = rates_of(op, &part).map(|rates| {
                     let known = updates.iter().position(|known| *known == rates);
                     known.unwrap_or_else(|| {
