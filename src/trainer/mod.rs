@@ -14,7 +14,7 @@ use core::fmt;
 use deltarule_kernels::optimizer::{MAX_STATES, Update};
 use deltarule_kernels::{Element, Isa, reduce};
 
-use crate::error::{Error, Result, try_vec, whole_rows};
+use crate::error::{Error, Result, check_length, try_vec, whole_rows};
 use crate::layers::{Mode, Occurrences, Op, Span};
 use crate::loss::{Loss, Reduction, Targets};
 use crate::network::Network;
@@ -142,6 +142,51 @@ impl<E: Element> Trainer<E> {
     /// The steps that were made: t of the optimizer's formula in the last of them.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// What the optimizer remembers, as long as the parameters each: moments, or sums of squares.
+    /// With [`Network::parameters`], [`Network::statistics`] and [`Trainer::steps`] this is all that
+    /// a training goes on from.
+    pub fn states(&self) -> impl ExactSizeIterator<Item = &[E]> {
+        self.states[..self.optimizer.rule().states()].iter().map(Vec::as_slice)
+    }
+
+    /// Goes on from where a training with the same network and optimizer stood: the steps to come
+    /// have the bits that they would have had there, if the network has that one's parameters and
+    /// statistics. What was accumulated is forgotten.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let (x, targets) = ([2.0], Targets::Values(&[5.0]));
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1));
+    /// let mut trainer = builder.build()?;
+    /// trainer.step(&x, targets)?;
+    /// let network = trainer.network().clone();
+    /// let mut other =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1)).build()?;
+    /// let states: Vec<&[f32]> = trainer.states().collect();
+    /// other.resume(trainer.steps(), &states)?;
+    /// assert_eq!(trainer.step(&x, targets)?, other.step(&x, targets)?);
+    /// assert_eq!(trainer.network().parameters(), other.network().parameters());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the states are not as many, or not as long, as the optimizer's. Nothing
+    /// was changed then.
+    pub fn resume(&mut self, steps: u64, states: &[&[E]]) -> Result<()> {
+        let own = &mut self.states[..self.optimizer.rule().states()];
+        check_length("states", states.len(), own.len())?;
+        for (state, own) in states.iter().zip(&*own) {
+            check_length("a state", state.len(), own.len())?;
+        }
+        for (state, own) in states.iter().zip(own) {
+            own.copy_from_slice(state);
+        }
+        self.steps = steps;
+        self.discard_accumulated();
+        Ok(())
     }
 
     /// The optimizer as it is now.

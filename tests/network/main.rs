@@ -7,6 +7,7 @@ mod common;
 mod diagnostics;
 mod golden;
 mod gradients;
+mod groups;
 mod init;
 mod layers;
 mod optimizers;

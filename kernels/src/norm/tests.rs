@@ -289,6 +289,28 @@ fn columns_may_be_split_and_strided() {
     }
 }
 
+/// Blocks of whole pieces of rows are as good as all rows at once.
+#[test]
+fn statistics_of_blocks_are_those_of_the_batch() {
+    for isa in Isa::available() {
+        for (rows, block) in [(1, 32), (33, 32), (150, 64), (129, 128), (64, 64)] {
+            let columns = 21;
+            let x: Vec<f32> = values(1, rows * columns);
+            let of = |step: usize| {
+                let mut out = [(); 4].map(|()| vec![f32::NAN; columns]);
+                let [mean, mean_low, variance, inverse_std] = &mut out;
+                let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
+                let blocks = x
+                    .chunks(step * columns)
+                    .map(|x| MatRef::new(x, x.len() / columns, columns).unwrap());
+                batch::statistics(isa, blocks, EPSILON, statistics).unwrap();
+                out
+            };
+            assert_eq!(of(block), of(rows), "{isa}: {rows} rows in blocks of {block}");
+        }
+    }
+}
+
 #[test]
 fn running_statistics() {
     for n in 0..=40 {
