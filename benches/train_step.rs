@@ -8,7 +8,7 @@
 mod naive;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+use deltarule::{Activation, LayerRef, Loss, Network, Optimizer, Targets, Trainer};
 use naive::Naive;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
@@ -40,7 +40,7 @@ struct ByHand {
 
 impl ByHand {
     fn of(network: &Network, batch: usize) -> Self {
-        let copy = |layer: deltarule::LayerRef<'_, f32>| {
+        let copy = |layer: deltarule::DenseRef<'_, f32>| {
             let shape = (layer.outputs, layer.inputs);
             Layer {
                 weights: Array2::from_shape_vec(shape, layer.weights.to_vec())
@@ -52,7 +52,7 @@ impl ByHand {
                 gradient: Array2::zeros(shape),
             }
         };
-        Self { layers: network.layers().map(copy).collect() }
+        Self { layers: network.layers().filter_map(LayerRef::as_dense).map(copy).collect() }
     }
 
     fn step(&mut self, x: ArrayView2<'_, f32>, labels: &[usize]) {

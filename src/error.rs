@@ -44,6 +44,18 @@ pub enum Error {
         /// The most that the trainer was built for.
         max_batch: usize,
     },
+    /// The parts of an accumulated batch are not the rows that were announced.
+    #[error(
+        "{rows} rows of a batch of {batch_rows} were accumulated, of which {announced} were announced"
+    )]
+    BatchRows {
+        /// The rows of the parts, the last one included.
+        rows: usize,
+        /// The rows that the last part announced.
+        batch_rows: usize,
+        /// The rows that the first part announced.
+        announced: usize,
+    },
     /// A class index is not below the number of classes.
     #[error("`{argument}[{row}]` is class {class}, but there are only {classes} classes")]
     Class {
@@ -67,6 +79,68 @@ pub enum Error {
         row: usize,
         /// The number of rows.
         rows: usize,
+    },
+    /// What stands in a categorical column is not the index of a category.
+    #[error(
+        "row {row} of `{argument}` has {value} in column {column}, but its {categories} categories \
+         are the whole numbers from 0"
+    )]
+    Category {
+        /// The argument's name.
+        argument: &'static str,
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The value found there.
+        value: f64,
+        /// The number of categories.
+        categories: usize,
+    },
+    /// A column index is not below the number of columns, or named twice.
+    #[error(
+        "`{argument}[{index}]` is column {column}, which is not one of {columns}, or named before"
+    )]
+    Column {
+        /// The argument's name.
+        argument: &'static str,
+        /// The position in it.
+        index: usize,
+        /// The column found there.
+        column: usize,
+        /// The number of columns.
+        columns: usize,
+    },
+    /// A layer stands where only the first can.
+    #[error("the {layer} layer is at index {index}, but it can only be the first layer")]
+    NotFirst {
+        /// The kind of layer.
+        layer: &'static str,
+        /// Its index.
+        index: usize,
+    },
+    /// The layers of a residual block do not end as wide as they begin.
+    #[error(
+        "the residual block that begins at layer {first} takes {inputs} elements to {outputs}, but \
+         the two must be equal to be added"
+    )]
+    ResidualWidth {
+        /// The index of the block's first layer.
+        first: usize,
+        /// The width of its inputs.
+        inputs: usize,
+        /// The width of its outputs.
+        outputs: usize,
+    },
+    /// A layer's index is not below the number of layers.
+    #[error("`{argument}` names layer {index}, but there are only {layers} layers")]
+    Layer {
+        /// The argument's name.
+        argument: &'static str,
+        /// The index.
+        index: usize,
+        /// The number of layers.
+        layers: usize,
     },
     /// The loss needs the other kind of targets.
     #[error("the loss {loss:?} needs targets that are {expected}, but they are {actual}")]
@@ -181,4 +255,19 @@ pub(crate) fn try_vec<T: Clone + Default>(
     vec.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { argument, elements })?;
     vec.resize(elements, T::default());
     Ok(vec)
+}
+
+/// Checks that a number is in the range in which it has a meaning.
+pub(crate) fn check_range(
+    argument: &'static str,
+    value: f64,
+    good: bool,
+    expected: &'static str,
+) -> Result<()> {
+    if good { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
+}
+
+/// Checks a number that must be finite and above 0.
+pub(crate) fn check_positive(argument: &'static str, value: f64) -> Result<()> {
+    check_range(argument, value, value.is_finite() && value > 0.0, "finite and above 0")
 }

@@ -1,5 +1,7 @@
 //! How weights begin. Biases begin at 0.
 
+use crate::error::{Result, check_range};
+use crate::optimizer::not_negative;
 use crate::random::Random;
 use deltarule_kernels::Element;
 use deltarule_kernels::activation::Activation;
@@ -7,11 +9,29 @@ use deltarule_kernels::activation::Activation;
 /// The distribution that a layer's weights are drawn from, given its inputs and outputs.
 ///
 /// Xavier is Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural
-/// networks* (2010); He is He et al., *Delving Deep into Rectifiers* (2015).
+/// networks* (2010); He is He et al., *Delving Deep into Rectifiers* (2015); LeCun is LeCun et al.,
+/// *Efficient BackProp* (1998); orthogonal is Saxe et al., *Exact solutions to the nonlinear
+/// dynamics of learning in deep linear neural networks* (2014).
 ///
 /// All kinds draw the same weights on every machine: the uniform ones need no more than a square
 /// root, and the normal ones take the logarithm and the cosine from `libm`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use deltarule::{Activation, Distribution, Fan, Init, Layer, Network};
+/// // Kaiming's for a leaky ReLU, with the gain that belongs to it.
+/// let activation = Activation::LeakyRelu { slope: 0.2 };
+/// let init = Init::Scaled {
+///     gain: Init::gain(activation),
+///     fan: Fan::Inputs,
+///     distribution: Distribution::Normal,
+/// };
+/// let network = Network::builder(8)
+///     .layer(Layer::dense(16, activation).with_init(init))
+///     .dense(1, Activation::Identity)
+///     .build()?;
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Init {
     /// Uniform in ±√(6 / (inputs + outputs)).
@@ -22,23 +42,94 @@ pub enum Init {
     HeUniform,
     /// Normal with variance 2 / inputs.
     HeNormal,
+    /// Uniform in ±√(3 / inputs).
+    LecunUniform,
+    /// Normal with variance 1 / inputs.
+    LecunNormal,
+    /// Variance gain² / fan: Xavier's with [`Fan::Mean`], He's with [`Fan::Inputs`] or
+    /// [`Fan::Outputs`], and [`Init::gain`].
+    Scaled {
+        /// The gain.
+        gain: f64,
+        /// The fan.
+        fan: Fan,
+        /// The distribution.
+        distribution: Distribution,
+    },
+    /// The rows or the columns of W, whichever are fewer, are orthogonal, each of length `gain`.
+    /// It takes time that grows as inputs · outputs · the smaller of both.
+    Orthogonal {
+        /// The gain.
+        gain: f64,
+    },
+    /// Uniform in ±`bound`.
+    Uniform {
+        /// The bound.
+        bound: f64,
+    },
+    /// Normal with this standard deviation.
+    Normal {
+        /// The standard deviation.
+        deviation: f64,
+    },
+    /// All the same.
+    Constant(f64),
+    /// All 0.
+    Zeros,
+}
+
+/// The number of units that a weight's variance is inverse to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fan {
+    /// The layer's inputs: keeps the variance of values on the way forward.
+    Inputs,
+    /// The layer's outputs: keeps the variance of errors on the way back.
+    Outputs,
+    /// The mean of both.
+    Mean,
+}
+
+/// The shape of a distribution with a given variance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distribution {
+    /// Uniform in ±√(3 · variance).
+    Uniform,
+    /// Normal.
+    Normal,
 }
 
 impl Init {
-    /// What a network uses if nothing was chosen, uniform in either case: He for ReLU and what is
-    /// close to it for large |x|, Xavier otherwise.
+    /// What a network uses if nothing was chosen: LeCun's normal for SELU, uniform for the others,
+    /// He for ReLU and what is close to it for large |x|, Xavier for what remains.
     pub fn for_activation(activation: Activation) -> Self {
         match activation {
-            Activation::Relu
-            | Activation::LeakyRelu { .. }
-            | Activation::Elu { .. }
-            | Activation::Gelu
-            | Activation::GeluTanh
-            | Activation::HardSwish
-            | Activation::Mish
-            | Activation::Silu
-            | Activation::Softplus => Self::HeUniform,
+            Activation::Selu => Self::LecunNormal,
+            _ if is_like_relu(activation) => Self::HeUniform,
             _ => Self::XavierUniform,
+        }
+    }
+
+    /// The gain by which weights make up for what an activation does to the variance, as in
+    /// PyTorch: √2 for ReLU and what is close to it for large |x|, √(2/(1 + slope²)) for leaky
+    /// ReLU, 5/3 for tanh, 3/4 for SELU, and 1 for the others.
+    pub fn gain(activation: Activation) -> f64 {
+        match activation {
+            Activation::LeakyRelu { slope } => (2.0 / (1.0 + slope * slope)).sqrt(),
+            Activation::Tanh => 5.0 / 3.0,
+            Activation::Selu => 0.75,
+            _ if is_like_relu(activation) => core::f64::consts::SQRT_2,
+            _ => 1.0,
+        }
+    }
+
+    /// Checks that every number has a meaning.
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Self::Scaled { gain, .. } | Self::Orthogonal { gain } => not_negative("gain", gain),
+            Self::Uniform { bound } => not_negative("bound", bound),
+            Self::Normal { deviation } => not_negative("deviation", deviation),
+            Self::Constant(value) => check_range("constant", value, value.is_finite(), "finite"),
+            _ => Ok(()),
         }
     }
 
@@ -50,21 +141,106 @@ impl Init {
         random: &mut Random,
         weights: &mut [E],
     ) {
-        let (inputs, outputs) = (inputs as f64, outputs as f64);
-        let variance = match self {
-            Self::XavierUniform | Self::XavierNormal => 2.0 / (inputs + outputs),
-            Self::HeUniform | Self::HeNormal => 2.0 / inputs,
-        };
-        let mut draw: Box<dyn FnMut() -> f64> = match self {
-            Self::XavierUniform | Self::HeUniform => {
-                let bound = (3.0 * variance).sqrt();
-                Box::new(move || bound * (2.0 * random.uniform() - 1.0))
+        use Distribution::{Normal, Uniform};
+        let (fan_in, fan_out) = (inputs as f64, outputs as f64);
+        let (variance, distribution) = match self {
+            Self::XavierUniform => (2.0 / (fan_in + fan_out), Uniform),
+            Self::XavierNormal => (2.0 / (fan_in + fan_out), Normal),
+            Self::HeUniform => (2.0 / fan_in, Uniform),
+            Self::HeNormal => (2.0 / fan_in, Normal),
+            Self::LecunUniform => (1.0 / fan_in, Uniform),
+            Self::LecunNormal => (1.0 / fan_in, Normal),
+            Self::Scaled { gain, fan, distribution } => {
+                let fan = match fan {
+                    Fan::Inputs => fan_in,
+                    Fan::Outputs => fan_out,
+                    Fan::Mean => 0.5 * (fan_in + fan_out),
+                };
+                (gain * gain / fan, distribution)
             }
-            Self::XavierNormal | Self::HeNormal => {
-                let deviation = variance.sqrt();
-                Box::new(move || deviation * random.normal())
+            Self::Uniform { bound } => return uniform(bound, random, weights),
+            Self::Normal { deviation } => return normal(deviation, random, weights),
+            Self::Orthogonal { gain } => {
+                return orthogonal(inputs, outputs, gain, random, weights);
             }
+            Self::Constant(value) => return weights.fill(E::from_f64(value)),
+            Self::Zeros => return weights.fill(E::ZERO),
         };
-        weights.fill_with(|| E::from_f64(draw()));
+        match distribution {
+            Uniform => uniform((3.0 * variance).sqrt(), random, weights),
+            Normal => normal(variance.sqrt(), random, weights),
+        }
+    }
+}
+
+fn uniform<E: Element>(bound: f64, random: &mut Random, weights: &mut [E]) {
+    weights.fill_with(|| E::from_f64(bound * (2.0 * random.uniform() - 1.0)));
+}
+
+fn normal<E: Element>(deviation: f64, random: &mut Random, weights: &mut [E]) {
+    weights.fill_with(|| E::from_f64(deviation * random.normal()));
+}
+
+/// Whether σ(x) is x, or close to it, for large x, and close to 0 for large −x.
+fn is_like_relu(activation: Activation) -> bool {
+    matches!(
+        activation,
+        Activation::Relu
+            | Activation::LeakyRelu { .. }
+            | Activation::Elu { .. }
+            | Activation::Gelu
+            | Activation::GeluTanh
+            | Activation::HardSwish
+            | Activation::Mish
+            | Activation::Silu
+            | Activation::Softplus
+    )
+}
+
+/// Normal vectors made orthogonal by the modified Gram–Schmidt process in f64, whose error is
+/// about their condition number, some thousands for square matrices, times 2⁻⁵³. A vector that
+/// is left with nothing, which has a probability of 0, is drawn again.
+fn orthogonal<E: Element>(
+    inputs: usize,
+    outputs: usize,
+    gain: f64,
+    random: &mut Random,
+    weights: &mut [E],
+) {
+    let (count, length) = (inputs.min(outputs), inputs.max(outputs));
+    let mut vectors: Vec<f64> = (0..count * length).map(|_| random.normal()).collect();
+    for at in 0..count {
+        let (done, rest) = vectors.split_at_mut(at * length);
+        let vector = &mut rest[..length];
+        let mut norm = dot(vector, vector).sqrt();
+        while norm.is_nan() || norm <= 1e-8 {
+            vector.fill_with(|| random.normal());
+            for other in done.chunks_exact(length) {
+                subtract_projection(other, vector);
+            }
+            norm = dot(vector, vector).sqrt();
+        }
+        vector.iter_mut().for_each(|x| *x /= norm);
+        let (vector, rest) = rest.split_at_mut(length);
+        for other in rest.chunks_exact_mut(length) {
+            subtract_projection(vector, other);
+        }
+    }
+    for (index, weight) in weights.iter_mut().enumerate() {
+        let (row, column) = (index / inputs, index % inputs);
+        let at = if outputs <= inputs { row * length + column } else { column * length + row };
+        *weight = E::from_f64(gain * vectors[at]);
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// from ← from − (unit · from) unit.
+fn subtract_projection(unit: &[f64], from: &mut [f64]) {
+    let along = dot(unit, from);
+    for (x, unit) in from.iter_mut().zip(unit) {
+        *x -= along * unit;
     }
 }

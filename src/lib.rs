@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod data;
+mod diagnostics;
 mod error;
 mod init;
 mod layers;
@@ -15,10 +16,13 @@ mod trainer;
 pub use deltarule_kernels as kernels;
 pub use deltarule_kernels::activation::Activation;
 pub use deltarule_kernels::{Element, Isa};
+pub use diagnostics::{Diagnostics, LayerHealth, ParameterNorms, Verdict};
 pub use error::{Error, Result};
-pub use init::Init;
-pub use layers::LayerRef;
+pub use init::{Distribution, Fan, Init};
+pub use layers::{
+    BatchNormRef, Categorical, DenseRef, EmbeddingRef, Layer, LayerNormRef, LayerRef,
+};
 pub use loss::{Loss, Reduction, Targets};
-pub use network::{Network, NetworkBuilder, Workspace};
-pub use optimizer::Optimizer;
+pub use network::{Block, LayerSummary, Network, NetworkBuilder, Summary, Workspace};
+pub use optimizer::{Decays, Optimizer, ParameterGroup, Stretch, UpdateRule};
 pub use trainer::{Score, Trainer, TrainerBuilder};

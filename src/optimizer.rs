@@ -6,7 +6,7 @@ use deltarule_kernels::optimizer::{
     Update,
 };
 
-use crate::error::{Error, Result};
+use crate::error::{Result, check_positive, check_range};
 
 /// A rule by which the gradient g changes the parameters θ, and what is done to g before.
 ///
@@ -137,8 +137,9 @@ impl Optimizer {
         not_negative("decay.l2", self.decay.l2)?;
         not_negative("decay.l1", self.decay.l1)?;
         not_negative("decay.decoupled", self.decay.decoupled)?;
-        positive("clip_value", self.clip_value)?;
-        positive("clip_norm", self.clip_norm)?;
+        for (argument, limit) in [("clip_value", self.clip_value), ("clip_norm", self.clip_norm)] {
+            limit.map_or(Ok(()), |limit| check_positive(argument, limit))?;
+        }
         match self.rule {
             Rule::Momentum(rule) => below_one("momentum", rule.momentum),
             Rule::RmsProp(rule) => {
@@ -169,38 +170,150 @@ impl Optimizer {
         }
     }
 
-    /// What step `number`, counted from 1, does to weights and to biases.
-    pub(crate) fn at_step<E: Element>(&self, number: u64, gradient_factor: f64) -> StepUpdate<E> {
-        let clip_value = self.clip_value.unwrap_or(f64::INFINITY);
-        let bare = Step { gradient_factor, clip_value, ..Step::new(number) };
-        let decayed = Step { decay: self.decay, ..bare };
-        StepUpdate { weights: self.rule.at_step(&decayed), biases: self.rule.at_step(&bare) }
+    /// What step `number`, counted from 1, does to parameters with these rates.
+    pub(crate) fn at_step<E: Element>(
+        &self,
+        number: u64,
+        gradient_factor: f64,
+        rates: Rates,
+    ) -> Update<E> {
+        self.rule.at_step(&Step {
+            number,
+            learning_rate_factor: rates.factor,
+            gradient_factor,
+            clip_value: self.clip_value.unwrap_or(f64::INFINITY),
+            decay: if rates.decays { self.decay } else { Decay::default() },
+        })
     }
 }
 
-/// A step's update of each kind of parameter.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StepUpdate<E> {
-    pub(crate) weights: Update<E>,
-    pub(crate) biases: Update<E>,
+/// How some parameters are trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rates {
+    /// Multiplies the learning rate.
+    pub(crate) factor: f64,
+    /// Whether they decay.
+    pub(crate) decays: bool,
 }
 
-fn check(argument: &'static str, value: f64, good: bool, expected: &'static str) -> Result<()> {
-    if good { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
+/// How the parameters of some layers are trained, where that is not as the optimizer says:
+/// [`TrainerBuilder::group`](crate::TrainerBuilder::group).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParameterGroup {
+    /// Multiplies the learning rate, and with it decoupled decay; 1 otherwise.
+    pub learning_rate_factor: f64,
+    /// Which parameters the optimizer's decay is for.
+    pub decays: Decays,
+    /// Whether the layers stay exactly as they are. A frozen batch normalization normalizes by its
+    /// running statistics, which do not change. Below the lowest layer that learns, no gradient is
+    /// computed.
+    pub frozen: bool,
 }
 
-fn not_negative(argument: &'static str, value: f64) -> Result<()> {
-    check(argument, value, value.is_finite() && value >= 0.0, "finite and not negative")
+/// Which parameters decay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decays {
+    /// Those of dense layers and embeddings that are multiplied: W and the tables. Not b, γ and β.
+    #[default]
+    Weights,
+    /// All.
+    All,
+    /// None.
+    Nothing,
+}
+
+impl Default for ParameterGroup {
+    fn default() -> Self {
+        Self { learning_rate_factor: 1.0, decays: Decays::default(), frozen: false }
+    }
+}
+
+impl ParameterGroup {
+    /// Layers that do not change.
+    pub fn frozen() -> Self {
+        Self { frozen: true, ..Self::default() }
+    }
+
+    /// The usual, but for a learning rate multiplied by this.
+    pub fn with_learning_rate_factor(learning_rate_factor: f64) -> Self {
+        Self { learning_rate_factor, ..Self::default() }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        not_negative("learning_rate_factor", self.learning_rate_factor)
+    }
+
+    /// How weights, or what is not among them, are trained, if they are.
+    pub(crate) fn rates(&self, is_weights: bool) -> Option<Rates> {
+        let decays = match self.decays {
+            Decays::Weights => is_weights,
+            Decays::All => true,
+            Decays::Nothing => false,
+        };
+        let factor = self.learning_rate_factor;
+        (!self.frozen).then_some(Rates { factor, decays })
+    }
+}
+
+/// An optimizer of one's own, for [`Trainer::use_rule`](crate::Trainer::use_rule).
+///
+/// ```
+/// use deltarule::{Activation, Loss, Network, Optimizer, Stretch, Targets, Trainer, UpdateRule};
+///
+/// /// Rprop's little sister: a step of η against the sign of the gradient.
+/// struct Sign;
+///
+/// impl UpdateRule<f32> for Sign {
+///     fn update(&mut self, stretch: Stretch<'_, f32>) {
+///         for (parameter, g) in stretch.parameters.iter_mut().zip(stretch.gradient) {
+///             *parameter -= stretch.learning_rate as f32 * g.signum();
+///         }
+///     }
+/// }
+///
+/// let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.25)).build()?;
+/// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
+/// trainer.use_rule(Sign)?;
+/// trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+/// assert_eq!(trainer.network().parameters(), [2.75, 0.75]);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+pub trait UpdateRule<E: Element>: Send + Sync {
+    /// Changes some parameters by their gradient. A step calls it for all that are to change, in
+    /// their order, on the calling thread: for every part of every layer that is not frozen, and of
+    /// an embedding for the vectors of the categories that occurred.
+    fn update(&mut self, stretch: Stretch<'_, E>);
+}
+
+/// Neighbouring parameters with their gradient.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Stretch<'a, E> {
+    /// t, counted from 1.
+    pub step: u64,
+    /// η, times the factor of the layer's group.
+    pub learning_rate: f64,
+    /// Whether decay is meant for them.
+    pub decays: bool,
+    /// The place of the first in [`Network::parameters`](crate::Network::parameters), by which a
+    /// rule finds its state.
+    pub offset: usize,
+    /// What the gradient is to be multiplied by: not 1 where it is clipped by its norm.
+    pub gradient_factor: f64,
+    /// The gradient.
+    pub gradient: &'a [E],
+    /// The parameters.
+    pub parameters: &'a mut [E],
+}
+
+pub(crate) fn not_negative(argument: &'static str, value: f64) -> Result<()> {
+    check_range(argument, value, value.is_finite() && value >= 0.0, "finite and not negative")
 }
 
 fn below_one(argument: &'static str, value: f64) -> Result<()> {
-    check(argument, value, (0.0..1.0).contains(&value), "at least 0 and below 1")
-}
-
-/// [`Option::None`] is for a number that is not there.
-pub(crate) fn positive(argument: &'static str, value: Option<f64>) -> Result<()> {
-    let Some(value) = value else { return Ok(()) };
-    check(argument, value, value.is_finite() && value > 0.0, "finite and above 0")
+    check_range(argument, value, (0.0..1.0).contains(&value), "at least 0 and below 1")
 }
 
 fn check_epsilon(epsilon: Epsilon) -> Result<()> {

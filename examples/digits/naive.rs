@@ -2,7 +2,7 @@
 //! measured against.
 
 use deltarule::kernels::reference;
-use deltarule::{Activation, Network};
+use deltarule::{Activation, LayerRef, Network};
 
 struct Layer {
     inputs: usize,
@@ -19,13 +19,13 @@ pub(crate) struct Naive {
 impl Naive {
     /// A copy of this network.
     pub(crate) fn of(network: &Network) -> Self {
-        let copy = |layer: deltarule::LayerRef<'_, f32>| Layer {
+        let copy = |layer: deltarule::DenseRef<'_, f32>| Layer {
             inputs: layer.inputs,
             activation: layer.activation,
             weights: layer.weights.to_vec(),
             biases: layer.biases.to_vec(),
         };
-        Self { layers: network.layers().map(copy).collect() }
+        Self { layers: network.layers().filter_map(LayerRef::as_dense).map(copy).collect() }
     }
 
     /// One step on a batch.

@@ -5,22 +5,33 @@ use deltarule_kernels::activation::{Activation, DerivativeFrom};
 use deltarule_kernels::gemm::{Activate, Gemm, Start, TimesDerivative, scratch_len};
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
+use super::{
+    Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, Stored, part_rows, parts_of,
+};
 use crate::error::{Error, Result, checked_area};
+use crate::init::Init;
+use crate::random::Random;
+
+/// A part of ∂W has a multiple of this many rows: a whole number of the micro-kernel's on every
+/// ISA.
+const PART_ROWS: usize = 24;
 
 /// A dense layer's shape, and where its parameters begin in the network's arena: W, which is
-/// (outputs, inputs) row-major, then b.
+/// (outputs, inputs) row-major, then b, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Dense {
-    pub(crate) inputs: usize,
-    pub(crate) outputs: usize,
+    inputs: usize,
+    outputs: usize,
     pub(crate) activation: Activation,
+    bias: bool,
+    init: Option<Init>,
     start: usize,
 }
 
 /// A dense layer of a network, to look at: a = σ(W x + b).
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct LayerRef<'a, E> {
+pub struct DenseRef<'a, E> {
     /// The width of x.
     pub inputs: usize,
     /// The width of a.
@@ -29,166 +40,214 @@ pub struct LayerRef<'a, E> {
     pub activation: Activation,
     /// W, (outputs, inputs), row-major.
     pub weights: &'a [E],
-    /// b.
+    /// b; empty in a layer without.
     pub biases: &'a [E],
 }
 
 impl Dense {
-    /// A layer whose parameters begin at `start`.
-    pub(crate) fn new(
-        inputs: usize,
+    pub(super) fn new(
+        to: &mut Compiler,
         outputs: usize,
         activation: Activation,
-        start: usize,
+        bias: bool,
+        init: Option<Init>,
     ) -> Result<Self> {
-        let weights = checked_area("weights", outputs, inputs)?;
-        weights
-            .checked_add(outputs)
-            .and_then(|count| count.checked_add(start))
-            .ok_or(Error::Overflow { argument: "parameters", rows: outputs, columns: inputs })?;
-        Ok(Self { inputs, outputs, activation, start })
+        if outputs == 0 {
+            return Err(Error::Zero { argument: "outputs" });
+        }
+        init.map_or(Ok(()), Init::check)?;
+        let inputs = to.width;
+        checked_area("weights", outputs, inputs)?;
+        let start = to.parameters(outputs, inputs)?;
+        to.parameters(outputs, usize::from(bias)).map_err(|_| Error::Overflow {
+            argument: "parameters",
+            rows: outputs,
+            columns: inputs,
+        })?;
+        Ok(Self { inputs, outputs, activation, bias, init, start })
     }
 
     /// Where W lies in the arena.
-    pub(crate) fn weights(&self) -> Range<usize> {
+    fn weights(&self) -> Range<usize> {
         self.start..self.start + self.outputs * self.inputs
     }
 
     /// Where b lies in the arena.
-    pub(crate) fn biases(&self) -> Range<usize> {
+    fn biases(&self) -> Range<usize> {
         let start = self.weights().end;
-        start..start + self.outputs
+        start..start + if self.bias { self.outputs } else { 0 }
     }
 
-    /// The layer with its parameters.
-    pub(crate) fn view<'a, E>(&self, parameters: &'a [E]) -> LayerRef<'a, E> {
-        LayerRef {
+    /// Whether the backward pass asks for z = W x + b, and not just for a.
+    fn keeps_pre_activation(&self) -> bool {
+        self.activation.derivative_from() == DerivativeFrom::Input
+    }
+
+    /// What σ′ is computed from.
+    pub(crate) fn derivative_from<'a, E>(&self, stored: Stored<'a, E>) -> &'a [E] {
+        if self.keeps_pre_activation() { stored.kept } else { stored.y }
+    }
+
+    /// Scratch space for the forward product of up to `rows` rows, and where `training` for the
+    /// products of the backward pass too.
+    pub(crate) fn scratch_len<E: Element>(
+        &self,
+        isa: Isa,
+        rows: usize,
+        training: bool,
+    ) -> Result<usize> {
+        let forward = scratch_len::<E>(isa, rows, self.outputs, self.inputs)?;
+        if !training {
+            return Ok(forward);
+        }
+        let part_rows = part_rows(self.outputs, self.inputs, PART_ROWS);
+        let backward = scratch_len::<E>(isa, rows, self.inputs, self.outputs)?;
+        let gradient = scratch_len::<E>(isa, part_rows, self.inputs, rows)?;
+        Ok(forward.max(backward).max(gradient))
+    }
+}
+
+impl Shape for Dense {
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn work(&self) -> usize {
+        self.outputs * (self.inputs + 1)
+    }
+
+    fn works_in_place(&self) -> bool {
+        false
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+
+    fn kept_columns(&self, evaluation: bool) -> usize {
+        if !evaluation && self.keeps_pre_activation() { self.outputs } else { 0 }
+    }
+
+    fn parts(&self) -> Vec<(Part, usize)> {
+        let weights = parts_of(self.outputs, self.inputs, PART_ROWS)
+            .map(|(rows, len)| (Part::Weights(rows), len));
+        weights.chain(self.bias.then_some((Part::Biases, self.outputs))).collect()
+    }
+}
+
+impl<E: Element> Operation<E> for Dense {
+    fn view<'a>(&'a self, parameters: &'a [E], _: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::Dense(DenseRef {
             inputs: self.inputs,
             outputs: self.outputs,
             activation: self.activation,
             weights: &parameters[self.weights()],
             biases: &parameters[self.biases()],
+        })
+    }
+
+    fn begin(&self, init: Option<Init>, random: &mut Random, parameters: &mut [E], _: &mut [E]) {
+        let init = self.init.or(init).unwrap_or(Init::for_activation(self.activation));
+        init.fill(self.inputs, self.outputs, random, &mut parameters[self.weights()]);
+    }
+
+    /// a = σ(x Wᵀ + b) for every row of x; z = x Wᵀ + b too, where it is to be kept.
+    fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
+        let Forward { x, y: a, kept: z, scratch, .. } = io;
+        let rows = x.len() / self.inputs;
+        let x = MatRef::new(x, rows, self.inputs)?;
+        let weights =
+            MatRef::new(&pass.parameters[self.weights()], self.outputs, self.inputs)?.transposed();
+        let start =
+            if self.bias { Start::Row(&pass.parameters[self.biases()]) } else { Start::Zero };
+        let product = |z| Gemm::new(x, weights, z).start(start);
+        if !z.is_empty() {
+            product(MatMut::new(z, rows, self.outputs)?).run(pass.isa, scratch)?;
+            return self.activation.forward(pass.isa, z, a);
         }
-    }
-
-    /// Whether the backward pass asks for z = W x + b, and not just for a.
-    pub(crate) fn keeps_pre_activation(&self) -> bool {
-        self.activation.derivative_from() == DerivativeFrom::Input
-    }
-
-    /// Scratch space for all three products of this layer, with up to `rows` rows in a batch and
-    /// `tile_rows` rows in a tile of ∂W.
-    pub(crate) fn scratch_len<E: Element>(
-        &self,
-        isa: Isa,
-        rows: usize,
-        tile_rows: usize,
-    ) -> Result<usize> {
-        let forward = scratch_len::<E>(isa, rows, self.outputs, self.inputs)?;
-        let backward = scratch_len::<E>(isa, rows, self.inputs, self.outputs)?;
-        let gradient = scratch_len::<E>(isa, tile_rows, self.inputs, rows)?;
-        Ok(forward.max(backward).max(gradient))
+        let a = MatMut::new(a, rows, self.outputs)?;
+        if self.activation == Activation::Identity {
+            return product(a).run(pass.isa, scratch);
+        }
+        let mut activate = Activate { activation: self.activation };
+        product(a).epilogue(&mut activate).run(pass.isa, scratch)
     }
 }
 
-impl<E: Element> LayerRef<'_, E> {
-    /// a = σ(x Wᵀ + b) for every row of x; z = x Wᵀ + b too, where it is to be kept.
-    pub(crate) fn forward(
-        &self,
-        isa: Isa,
-        x: &[E],
-        z: Option<&mut [E]>,
-        a: &mut [E],
-        scratch: &mut [E],
-    ) -> Result<(), ShapeError> {
-        let rows = x.len() / self.inputs;
-        let x = MatRef::new(x, rows, self.inputs)?;
-        let weights = MatRef::new(self.weights, self.outputs, self.inputs)?.transposed();
-        let product = |z| Gemm::new(x, weights, z).start(Start::Row(self.biases));
-        let mut activate = Activate { activation: self.activation };
-        match z {
-            Some(z) => {
-                product(MatMut::new(z, rows, self.outputs)?).run(isa, scratch)?;
-                self.activation.forward(isa, z, a)
-            }
-            None if self.activation == Activation::Identity => {
-                product(MatMut::new(a, rows, self.outputs)?).run(isa, scratch)
-            }
-            None => product(MatMut::new(a, rows, self.outputs)?)
-                .epilogue(&mut activate)
-                .run(isa, scratch),
-        }
-    }
+/// Where δ of a layer below goes, and what its last step is.
+#[derive(Debug)]
+pub(crate) struct Below<'a, E> {
+    /// Gets δ W ⊙ σ′.
+    pub(crate) delta: &'a mut [E],
+    /// Whether `delta` holds what other layers contribute, to be added to.
+    pub(crate) adds: bool,
+    /// σ of the layer below.
+    pub(crate) activation: Activation,
+    /// What σ′ is computed from.
+    pub(crate) stored: &'a [E],
+}
 
-    /// δ of the layer below, δ W ⊙ σ′, whose activation is `below` and which kept `stored`.
-    pub(crate) fn backward(
+impl Dense {
+    /// δ of the layer below.
+    pub(crate) fn backward<E: Element>(
         &self,
-        isa: Isa,
+        pass: &Pass<'_, E>,
         delta: &[E],
-        below: Activation,
-        stored: &[E],
-        delta_below: &mut [E],
+        below: Below<'_, E>,
         scratch: &mut [E],
     ) -> Result<(), ShapeError> {
         let rows = delta.len() / self.outputs;
         let delta = MatRef::new(delta, rows, self.outputs)?;
-        let weights = MatRef::new(self.weights, self.outputs, self.inputs)?;
-        let stored = MatRef::new(stored, rows, self.inputs)?;
-        let mut times_derivative = TimesDerivative { activation: below, stored };
-        let mut product = Gemm::new(delta, weights, MatMut::new(delta_below, rows, self.inputs)?);
-        if below != Activation::Identity {
-            product = product.epilogue(&mut times_derivative);
+        let weights = MatRef::new(&pass.parameters[self.weights()], self.outputs, self.inputs)?;
+        let start = if below.adds { Start::Accumulate } else { Start::Zero };
+        let delta_below = MatMut::new(below.delta, rows, self.inputs)?;
+        let product = Gemm::new(delta, weights, delta_below).start(start);
+        if below.activation == Activation::Identity {
+            return product.run(pass.isa, scratch);
         }
-        product.run(isa, scratch)
+        let stored = MatRef::new(below.stored, rows, self.inputs)?;
+        let mut times_derivative = TimesDerivative { activation: below.activation, stored };
+        product.epilogue(&mut times_derivative).run(pass.isa, scratch)
     }
-}
 
-/// What a block of rows contributes to a layer's gradient.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Block<'a, E> {
-    /// The layer's δ, (rows, outputs).
-    pub(crate) delta: &'a [E],
-    /// The layer's input, (rows, inputs).
-    pub(crate) x: &'a [E],
-}
-
-impl Dense {
-    /// Rows `outputs` of ∂ℒ/∂W = δᵀ x, summed over the blocks in their order: each element is one
-    /// chain of multiply-adds over the whole batch.
+    /// Rows `outputs` of ∂ℒ/∂W = δᵀ x, summed over the blocks (x, δ) in their order: each element
+    /// is one chain of multiply-adds over the whole batch, which begins with what `gradient`
+    /// holds if it `adds`.
     pub(crate) fn weight_gradient<'a, E: Element>(
         &self,
         isa: Isa,
         outputs: Range<usize>,
-        blocks: impl Iterator<Item = Block<'a, E>>,
+        blocks: impl Iterator<Item = (&'a [E], &'a [E])>,
+        adds: bool,
         gradient: &mut [E],
         scratch: &mut [E],
     ) -> Result<(), ShapeError> {
-        for (index, block) in blocks.enumerate() {
-            let rows = block.x.len() / self.inputs;
-            let delta = MatRef::with_strides(
-                &block.delta[outputs.start..],
-                (rows, outputs.len()),
-                (self.outputs, 1),
-            )?;
-            let x = MatRef::new(block.x, rows, self.inputs)?;
+        let mut start = if adds { Start::Accumulate } else { Start::Zero };
+        for (x, delta) in blocks {
+            let rows = x.len() / self.inputs;
+            let shape = (rows, outputs.len());
+            let delta = MatRef::with_strides(&delta[outputs.start..], shape, (self.outputs, 1))?;
+            let x = MatRef::new(x, rows, self.inputs)?;
             let gradient = MatMut::new(gradient, outputs.len(), self.inputs)?;
-            let start = if index == 0 { Start::Zero } else { Start::Accumulate };
             Gemm::new(delta.transposed(), x, gradient).start(start).run(isa, scratch)?;
+            start = Start::Accumulate;
         }
         Ok(())
     }
 
-    /// ∂ℒ/∂b, the column sums of δ over the blocks in their order.
-    pub(crate) fn bias_gradient<'a, E: Element>(
+    /// Adds ∂ℒ/∂b, the column sums of δ over the blocks in their order.
+    pub(crate) fn add_bias_gradient<'a, E: Element>(
         &self,
         isa: Isa,
-        blocks: impl Iterator<Item = Block<'a, E>>,
+        deltas: impl Iterator<Item = &'a [E]>,
         gradient: &mut [E],
     ) -> Result<(), ShapeError> {
-        gradient.fill(E::ZERO);
-        for block in blocks {
-            let rows = block.delta.len() / self.outputs;
-            let delta = MatRef::new(block.delta, rows, self.outputs)?;
+        for delta in deltas {
+            let delta = MatRef::new(delta, delta.len() / self.outputs, self.outputs)?;
             reduce::add_column_sums(isa, delta, gradient)?;
         }
         Ok(())

@@ -1,16 +1,19 @@
 //! How a network is to be trained.
 
+use core::ops::{Bound, RangeBounds};
 use deltarule_kernels::Element;
 use deltarule_kernels::optimizer::MAX_STATES;
 
-use super::parallel::{Scratch, Threads};
-use super::propagate::ShardLayout;
+use super::accumulate::Accumulated;
+use super::layout::ShardLayout;
+use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::update::TilePlan;
 use super::{Buffers, Trainer};
 use crate::error::{Error, Result, try_vec};
+use crate::layers::{Occurrences, Op};
 use crate::loss::{Loss, Reduction};
 use crate::network::Network;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, ParameterGroup};
 
 /// What a [`Trainer`] is to be; [`Trainer::builder`] makes one.
 #[derive(Clone, Debug)]
@@ -20,14 +23,24 @@ pub struct TrainerBuilder<E: Element = f32> {
     loss: Loss,
     reduction: Reduction,
     optimizer: Optimizer,
+    groups: Vec<(Bound<usize>, Bound<usize>, ParameterGroup)>,
+    seed: u64,
     max_batch: usize,
-    threads: usize,
+    threads: Threads,
 }
 
 impl<E: Element> TrainerBuilder<E> {
     pub(super) fn new(network: Network<E>, loss: Loss, optimizer: Optimizer) -> Self {
-        let reduction = Reduction::default();
-        Self { network, loss, reduction, optimizer, max_batch: 256, threads: usize::MAX }
+        Self {
+            network,
+            loss,
+            reduction: Reduction::default(),
+            optimizer,
+            groups: Vec::new(),
+            seed: 0,
+            max_batch: 256,
+            threads: Threads { most: usize::MAX, threshold: PARALLEL_WORK },
+        }
     }
 
     /// Sets the most rows of a step, 256 otherwise: the buffers are made for so many.
@@ -42,7 +55,15 @@ impl<E: Element> TrainerBuilder<E> {
     /// trainer makes none. With 1, rayon is never touched. A step with little work stays on the
     /// calling thread anyway. The results are the same bits for any number.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
+        self.threads.most = threads;
+        self
+    }
+
+    /// Sets how much work a step has to be for more threads than the calling one to take part:
+    /// parameters times rows, 2²⁰ otherwise. A pool takes tens of microseconds to wake, in which
+    /// one core does about that many multiply-adds. The results are the same bits for any number.
+    pub fn parallel_threshold(mut self, work: usize) -> Self {
+        self.threads.threshold = work;
         self
     }
 
@@ -52,31 +73,89 @@ impl<E: Element> TrainerBuilder<E> {
         self
     }
 
+    /// Sets the seed of dropout's masks, which is 0 otherwise. A mask depends on it, on the step,
+    /// the layer, the row in the batch and the column, and on nothing else.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets how the layers with these indices (of [`Network::layers`]) are trained. Of two groups
+    /// with the same layer the later one counts.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Loss, Network, Optimizer, ParameterGroup, Targets, Trainer};
+    /// let network = Network::builder(4)
+    ///     .dense(8, Activation::Relu)
+    ///     .dense(2, Activation::Identity)
+    ///     .build()?;
+    /// let before = network.clone();
+    /// let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::adam(0.01))
+    ///     .group(..1, ParameterGroup::frozen())
+    ///     .build()?;
+    /// trainer.step(&[0.5, -1.0, 2.0, 0.25], Targets::Classes(&[1]))?;
+    /// assert_eq!(trainer.network().layer(0), before.layer(0));
+    /// assert_ne!(trainer.network().layer(1), before.layer(1));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn group(mut self, layers: impl RangeBounds<usize>, group: ParameterGroup) -> Self {
+        self.groups.push((layers.start_bound().cloned(), layers.end_bound().cloned(), group));
+        self
+    }
+
+    /// The group of each layer.
+    fn groups_of_layers(&self) -> Result<Vec<ParameterGroup>> {
+        let layers = self.network.ops().len();
+        let mut of_layers = vec![ParameterGroup::default(); layers];
+        for &(start, end, group) in &self.groups {
+            group.check()?;
+            let start = match start {
+                Bound::Included(index) => index,
+                Bound::Excluded(index) => index.saturating_add(1),
+                Bound::Unbounded => 0,
+            };
+            let end = match end {
+                Bound::Included(index) => index.saturating_add(1),
+                Bound::Excluded(index) => index,
+                Bound::Unbounded => layers,
+            };
+            let outside = Error::Layer { argument: "layers", index: end.max(start), layers };
+            of_layers.get_mut(start..end).ok_or(outside)?.fill(group);
+        }
+        Ok(of_layers)
+    }
+
     /// Makes the trainer, with every buffer that a step needs.
     ///
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
-    /// the optimizer's or the loss's that has no meaning, [`Error::Overflow`] or [`Error::OutOfMemory`] if the
+    /// the optimizer's, a group's or the loss's that has no meaning, [`Error::Layer`] for a group
+    /// with layers that are not there, [`Error::Overflow`] or [`Error::OutOfMemory`] if the
     /// buffers are too large.
     pub fn build(self) -> Result<Trainer<E>> {
-        let Self { network, loss, reduction, optimizer, max_batch, threads } = self;
-        for (argument, value) in [("max_batch", max_batch), ("threads", threads)] {
+        for (argument, value) in [("max_batch", self.max_batch), ("threads", self.threads.most)] {
             if value == 0 {
                 return Err(Error::Zero { argument });
             }
         }
-        optimizer.check()?;
-        loss.check_numbers()?;
-        let threads = Threads(threads);
-        let layout = ShardLayout::new(&network, max_batch)?;
-        let tiles = TilePlan::new(network.dense_layers());
+        self.optimizer.check()?;
+        self.loss.check_numbers()?;
+        let groups = self.groups_of_layers()?;
+        let Self { network, loss, reduction, optimizer, seed, max_batch, threads, .. } = self;
+        let ops = network.ops();
+        let is_frozen: Vec<bool> = groups.iter().map(|group| group.frozen).collect();
+        let layout = ShardLayout::new(ops, &is_frozen, max_batch)?;
+        let (tiles, rates) = TilePlan::new(ops, |op, part| {
+            groups[op].rates(part.is_weights()).filter(|_| ops[op].shape().learns())
+        });
         let arena = try_vec("activations", layout.arena_len(max_batch)?)?;
         let losses = try_vec("losses", max_batch)?;
         let mut products = 0;
-        for layer in network.dense_layers() {
-            let tile_rows = TilePlan::tile_rows(layer);
-            let needed = layer.scratch_len::<E>(network.isa(), layout.rows(), tile_rows)?;
-            products = products.max(needed);
+        for op in ops {
+            if let Op::Dense(dense) = op {
+                let needed = dense.scratch_len::<E>(network.isa(), layout.rows(), true)?;
+                products = products.max(needed);
+            }
         }
         let scratch_len = tiles.largest().checked_add(products).ok_or(Error::Overflow {
             argument: "scratch",
@@ -84,6 +163,11 @@ impl<E: Element> TrainerBuilder<E> {
             columns: products,
         })?;
         let scratch = Scratch::new(threads, scratch_len)?;
+        let moments = try_vec("moments", network.moments_len())?;
+        let occurrences = match ops.first() {
+            Some(Op::Embedding(embedding)) => Occurrences::new(embedding, max_batch)?,
+            _ => Occurrences::default(),
+        };
         let count = network.parameters().len();
         let mut states = [const { Vec::new() }; MAX_STATES];
         for state in &mut states[..optimizer.rule().states()] {
@@ -93,17 +177,25 @@ impl<E: Element> TrainerBuilder<E> {
             Some(_) => try_vec("gradient", count)?,
             None => Vec::new(),
         };
-        let buffers = Buffers { layout, tiles, arena, scratch };
+        let updates = Vec::with_capacity(rates.len());
+        let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
+        let buffers = Buffers { layout, tiles, arena, moments, scratch, occurrences };
         Ok(Trainer {
             network,
             loss,
             reduction,
             optimizer,
+            rule: None,
+            rates,
+            updates,
+            seed,
             max_batch,
             threads,
+            work,
             steps: 0,
             states,
             kept,
+            accumulated: Accumulated::new(),
             losses,
             buffers,
         })

@@ -1,24 +1,29 @@
 //! Training: a step is propagation, then update.
 
+mod accumulate;
 mod builder;
+mod layout;
 mod parallel;
 mod propagate;
+mod step;
 mod update;
 
 pub use builder::TrainerBuilder;
 
 use core::fmt;
-use deltarule_kernels::optimizer::{MAX_STATES, norm_clip_factor};
+use deltarule_kernels::optimizer::{MAX_STATES, Update};
 use deltarule_kernels::{Element, Isa, reduce};
 
 use crate::error::{Error, Result, check_length, try_vec, whole_rows};
-use crate::layers::Dense;
+use crate::layers::{Mode, Occurrences, Op, Span};
 use crate::loss::{Loss, Reduction, Targets};
 use crate::network::Network;
-use crate::optimizer::Optimizer;
+use crate::optimizer::{Optimizer, Rates, UpdateRule};
+use accumulate::Accumulated;
+use layout::ShardLayout;
 use parallel::{Scratch, Threads, enter};
-use propagate::{Batch, Propagate, ShardLayout};
-use update::{Apply, ApplyKept, Gradient, Keep, TilePlan};
+use propagate::{Batch, Propagate};
+use update::{Gradient, TilePlan};
 
 /// A network in training.
 ///
@@ -47,14 +52,24 @@ pub struct Trainer<E: Element = f32> {
     loss: Loss,
     reduction: Reduction,
     optimizer: Optimizer,
+    /// A rule of the user's own, in place of the optimizer's.
+    rule: Option<Box<dyn UpdateRule<E>>>,
+    /// The kinds of rates that parameters are trained by, and the step's update for each.
+    rates: Vec<Rates>,
+    updates: Vec<Update<E>>,
+    /// That of dropout's masks.
+    seed: u64,
     max_batch: usize,
     threads: Threads,
+    /// Multiply-adds of a row's forward pass, about.
+    work: usize,
     /// The steps that were made.
     steps: u64,
     /// The optimizer's state; what its rule does not keep is empty.
     states: [Vec<E>; MAX_STATES],
     /// The gradient, where it has to be known before the update; empty otherwise.
     kept: Vec<E>,
+    accumulated: Accumulated<E>,
     losses: Vec<E>,
     buffers: Buffers<E>,
 }
@@ -65,14 +80,17 @@ struct Buffers<E> {
     tiles: TilePlan,
     /// The shards' buffers, one shard after the other.
     arena: Vec<E>,
+    /// What batch normalizations normalize by.
+    moments: Vec<E>,
     scratch: Scratch<E>,
+    occurrences: Occurrences,
 }
 
 impl<E: Element> Buffers<E> {
     /// The gradient of the batch that the shards hold.
-    fn gradient<'a>(&'a self, isa: Isa, layers: &'a [Dense], x: &'a [E]) -> Gradient<'a, E> {
-        let Self { layout, tiles, arena, scratch } = self;
-        Gradient { isa, layers, tiles, layout, scratch, x, arena }
+    fn gradient<'a>(&'a self, isa: Isa, ops: &'a [Op], x: &'a [E], span: Span) -> Gradient<'a, E> {
+        let Self { layout, tiles, arena, moments, scratch, occurrences } = self;
+        Gradient { isa, ops, tiles, layout, scratch, x, arena, moments, occurrences, span }
     }
 }
 
@@ -126,6 +144,51 @@ impl<E: Element> Trainer<E> {
         self.steps
     }
 
+    /// What the optimizer remembers, as long as the parameters each: moments, or sums of squares.
+    /// With [`Network::parameters`], [`Network::statistics`] and [`Trainer::steps`] this is all that
+    /// a training goes on from.
+    pub fn states(&self) -> impl ExactSizeIterator<Item = &[E]> {
+        self.states[..self.optimizer.rule().states()].iter().map(Vec::as_slice)
+    }
+
+    /// Goes on from where a training with the same network and optimizer stood: the steps to come
+    /// have the bits that they would have had there, if the network has that one's parameters and
+    /// statistics. What was accumulated is forgotten.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let (x, targets) = ([2.0], Targets::Values(&[5.0]));
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1));
+    /// let mut trainer = builder.build()?;
+    /// trainer.step(&x, targets)?;
+    /// let network = trainer.network().clone();
+    /// let mut other =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1)).build()?;
+    /// let states: Vec<&[f32]> = trainer.states().collect();
+    /// other.resume(trainer.steps(), &states)?;
+    /// assert_eq!(trainer.step(&x, targets)?, other.step(&x, targets)?);
+    /// assert_eq!(trainer.network().parameters(), other.network().parameters());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the states are not as many, or not as long, as the optimizer's. Nothing
+    /// was changed then.
+    pub fn resume(&mut self, steps: u64, states: &[&[E]]) -> Result<()> {
+        let own = &mut self.states[..self.optimizer.rule().states()];
+        check_length("states", states.len(), own.len())?;
+        for (state, own) in states.iter().zip(&*own) {
+            check_length("a state", state.len(), own.len())?;
+        }
+        for (state, own) in states.iter().zip(own) {
+            own.copy_from_slice(state);
+        }
+        self.steps = steps;
+        self.discard_accumulated();
+        Ok(())
+    }
+
     /// The optimizer as it is now.
     pub fn optimizer(&self) -> &Optimizer {
         &self.optimizer
@@ -142,89 +205,6 @@ impl<E: Element> Trainer<E> {
         Ok(())
     }
 
-    /// One step of the optimizer on a batch: forward, loss, backward, update. The score is that
-    /// from before the update.
-    ///
-    /// `x` is (rows, inputs) row-major.
-    ///
-    /// # Errors
-    /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
-    /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
-    /// [`Error::TargetKind`] for `targets`; [`Error::NonFinite`] for an input or a target that is
-    /// infinite or NaN; [`Error::NonFiniteLoss`] if the loss is, and
-    /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by.
-    pub fn step(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
-        let rows = self.check(x, targets)?;
-        let parts = self.parts(rows);
-        let number = self.steps.saturating_add(1);
-        let score = enter(parts, || {
-            let score = self.propagate(x, targets, rows, parts)?;
-            let factor = self.clip(x, rows, parts)?;
-            let (isa, layers, parameters) = self.network.split_mut();
-            let update = &self.optimizer.at_step(number, factor);
-            let states = self.states.each_mut().map(Vec::as_mut_slice);
-            let to = Apply { isa, update, parameters, states };
-            let gradient = self.buffers.gradient(isa, layers, x);
-            if self.kept.is_empty() {
-                gradient.run(parts, to)?;
-            } else {
-                gradient.run(parts, ApplyKept { gradient: &self.kept, to })?;
-            }
-            Ok::<_, Error>(score)
-        })?;
-        self.steps = number;
-        Ok(score)
-    }
-
-    /// Where the gradient is clipped by its norm: keeps the gradient, and returns the factor that
-    /// clips it.
-    fn clip(&mut self, x: &[E], rows: usize, parts: usize) -> Result<f64> {
-        let Some(limit) = self.optimizer.norm_limit() else { return Ok(1.0) };
-        let (isa, layers) = (self.network.isa(), self.network.dense_layers());
-        self.buffers.gradient(isa, layers, x).run(parts, Keep(&mut self.kept))?;
-        let sum = reduce::sum_of_squares(isa, &self.kept).to_f64();
-        if !sum.is_finite() {
-            return Err(Error::NonFiniteGradient { rows, norm: sum.sqrt() });
-        }
-        Ok(norm_clip_factor(sum, limit))
-    }
-
-    /// The gradient of the loss on a batch, in the order of [`Network::parameters`]. No parameter
-    /// is changed.
-    ///
-    /// ```
-    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
-    /// let network = Network::builder(1).dense(1, Activation::Identity).build()?;
-    /// let mut trainer =
-    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
-    /// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
-    /// let mut gradient = [0.0; 2];
-    /// trainer.gradients(&[2.0], Targets::Values(&[5.0]), &mut gradient)?;
-    /// // ŷ = 3 · 2 + 1 = 7, so ∂(ŷ − 5)²/∂w = 2 · 2 · 2 and ∂(ŷ − 5)²/∂b = 2 · 2.
-    /// assert_eq!(gradient, [8.0, 4.0]);
-    /// # Ok::<(), deltarule::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Trainer::step`]; [`Error::Length`] if `gradients` has not an element for each
-    /// parameter. Nothing was written then.
-    pub fn gradients(
-        &mut self,
-        x: &[E],
-        targets: Targets<'_, E>,
-        gradients: &mut [E],
-    ) -> Result<Score> {
-        let rows = self.check(x, targets)?;
-        check_length("gradients", gradients.len(), self.network.parameters().len())?;
-        let parts = self.parts(rows);
-        enter(parts, || {
-            let score = self.propagate(x, targets, rows, parts)?;
-            let (isa, layers) = (self.network.isa(), self.network.dense_layers());
-            self.buffers.gradient(isa, layers, x).run(parts, Keep(gradients))?;
-            Ok(score)
-        })
-    }
-
     /// The score on any number of rows. No parameter is changed.
     ///
     /// It is the same bits for any `max_batch`.
@@ -236,14 +216,14 @@ impl<E: Element> Trainer<E> {
         self.loss.check(targets, rows, self.network.outputs())?;
         let mut losses = try_vec("losses", rows)?;
         let mut correct = 0;
-        let batch = self.batch(x, targets, rows, false);
-        let propagate =
-            Propagate::new(&self.network, &self.buffers.layout, &self.buffers.scratch, batch);
+        let batch = self.batch(x, targets, Mode::Evaluation, PartOfBatch::whole(rows));
+        let parts = self.parts(self.max_batch.min(rows));
+        let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
+        self.network.use_running_statistics(moments)?;
+        let propagate = Propagate::new(&self.network, layout, scratch, batch);
         let first_rows = (0..rows).step_by(self.max_batch);
         for (first_row, losses) in first_rows.zip(losses.chunks_mut(self.max_batch)) {
-            let parts = self.parts(losses.len());
-            let arena = &mut self.buffers.arena;
-            correct += enter(parts, || propagate.run(parts, first_row, arena, losses))?;
+            correct += enter(parts, || propagate.run(parts, first_row, arena, losses, moments))?;
         }
         self.score(&losses, targets, correct)
     }
@@ -261,34 +241,20 @@ impl<E: Element> Trainer<E> {
 
     /// Into how many parts to divide the work on so many rows.
     fn parts(&self, rows: usize) -> usize {
-        self.threads.parts(self.network.parameters().len().saturating_mul(rows))
+        self.threads.parts(self.work.saturating_mul(rows))
     }
 
     fn batch<'a>(
         &self,
         x: &'a [E],
         targets: Targets<'a, E>,
-        rows: usize,
-        backward: bool,
+        mode: Mode,
+        of_batch: PartOfBatch,
     ) -> Batch<'a, E> {
-        let scale = E::from_f64(self.loss.scale(self.reduction, rows, self.network.outputs()));
-        Batch { x, targets, loss: self.loss, scale, backward }
-    }
-
-    /// Forward, loss and backward: what a step and [`Trainer::gradients`] begin with.
-    fn propagate(
-        &mut self,
-        x: &[E],
-        targets: Targets<'_, E>,
-        rows: usize,
-        parts: usize,
-    ) -> Result<Score> {
-        let batch = self.batch(x, targets, rows, true);
-        let Buffers { layout, arena, scratch, .. } = &mut self.buffers;
-        let propagate = Propagate::new(&self.network, layout, scratch, batch);
-        let losses = &mut self.losses[..rows];
-        let correct = propagate.run(parts, 0, arena, losses)?;
-        self.score(&self.losses[..rows], targets, correct)
+        let PartOfBatch { first_row, batch_rows } = of_batch;
+        let scale = self.loss.scale(self.reduction, batch_rows, self.network.outputs());
+        let scale = E::from_f64(scale);
+        Batch { x, targets, loss: self.loss, scale, mode, first_row }
     }
 
     /// The score of these rows, if their loss is finite.
@@ -306,6 +272,20 @@ impl<E: Element> Trainer<E> {
         }
         let correct = matches!(targets, Targets::Classes(_)).then_some(correct);
         Ok(Score { loss, rows, correct })
+    }
+}
+
+/// Where rows stand in the batch whose mean the loss is.
+#[derive(Clone, Copy, Debug)]
+struct PartOfBatch {
+    first_row: usize,
+    batch_rows: usize,
+}
+
+impl PartOfBatch {
+    /// A batch of so many rows by itself.
+    fn whole(rows: usize) -> Self {
+        Self { first_row: 0, batch_rows: rows }
     }
 }
 

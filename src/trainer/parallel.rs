@@ -7,30 +7,35 @@ use crate::error::{Result, try_vec};
 
 /// Multiply-adds of a forward pass below which a step stays on the calling thread: a pool takes
 /// tens of microseconds to wake, in which one core does about this many.
-const PARALLEL_WORK: usize = 1 << 20;
+pub(crate) const PARALLEL_WORK: usize = 1 << 20;
 
-/// How many threads may work at once; 1 never touches rayon.
+/// How many threads may work at once, and on how much.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Threads(pub(crate) usize);
+pub(crate) struct Threads {
+    /// 1 never touches rayon.
+    pub(crate) most: usize,
+    /// The least multiply-adds of a forward pass that more than one work on.
+    pub(crate) threshold: usize,
+}
 
 impl Threads {
     /// Into how many parts at most to divide work of so many multiply-adds: 1 is to stay on this
     /// thread.
     pub(crate) fn parts(self, work: usize) -> usize {
-        if self.0 == 1 || work < PARALLEL_WORK {
+        if self.most == 1 || work < self.threshold {
             return 1;
         }
         match rayon::current_num_threads() {
             1 => 1,
             // Nothing to hold back: the finer the parts, the better they balance.
-            pool if self.0 >= pool => usize::MAX,
-            _ => self.0,
+            pool if self.most >= pool => usize::MAX,
+            _ => self.most,
         }
     }
 
     /// How many of the current pool's threads can work at once.
     pub(crate) fn at_once(self) -> usize {
-        if self.0 == 1 { 1 } else { self.0.min(rayon::current_num_threads()) }
+        if self.most == 1 { 1 } else { self.most.min(rayon::current_num_threads()) }
     }
 }
 

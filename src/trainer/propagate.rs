@@ -1,128 +1,20 @@
 //! The first region of a step: blocks of rows forward, through the loss, and backward.
+//!
+//! A batch normalization needs all rows before any goes on, so there the sweep stops, once on the
+//! way forward and once on the way back; without one it is one sweep.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use deltarule_kernels::{Element, ShapeError, reduce};
+use deltarule_kernels::activation::Activation;
+use deltarule_kernels::{Element, reduce};
 
+use super::layout::{Shard, ShardLayout, ToBelow};
 use super::parallel::{Divide, Scratch, divide};
-use crate::error::{Error, Result, checked_area};
-use crate::layers::Block;
+use crate::error::{Error, Result};
+use crate::layers::{Backward, Below, ColumnSums, Dense, Forward, Mode, Op, Pass, add};
 use crate::loss::{Loss, Targets};
 use crate::metrics::largest_of_rows;
 use crate::network::Network;
-
-/// Rows of a shard. A multiple of [`reduce::PIECE_ROWS`], so that the column sums of shards are
-/// those of the whole batch, and never a function of the number of threads.
-pub(crate) const SHARD_ROWS: usize = 2 * reduce::PIECE_ROWS;
-
-/// Where the buffers of a shard lie in its stretch of the arena.
-#[derive(Clone, Debug)]
-pub(crate) struct ShardLayout {
-    rows: usize,
-    layers: Vec<LayerBuffers>,
-    len: usize,
-}
-
-/// A layer's buffers, each (rows, outputs), in this order: z where the backward pass asks for it,
-/// a, and δ.
-#[derive(Clone, Copy, Debug)]
-struct LayerBuffers {
-    start: usize,
-    outputs: usize,
-    keeps_pre_activation: bool,
-    /// Elements reserved for each buffer.
-    reserved: usize,
-}
-
-impl LayerBuffers {
-    fn count(&self) -> usize {
-        if self.keeps_pre_activation { 3 } else { 2 }
-    }
-
-    fn end(&self) -> usize {
-        self.start + self.count() * self.reserved
-    }
-
-    /// z or nothing, a, and δ of the first `rows` rows, from the layer's part of a shard.
-    fn split<'a, E>(
-        &self,
-        part: &'a mut [E],
-        rows: usize,
-    ) -> (Option<&'a mut [E]>, &'a mut [E], &'a mut [E]) {
-        let used = rows * self.outputs;
-        let (z, rest) = part.split_at_mut((self.count() - 2) * self.reserved);
-        let (a, delta) = rest.split_at_mut(self.reserved);
-        let z = self.keeps_pre_activation.then_some(z).map(|z| &mut z[..used]);
-        (z, &mut a[..used], &mut delta[..used])
-    }
-
-    /// What a's derivative is computed from, and δ to write, from the layer's part of a shard.
-    fn stored_and_delta<'a, E>(&self, part: &'a mut [E], rows: usize) -> (&'a [E], &'a mut [E]) {
-        let (z, a, delta) = self.split(part, rows);
-        (z.unwrap_or(a), delta)
-    }
-
-    fn a(&self, rows: usize) -> Range<usize> {
-        let start = self.end() - 2 * self.reserved;
-        start..start + rows * self.outputs
-    }
-
-    fn delta(&self, rows: usize) -> Range<usize> {
-        let start = self.end() - self.reserved;
-        start..start + rows * self.outputs
-    }
-}
-
-impl ShardLayout {
-    /// Shards for batches of up to `max_batch` rows.
-    pub(crate) fn new<E: Element>(network: &Network<E>, max_batch: usize) -> Result<Self> {
-        let rows = SHARD_ROWS.min(max_batch);
-        let mut layers: Vec<LayerBuffers> = Vec::with_capacity(network.dense_layers().len());
-        let mut start = 0;
-        for layer in network.dense_layers() {
-            let buffers = LayerBuffers {
-                start,
-                outputs: layer.outputs,
-                keeps_pre_activation: layer.keeps_pre_activation(),
-                reserved: checked_area("activations", rows, layer.outputs)?,
-            };
-            start = checked_area("activations", buffers.reserved, buffers.count())?
-                .checked_add(start)
-                .ok_or(Error::Overflow { argument: "activations", rows, columns: start })?;
-            layers.push(buffers);
-        }
-        Ok(Self { rows, layers, len: start })
-    }
-
-    /// The most rows of a shard.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// The elements of all shards for so many rows.
-    pub(crate) fn arena_len(&self, max_batch: usize) -> Result<usize> {
-        checked_area("activations", max_batch.div_ceil(self.rows), self.len)
-    }
-
-    /// What the shards of a batch contribute to layer `layer`'s gradient, in the batch's order.
-    pub(crate) fn blocks<'a, E>(
-        &'a self,
-        layer: usize,
-        inputs: usize,
-        x: &'a [E],
-        arena: &'a [E],
-    ) -> impl Iterator<Item = Block<'a, E>> {
-        let blocks = x.chunks(self.rows * inputs).zip(arena.chunks_exact(self.len));
-        blocks.map(move |(x, shard)| {
-            let rows = x.len() / inputs;
-            let x = match layer.checked_sub(1) {
-                None => x,
-                Some(below) => &shard[self.layers[below].a(rows)],
-            };
-            Block { delta: &shard[self.layers[layer].delta(rows)], x }
-        })
-    }
-}
 
 /// What becomes of a batch.
 #[derive(Clone, Copy)]
@@ -131,18 +23,40 @@ pub(crate) struct Batch<'a, E: Element> {
     pub(crate) targets: Targets<'a, E>,
     pub(crate) loss: Loss,
     pub(crate) scale: E,
-    /// Whether δ is wanted of every layer, or just the loss.
-    pub(crate) backward: bool,
+    /// In training δ is wanted of every layer, in evaluation just the loss.
+    pub(crate) mode: Mode,
+    /// The place of the first row in a batch of which this is a part: masks depend on it.
+    pub(crate) first_row: usize,
 }
 
 /// Everything that propagates a batch.
 pub(crate) struct Propagate<'a, E: Element> {
-    pub(crate) network: &'a Network<E>,
-    pub(crate) layout: &'a ShardLayout,
-    pub(crate) scratch: &'a Scratch<E>,
-    pub(crate) batch: Batch<'a, E>,
+    network: &'a Network<E>,
+    layout: &'a ShardLayout,
+    scratch: &'a Scratch<E>,
+    batch: Batch<'a, E>,
     /// How many rows' largest output is at their class, in the run under way.
     correct: AtomicUsize,
+}
+
+/// A sweep from one barrier to the next: some layers forward, the loss, some layers backward.
+#[derive(Clone)]
+struct Sweep {
+    begins: bool,
+    forward: Range<usize>,
+    has_loss: bool,
+    /// From the last to the first.
+    backward: Range<usize>,
+    batch_rows: usize,
+}
+
+/// What a run of sweeps works in.
+struct Room<'a, E> {
+    parts: usize,
+    first_row: usize,
+    arena: &'a mut [E],
+    losses: &'a mut [E],
+    moments: &'a mut [E],
 }
 
 /// Neighbouring shards, and the losses of their rows.
@@ -174,6 +88,19 @@ impl<E: Element> Divide for Shards<'_, E> {
     }
 }
 
+/// Columns that a thread sums at least.
+const COLUMNS: usize = 64;
+
+impl<E: Element, const N: usize> Divide for ColumnSums<'_, E, N> {
+    fn len(&self) -> usize {
+        self.count().div_ceil(COLUMNS)
+    }
+
+    fn split_at(self, at: usize) -> (Self, Self) {
+        self.split_at(at * COLUMNS)
+    }
+}
+
 impl<'a, E: Element> Propagate<'a, E> {
     pub(crate) fn new(
         network: &'a Network<E>,
@@ -186,31 +113,102 @@ impl<'a, E: Element> Propagate<'a, E> {
 
     /// Propagates the batch's rows from `first_row` on, one for each of `losses`, and returns how
     /// many of them are classified correctly.
+    ///
+    /// `moments` are those of the running statistics; in training, which begins at row 0, they
+    /// become the batch's.
     pub(crate) fn run(
         &self,
         parts: usize,
         first_row: usize,
         arena: &mut [E],
         losses: &mut [E],
+        moments: &mut [E],
     ) -> Result<usize> {
-        let ShardLayout { rows, len, .. } = *self.layout;
-        let shards = Shards { first_row, arena, losses, rows, len };
-        divide(shards, parts, &|shards| self.run_shards(shards))?;
+        let (end, batch_rows) = (self.network.ops().len(), losses.len());
+        let (barriers, lowest) = match self.batch.mode {
+            Mode::Evaluation => (&[][..], end),
+            Mode::Training { .. } => (self.layout.barriers(), self.layout.lowest()),
+        };
+        let mut room = Room { parts, first_row, arena, losses, moments };
+        let none =
+            Sweep { begins: false, forward: 0..0, has_loss: false, backward: 0..0, batch_rows };
+        let mut from = 0;
+        for &barrier in barriers {
+            let forward = from..barrier;
+            self.sweep(Sweep { begins: from == 0, forward, ..none.clone() }, &mut room)?;
+            self.sum_moments(barrier, &mut room)?;
+            from = barrier;
+        }
+        let begins = barriers.is_empty();
+        let mut barriers = barriers.iter().rev().take_while(|&&barrier| barrier >= lowest);
+        let mut next = barriers.next();
+        let backward = next.map_or(lowest, |barrier| barrier + 1)..end;
+        self.sweep(
+            Sweep { begins, forward: from..end, has_loss: true, backward, ..none },
+            &mut room,
+        )?;
+        while let Some(&barrier) = next {
+            self.sum_gradients(barrier, &mut room)?;
+            next = barriers.next();
+            if barrier > lowest {
+                let backward = next.map_or(lowest, |barrier| barrier + 1)..barrier + 1;
+                self.sweep(Sweep { backward, ..none.clone() }, &mut room)?;
+            }
+        }
         Ok(self.correct.swap(0, Ordering::Relaxed))
     }
 
-    fn run_shards(&self, shards: Shards<'_, E>) -> Result<()> {
+    fn sweep(&self, sweep: Sweep, room: &mut Room<'_, E>) -> Result<()> {
+        let (rows, len) = (self.layout.rows(), self.layout.len());
+        let Room { parts, first_row, arena, losses, moments } = room;
+        let shards = Shards { first_row: *first_row, arena, losses, rows, len };
+        divide(shards, *parts, &|shards| self.run_shards(&sweep, moments, shards))
+    }
+
+    /// At a barrier on the way forward: the moments of the batch.
+    fn sum_moments(&self, barrier: usize, room: &mut Room<'_, E>) -> Result<()> {
+        let Op::BatchNorm(norm) = &self.network.ops()[barrier] else { return Ok(()) };
+        let shards = self.layout.shards(self.batch.x, room.arena);
+        divide(norm.moment_columns(room.moments), room.parts, &|columns| {
+            let blocks = shards.clone().map(|shard| shard.x(barrier));
+            Ok(norm.sum_moments(self.network.isa(), blocks, columns)?)
+        })
+    }
+
+    /// At a barrier on the way back: the gradients, which δ below depends on.
+    fn sum_gradients(&self, barrier: usize, room: &mut Room<'_, E>) -> Result<()> {
+        let Op::BatchNorm(norm) = &self.network.ops()[barrier] else { return Ok(()) };
+        let shards = self.layout.shards(self.batch.x, room.arena);
+        let (moments, columns) = norm.gradient_columns(room.moments);
+        divide(columns, room.parts, &|columns| {
+            let blocks = shards.clone().map(|shard| (shard.x(barrier), shard.delta(barrier)));
+            Ok(norm.sum_gradients(self.network.isa(), moments, blocks, columns)?)
+        })
+    }
+
+    fn run_shards(&self, sweep: &Sweep, moments: &[E], shards: Shards<'_, E>) -> Result<()> {
         let Shards { first_row, arena, losses, rows, len } = shards;
         let mut scratch = self.scratch.lock();
         let each = arena.chunks_exact_mut(len).zip(losses.chunks_mut(rows));
         for (index, (shard, losses)) in each.enumerate() {
-            self.run_shard(first_row + index * rows, shard, losses, &mut scratch)?;
+            let first_row = first_row + index * rows;
+            let pass = Pass {
+                isa: self.network.isa(),
+                parameters: self.network.parameters(),
+                moments,
+                mode: self.batch.mode,
+                batch_rows: sweep.batch_rows,
+                first_row: self.batch.first_row + first_row,
+            };
+            self.run_shard(sweep, &pass, first_row, shard, losses, &mut scratch)?;
         }
         Ok(())
     }
 
     fn run_shard(
         &self,
+        sweep: &Sweep,
+        pass: &Pass<'_, E>,
         first_row: usize,
         shard: &mut [E],
         losses: &mut [E],
@@ -220,60 +218,142 @@ impl<'a, E: Element> Propagate<'a, E> {
         let rows = first_row..first_row + losses.len();
         let from = first_row * network.inputs();
         let x = &self.batch.x[from..rows.end * network.inputs()];
-        if let Some(index) = reduce::first_non_finite(network.isa(), x) {
-            let value = x[index].to_f64();
-            return Err(Error::NonFinite { argument: "x", index: from + index, value });
+        if sweep.begins {
+            if let Some(index) = reduce::first_non_finite(network.isa(), x) {
+                let value = x[index].to_f64();
+                return Err(Error::NonFinite { argument: "x", index: from + index, value });
+            }
+            network.check_categories(x, first_row)?;
         }
-        self.forward(x, shard, scratch)?;
-        self.loss(rows, shard, losses)?;
-        if self.batch.backward {
-            self.backward(losses.len(), shard, scratch)?;
+        let (values, errors) = self.layout.split(shard);
+        for op in sweep.forward.clone() {
+            self.forward(pass, op, x, rows.len(), values, scratch)?;
         }
-        Ok(())
-    }
-
-    fn forward(&self, x: &[E], shard: &mut [E], scratch: &mut [E]) -> Result<(), ShapeError> {
-        let rows = x.len() / self.network.inputs();
-        let mut below: Option<&LayerBuffers> = None;
-        for (layer, buffers) in self.network.layers().zip(&self.layout.layers) {
-            let (before, from_here) = shard.split_at_mut(buffers.start);
-            let x = below.map_or(x, |below| &before[below.a(rows)]);
-            let (z, a, _) = buffers.split(&mut from_here[..buffers.end() - buffers.start], rows);
-            layer.forward(self.network.isa(), x, z, a, scratch)?;
-            below = Some(buffers);
+        let shard = Shard::new(self.layout, rows.len(), x, values);
+        if sweep.has_loss {
+            self.loss(rows, shard, losses, errors)?;
+        }
+        for op in sweep.backward.clone().rev() {
+            self.backward(pass, op, shard, errors, scratch)?;
         }
         Ok(())
     }
 
-    fn loss(&self, rows: Range<usize>, shard: &mut [E], losses: &mut [E]) -> Result<()> {
+    fn forward(
+        &self,
+        pass: &Pass<'_, E>,
+        index: usize,
+        x: &[E],
+        rows: usize,
+        values: &mut [E],
+        scratch: &mut [E],
+    ) -> Result<()> {
+        let op = &self.network.ops()[index];
+        let (y, kept) = (self.layout.y(index, rows), self.layout.kept(index, rows));
+        let (before, from_here) = values.split_at_mut(y.start);
+        let (here, after) = from_here.split_at_mut(kept.start - y.start);
+        let output_of = |op: Option<usize>| op.map_or(x, |op| &before[self.layout.y(op, rows)]);
+        let io = Forward {
+            x: output_of(index.checked_sub(1)),
+            skip: op.shape().skips_from().map_or(&[], |first| output_of(first.checked_sub(1))),
+            y: &mut here[..y.len()],
+            kept: &mut after[..kept.len()],
+            scratch,
+        };
+        Ok(op.operation().forward(pass, io)?)
+    }
+
+    fn loss(
+        &self,
+        rows: Range<usize>,
+        shard: Shard<'_, E>,
+        losses: &mut [E],
+        errors: &mut [E],
+    ) -> Result<()> {
         let outputs = self.network.outputs();
         let targets = self.batch.targets.rows(rows.clone(), outputs);
-        let buffers = &self.layout.layers[self.layout.layers.len() - 1];
-        let (z, a, delta) = buffers.split(&mut shard[buffers.start..buffers.end()], rows.len());
+        let last = self.network.ops().len() - 1;
+        let (y, delta) = (shard.y(last), &mut errors[self.layout.delta(last, rows.len())]);
         let isa = self.network.isa();
-        self.batch.loss.run(isa, a, targets, self.batch.scale, losses, delta)?;
+        self.batch.loss.run(isa, y, targets, self.batch.scale, losses, delta)?;
         if let Targets::Classes(labels) = targets {
-            let predicted = largest_of_rows(a, outputs);
+            let predicted = largest_of_rows(y, outputs);
             let correct = predicted.zip(labels).filter(|(p, l)| p == *l).count();
             self.correct.fetch_add(correct, Ordering::Relaxed);
         }
-        let activation = self.network.dense_layers()[self.layout.layers.len() - 1].activation;
-        Ok(activation.backward(isa, z.unwrap_or(a), delta)?)
+        Ok(())
     }
 
-    fn backward(&self, rows: usize, shard: &mut [E], scratch: &mut [E]) -> Result<(), ShapeError> {
-        let layers = self.network.dense_layers();
-        for index in (1..layers.len()).rev() {
-            let layer = layers[index].view(self.network.parameters());
-            let (buffers, below) = (&self.layout.layers[index], &self.layout.layers[index - 1]);
-            let (before, from_here) = shard.split_at_mut(buffers.start);
-            let delta = buffers.delta(rows);
-            let delta = &from_here[delta.start - buffers.start..delta.end - buffers.start];
-            let (stored, delta_below) = below.stored_and_delta(&mut before[below.start..], rows);
-            let activation = layers[index - 1].activation;
-            let isa = self.network.isa();
-            layer.backward(isa, delta, activation, stored, delta_below, scratch)?;
+    fn backward(
+        &self,
+        pass: &Pass<'_, E>,
+        index: usize,
+        shard: Shard<'_, E>,
+        errors: &mut [E],
+        scratch: &mut [E],
+    ) -> Result<()> {
+        let op = &self.network.ops()[index];
+        let delta = self.layout.delta(index, shard.rows);
+        if let Some((skip, is_first)) = self.layout.skip(index) {
+            let skip = self.layout.delta(skip, shard.rows);
+            let (above, below) = errors.split_at_mut(skip.start);
+            let (delta, skip) = (&above[delta.clone()], &mut below[..skip.len()]);
+            if is_first {
+                skip.copy_from_slice(delta);
+            } else {
+                add(pass.isa, delta, skip)?;
+            }
+        }
+        let stored = shard.stored(index);
+        let to_below = self.layout.below(index);
+        if let Op::Dense(dense) = op {
+            if !self.layout.is_finished(index) && dense.activation != Activation::Identity {
+                let stored = dense.derivative_from(stored);
+                dense.activation.backward(pass.isa, stored, &mut errors[delta])?;
+            }
+            return match to_below {
+                ToBelow::Nothing => Ok(()),
+                _ => self.dense_backward(pass, index, dense, shard, errors, scratch),
+            };
+        }
+        let partial = self.layout.partial(index);
+        let (deltas, rest) = errors.split_at_mut(partial.start);
+        let (delta_here, partial) = (&mut deltas[delta.clone()], &mut rest[..partial.len()]);
+        let io = Backward { stored, delta: delta_here, partial };
+        op.operation().backward(pass, io)?;
+        if to_below == ToBelow::Adds {
+            let below = self.layout.delta(index - 1, shard.rows);
+            let (above, below) = errors.split_at_mut(below.start);
+            add(pass.isa, &above[delta.clone()], &mut below[..delta.len()])?;
         }
         Ok(())
+    }
+
+    /// δ of a dense layer's input; if another dense layer made that, it is made that layer's at
+    /// once, by the derivative of its activation.
+    fn dense_backward(
+        &self,
+        pass: &Pass<'_, E>,
+        index: usize,
+        dense: &Dense,
+        shard: Shard<'_, E>,
+        errors: &mut [E],
+        scratch: &mut [E],
+    ) -> Result<()> {
+        let below = self.layout.delta(index - 1, shard.rows);
+        let (above, rest) = errors.split_at_mut(below.start);
+        let layer_below = &self.network.ops()[index - 1];
+        let (activation, stored) = match layer_below {
+            Op::Dense(dense) => (dense.activation, dense.derivative_from(shard.stored(index - 1))),
+            _ => (Activation::Identity, &[][..]),
+        };
+        let below = Below {
+            delta: &mut rest[..below.len()],
+            adds: self.layout.below(index) == ToBelow::Adds,
+            activation,
+            stored,
+        };
+        let delta = &above[self.layout.delta(index, shard.rows)];
+        Ok(dense.backward(pass, delta, below, scratch)?)
     }
 }

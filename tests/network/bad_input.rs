@@ -4,7 +4,8 @@ use deltarule::kernels::optimizer::{Adam, Epsilon};
 
 use crate::common::{bits, labels, network, sample};
 use deltarule::{
-    Activation, Error, Isa, Loss, Network, NetworkBuilder, Optimizer, Targets, Trainer, Workspace,
+    Activation, Categorical, Error, Init, Isa, Layer, Loss, Network, NetworkBuilder, Optimizer,
+    ParameterGroup, Targets, Trainer, Workspace,
 };
 
 const INPUTS: usize = 3;
@@ -256,6 +257,160 @@ fn networks_that_can_not_be() {
         NetworkBuilder::<f64>::new(1 << 30).dense(1 << 30, Activation::Tanh).build(),
         Err(Error::OutOfMemory { argument: "parameters", elements }) if elements > 1 << 60
     ));
+}
+
+#[test]
+fn layers_that_can_not_be() {
+    let build = |layers: &[Layer]| {
+        let builder = layers.iter().cloned().fold(Network::builder(3), NetworkBuilder::layer);
+        builder.build().unwrap_err()
+    };
+    let fails = |layer: Layer, message: &str| {
+        assert_eq!(build(&[layer]).to_string(), message);
+    };
+    let share = "must be at least 0 and below 1";
+    fails(Layer::Dropout { rate: 1.0 }, &format!("`rate` is 1, but it {share}"));
+    fails(Layer::Dropout { rate: f64::NAN }, &format!("`rate` is NaN, but it {share}"));
+    let batch_norm = |momentum, epsilon| Layer::BatchNorm { momentum, epsilon, affine: true };
+    let share = "must be above 0 and at most 1";
+    fails(batch_norm(0.0, 1e-5), &format!("`momentum` is 0, but it {share}"));
+    fails(batch_norm(1.5, 1e-5), &format!("`momentum` is 1.5, but it {share}"));
+    let above = "must be finite and above 0";
+    fails(batch_norm(0.1, 0.0), &format!("`epsilon` is 0, but it {above}"));
+    let layer_norm = Layer::LayerNorm { epsilon: f64::INFINITY, affine: false };
+    fails(layer_norm, &format!("`epsilon` is inf, but it {above}"));
+    let init = |init| Layer::dense(1, Activation::Tanh).with_init(init);
+    let not_negative = "must be finite and not negative";
+    fails(init(Init::Orthogonal { gain: -1.0 }), &format!("`gain` is -1, but it {not_negative}"));
+    let normal = Init::Normal { deviation: f64::NAN };
+    fails(init(normal), &format!("`deviation` is NaN, but it {not_negative}"));
+    fails(init(Init::Constant(f64::NAN)), "`constant` is NaN, but it must be finite");
+    let network =
+        Network::builder(1).dense(1, Activation::Tanh).init(Init::Uniform { bound: -1.0 });
+    assert!(matches!(network.build(), Err(Error::OutOfRange { argument: "bound", .. })));
+
+    fails(Layer::Residual(Vec::new()), "`residual` has 0 elements, but at least 1 is needed");
+    let narrow = Layer::Residual(vec![Layer::batch_norm(), Layer::dense(2, Activation::Relu)]);
+    assert_eq!(
+        build(&[Layer::layer_norm(), narrow.clone()]),
+        Error::ResidualWidth { first: 1, inputs: 3, outputs: 2 }
+    );
+    assert_eq!(
+        build(&[Layer::Residual(vec![narrow])]),
+        Error::ResidualWidth { first: 0, inputs: 3, outputs: 2 }
+    );
+
+    let embedding = |columns: &[(usize, usize, usize)]| {
+        let columns = columns.iter().map(|&(column, categories, dimensions)| Categorical {
+            column,
+            categories,
+            dimensions,
+        });
+        Layer::Embedding { columns: columns.collect(), init: None }
+    };
+    fails(embedding(&[]), "`columns` has 0 elements, but at least 1 is needed");
+    fails(embedding(&[(0, 0, 1)]), "`categories` is 0, but at least 1 is needed");
+    fails(embedding(&[(0, 1, 0)]), "`dimensions` is 0, but at least 1 is needed");
+    let not_there =
+        |index, column| Error::Column { argument: "columns", index, column, columns: 3 };
+    assert_eq!(build(&[embedding(&[(2, 1, 1), (3, 1, 1)])]), not_there(1, 3));
+    assert_eq!(build(&[embedding(&[(2, 1, 1), (2, 1, 1)])]), not_there(1, 2));
+    let not_first = Error::NotFirst { layer: "embedding", index: 1 };
+    assert_eq!(build(&[Layer::batch_norm(), embedding(&[(0, 1, 1)])]), not_first);
+    let half = usize::MAX / 2 + 1;
+    assert!(matches!(build(&[embedding(&[(0, half, 2)])]), Error::Overflow { .. }));
+    assert!(matches!(
+        build(&[embedding(&[(0, 1, usize::MAX / 2), (1, 1, usize::MAX / 2 + 1)])]),
+        Error::Overflow { .. }
+    ));
+}
+
+#[test]
+fn categories_that_are_not_there() {
+    let column = Categorical { column: 1, categories: 7, dimensions: 2 };
+    let network = Network::builder(INPUTS)
+        .embedding([column])
+        .batch_norm()
+        .dense(OUTPUTS, Activation::Relu)
+        .build()
+        .unwrap();
+    let new = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::adam(0.1));
+    let mut trainer = new.max_batch(ROWS).build().unwrap();
+    let (mut good, labels, _) = good();
+    good.iter_mut().skip(1).step_by(INPUTS).for_each(|x| *x = 6.0);
+    let targets = Targets::Classes(&labels);
+    let before = trainer.network().clone();
+    for (value, name) in
+        [(7.0, "7"), (-1.0, "-1"), (0.5, "0.5"), (1e30, "1000000015047466200000000000000")]
+    {
+        let mut x = good.clone();
+        x[67 * INPUTS + 1] = value;
+        let message = format!(
+            "row 67 of `x` has {name} in column 1, but its 7 categories are the whole numbers from 0"
+        );
+        let mut gradients = vec![0.5; before.parameters().len()];
+        let errors = [
+            trainer.step(&x, targets).unwrap_err(),
+            trainer.gradients(&x, targets, &mut gradients).unwrap_err(),
+            trainer.accumulate(&x, targets, 100).unwrap_err(),
+            trainer.evaluate(&x, targets).unwrap_err(),
+            trainer.network().predict(&x).unwrap_err(),
+        ];
+        errors.iter().for_each(|error| assert_eq!(error.to_string(), message));
+        assert!(gradients.iter().all(|&g| g == 0.5));
+        let mut out = vec![0.5; ROWS * OUTPUTS];
+        let mut workspace = Workspace::new(&before).unwrap();
+        before.predict_into(&x, &mut out, &mut workspace).unwrap_err();
+        assert!(out.iter().all(|&y| y == 0.5));
+        let after = trainer.network();
+        assert!(after.layers().eq(before.layers()), "{name}");
+    }
+    let mut unknown = good.clone();
+    unknown[1] = f32::NAN;
+    assert!(matches!(before.predict(&unknown), Err(Error::Category { row: 0, column: 1, .. })));
+    trainer.step(&good, targets).unwrap();
+}
+
+#[test]
+fn parts_that_are_not_a_batch() {
+    let (x, labels, _) = good();
+    let mut trainer = trainer(Loss::SoftmaxCrossEntropy, Isa::active().unwrap());
+    let before = bits(trainer.network().parameters());
+    let targets = Targets::Classes(&labels);
+    let rows = |rows, batch_rows, announced| Error::BatchRows { rows, batch_rows, announced };
+    assert_eq!(trainer.step_accumulated().unwrap_err(), rows(0, 0, 0));
+    assert_eq!(trainer.accumulate(&x, targets, 69).unwrap_err(), rows(70, 69, 69));
+    trainer.accumulate(&x, targets, 100).unwrap();
+    assert_eq!(trainer.accumulate(&x, targets, 140).unwrap_err(), rows(140, 140, 100));
+    assert_eq!(trainer.accumulate(&x, targets, 100).unwrap_err(), rows(140, 100, 100));
+    assert_eq!(
+        trainer.step_accumulated().unwrap_err().to_string(),
+        "70 rows of a batch of 100 were accumulated, of which 100 were announced"
+    );
+    assert_eq!(bits(trainer.network().parameters()), before);
+    trainer.accumulate(&x[..30 * INPUTS], Targets::Classes(&labels[..30]), 100).unwrap();
+    assert_eq!(trainer.step_accumulated().unwrap().rows, 100);
+    assert_ne!(bits(trainer.network().parameters()), before);
+    assert_eq!(trainer.step_accumulated().unwrap_err(), rows(0, 100, 100));
+}
+
+#[test]
+fn groups_that_can_not_be() {
+    let build = |layers: std::ops::Range<usize>, group| {
+        let network = network::<f32>(&[INPUTS, 5, OUTPUTS], Activation::Relu).build().unwrap();
+        Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1))
+            .group(layers, group)
+            .build()
+            .map(|_| ())
+    };
+    let outside = Error::Layer { argument: "layers", index: 3, layers: 2 };
+    assert_eq!(build(0..3, ParameterGroup::frozen()).unwrap_err(), outside);
+    assert_eq!(build(3..3, ParameterGroup::frozen()).unwrap_err(), outside);
+    build(0..2, ParameterGroup::frozen()).unwrap();
+    assert_eq!(
+        build(0..1, ParameterGroup::with_learning_rate_factor(-1.0)).unwrap_err().to_string(),
+        "`learning_rate_factor` is -1, but it must be finite and not negative"
+    );
 }
 
 #[test]

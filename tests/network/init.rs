@@ -1,6 +1,6 @@
 //! How weights begin.
 
-use deltarule::{Activation, Init, Network, NetworkBuilder};
+use deltarule::{Activation, Distribution, Fan, Init, Layer, Network, NetworkBuilder};
 
 const INPUTS: usize = 300;
 const OUTPUTS: usize = 200;
@@ -11,7 +11,7 @@ fn weights(init: Option<Init>, activation: Activation) -> Vec<f64> {
         builder = builder.init(init);
     }
     let network = builder.build().unwrap();
-    let layer = network.layer(0).unwrap();
+    let layer = network.layer(0).unwrap().as_dense().unwrap();
     assert!(layer.biases.iter().all(|&b| b == 0.0));
     assert_eq!(layer.weights.len(), INPUTS * OUTPUTS);
     layer.weights.to_vec()
@@ -25,6 +25,12 @@ fn each_kind_has_its_variance_and_bound() {
         (Init::XavierNormal, 2.0 / (inputs + outputs), false),
         (Init::HeUniform, 2.0 / inputs, true),
         (Init::HeNormal, 2.0 / inputs, false),
+        (Init::LecunUniform, 1.0 / inputs, true),
+        (Init::LecunNormal, 1.0 / inputs, false),
+        (scaled(1.5, Fan::Outputs, Distribution::Uniform), 2.25 / outputs, true),
+        (scaled(0.5, Fan::Mean, Distribution::Normal), 0.5 / (inputs + outputs), false),
+        (Init::Uniform { bound: 0.5 }, 0.25 / 3.0, true),
+        (Init::Normal { deviation: 0.5 }, 0.25, false),
     ] {
         let weights = weights(Some(init), Activation::Tanh);
         let n = weights.len() as f64;
@@ -34,9 +40,67 @@ fn each_kind_has_its_variance_and_bound() {
         assert!(mean.abs() < 4.0 * (variance / n).sqrt(), "{init:?}: mean {mean}");
         let bound = (3.0 * variance).sqrt();
         let largest = weights.iter().fold(0.0, |largest, w| w.abs().max(largest));
-        assert_eq!(largest <= bound, bounded, "{init:?}: {largest} and {bound}");
+        assert_eq!(largest <= bound * (1.0 + 1e-15), bounded, "{init:?}: {largest} and {bound}");
         assert!(largest > 0.99 * bound);
     }
+}
+
+fn scaled(gain: f64, fan: Fan, distribution: Distribution) -> Init {
+    Init::Scaled { gain, fan, distribution }
+}
+
+#[test]
+fn scaled_ones_include_the_others() {
+    let relu = Init::gain(Activation::Relu);
+    for (init, same) in [
+        (scaled(1.0, Fan::Mean, Distribution::Uniform), Init::XavierUniform),
+        (scaled(relu, Fan::Inputs, Distribution::Normal), Init::HeNormal),
+        (scaled(1.0, Fan::Inputs, Distribution::Uniform), Init::LecunUniform),
+    ] {
+        let pairs = [init, same].map(|init| weights(Some(init), Activation::Relu));
+        approx::assert_relative_eq!(&pairs[0][..], &pairs[1][..], max_relative = 1e-14);
+    }
+    assert_eq!(Init::gain(Activation::LeakyRelu { slope: 1.0 }), 1.0);
+    assert_eq!(Init::gain(Activation::Tanh), 5.0 / 3.0);
+    assert_eq!(Init::gain(Activation::Sigmoid), 1.0);
+}
+
+#[test]
+fn orthogonal_rows_or_columns() {
+    for (inputs, outputs) in [(30, 20), (20, 30), (64, 64), (1, 5), (5, 1)] {
+        let network = NetworkBuilder::<f64>::new(inputs)
+            .dense(outputs, Activation::Tanh)
+            .init(Init::Orthogonal { gain: 2.0 })
+            .build()
+            .unwrap();
+        let w = network.layer(0).unwrap().as_dense().unwrap().weights;
+        let at = |row: usize, column: usize| w[row * inputs + column];
+        let product = |i: usize, j: usize| -> f64 {
+            if outputs <= inputs {
+                (0..inputs).map(|k| at(i, k) * at(j, k)).sum()
+            } else {
+                (0..outputs).map(|k| at(k, i) * at(k, j)).sum()
+            }
+        };
+        for i in 0..inputs.min(outputs) {
+            for j in 0..inputs.min(outputs) {
+                let expected = if i == j { 4.0 } else { 0.0 };
+                approx::assert_abs_diff_eq!(product(i, j), expected, epsilon = 1e-11);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_layer_can_have_its_own() {
+    let network = Network::builder(3)
+        .dense(4, Activation::Relu)
+        .layer(Layer::dense(2, Activation::Relu).with_init(Init::Constant(0.5)))
+        .init(Init::Zeros)
+        .build()
+        .unwrap();
+    assert_eq!(network.parameters()[..16], [0.0; 16]);
+    assert_eq!(network.parameters()[16..24], [0.5; 8]);
 }
 
 #[test]
@@ -46,6 +110,7 @@ fn the_default_is_chosen_by_the_activation() {
         (Activation::Tanh, Init::XavierUniform),
         (Activation::Sigmoid, Init::XavierUniform),
         (Activation::Identity, Init::XavierUniform),
+        (Activation::Selu, Init::LecunNormal),
     ] {
         assert_eq!(weights(None, activation), weights(Some(init), activation));
     }
@@ -60,7 +125,8 @@ fn a_layer_added_leaves_the_others_weights_as_they_were() {
         .build()
         .unwrap();
     assert_eq!(one.layer(0), two.layer(0));
-    assert_ne!(two.layer(0).unwrap().weights[..4], two.layer(1).unwrap().weights[..4]);
+    let weights = |index| two.layer(index).unwrap().as_dense().unwrap().weights;
+    assert_ne!(weights(0)[..4], weights(1)[..4]);
     assert_eq!(two.layers().len(), 2);
     assert_eq!(two.layer(2), None);
     assert_eq!(two.parameters().len(), 3 * 4 + 4 + 4 * 2 + 2);

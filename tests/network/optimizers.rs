@@ -3,7 +3,7 @@
 use crate::common::{labels, network, sample};
 use deltarule::kernels::optimizer::{Adam, Decay, Step, norm_clip_factor};
 use deltarule::kernels::reduce;
-use deltarule::{Activation, Isa, Loss, Network, Optimizer, Targets, Trainer};
+use deltarule::{Activation, Isa, LayerRef, Loss, Network, Optimizer, Targets, Trainer};
 
 const WIDTHS: [usize; 3] = [9, 33, 4];
 const ROWS: usize = 150;
@@ -41,6 +41,7 @@ fn a_step_is_the_rule_on_every_parameter() {
             let count = expected.parameters().len();
             let is_bias: Vec<bool> = expected
                 .layers()
+                .filter_map(LayerRef::as_dense)
                 .flat_map(|layer| {
                     let kinds = [(false, layer.weights.len()), (true, layer.biases.len())];
                     kinds.into_iter().flat_map(|(bias, n)| std::iter::repeat_n(bias, n))

@@ -3,8 +3,12 @@
 
 use deltarule::kernels::optimizer::Adam;
 
-use crate::common::{bits, fused_isas, labels, network, sample};
-use deltarule::{Activation, Element, Isa, Loss, Network, Optimizer, Score, Targets, Trainer};
+use crate::common::{
+    ZOO_INPUTS, ZOO_OUTPUTS, bits, fnv1a, fused_isas, labels, network, sample, zoo, zoo_rows,
+};
+use deltarule::{
+    Activation, Element, Isa, Loss, Network, NetworkBuilder, Optimizer, Score, Targets, Trainer,
+};
 use rayon::prelude::*;
 
 const WIDTHS: [usize; 4] = [37, 150, 131, 10];
@@ -75,6 +79,67 @@ fn with_state_and_clipping_too() {
     }
 }
 
+/// Two optimizers, one of which takes the unfused path, on networks of every kind of layer.
+fn train_zoo<E: Element>(
+    builder: NetworkBuilder<E>,
+    isa: Isa,
+    threads: usize,
+    optimizer: Optimizer,
+) -> (Vec<u64>, Vec<Score>) {
+    let mut trainer =
+        Trainer::builder(builder.isa(isa).build().unwrap(), Loss::SoftmaxCrossEntropy, optimizer)
+            .max_batch(ROWS)
+            .threads(threads)
+            .parallel_threshold(0)
+            .seed(9)
+            .build()
+            .unwrap();
+    let x = zoo_rows::<E>(ROWS, 1);
+    let labels = labels(ROWS, ZOO_OUTPUTS, 2);
+    let step = |step| {
+        let rows = ROWS - 13 * step;
+        trainer.step(&x[..rows * ZOO_INPUTS], Targets::Classes(&labels[..rows])).unwrap()
+    };
+    let scores = (0..STEPS).map(step).collect();
+    let network = trainer.network();
+    (bits(&[network.parameters(), network.statistics()].concat()), scores)
+}
+
+const ZOO_OPTIMIZERS: [fn() -> Optimizer; 2] =
+    [|| Optimizer::adam_w(0.01, 0.1), || Optimizer::momentum(0.1, 0.9).clip_norm(0.1)];
+
+#[test]
+fn of_every_kind_of_layer_for_any_number_of_threads() {
+    let pools = [1, 2, 3, 8].map(pool);
+    for isa in Isa::available() {
+        for optimizer in ZOO_OPTIMIZERS {
+            for (name, builder) in zoo::<f32>() {
+                let alone = train_zoo(builder.clone(), isa, 1, optimizer());
+                for pool in &pools {
+                    let train = || train_zoo(builder.clone(), isa, usize::MAX, optimizer());
+                    let threads = pool.current_num_threads();
+                    assert!(pool.install(train) == alone, "{isa} {name}: {threads} threads");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn of_every_kind_of_layer_on_every_isa_that_fuses() {
+    let isas = fused_isas();
+    for pair in isas.windows(2) {
+        for optimizer in ZOO_OPTIMIZERS {
+            for ((name, f32s), (_, f64s)) in zoo::<f32>().into_iter().zip(zoo::<f64>()) {
+                let train = |isa| train_zoo(f32s.clone(), isa, 1, optimizer());
+                assert!(train(pair[0]) == train(pair[1]), "f32 {name}: {pair:?}");
+                let train = |isa| train_zoo(f64s.clone(), isa, 1, optimizer());
+                assert!(train(pair[0]) == train(pair[1]), "f64 {name}: {pair:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn on_every_isa_that_fuses() {
     let isas = fused_isas();
@@ -111,13 +176,6 @@ fn in_this_version_as_in_every_other() {
             assert_eq!(hash, golden, "{isa} {activation:?}: {hash:#018x}");
         }
     }
-}
-
-/// The FNV-1a hash of the bits.
-fn fnv1a(x: &[f32]) -> u64 {
-    x.iter().flat_map(|x| x.to_bits().to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, Quotient, update_all, updates};
-use crate::reduce::columns::{ColumnTerms, Values, add_columns};
+use crate::reduce::columns::{ColumnTerms, add_columns};
 use crate::{Element, Isa, MatRef, ShapeError};
 
 /// Where [`statistics`] writes: an element a column in each slice.
@@ -29,50 +29,93 @@ pub struct StatisticsMut<'a, E> {
     pub inverse_std: &'a mut [E],
 }
 
-/// Mean and variance of each column of `x`.
+/// Mean and variance of each column of a batch, which is given in blocks of rows.
+///
+/// The bits are those of one block of all rows, if every block but the last has a multiple of
+/// [`PIECE_ROWS`](crate::reduce::PIECE_ROWS) rows; those of a column do not depend on the others.
 ///
 /// # Errors
 /// [`ShapeError::Zero`] if there are no rows, [`ShapeError::Length`] if a slice of `statistics`
-/// does not have an element a column; nothing was written.
-pub fn statistics<E: Element>(
+/// does not have an element for each column of a block; nothing was written.
+pub fn statistics<'a, E: Element>(
     isa: Isa,
-    x: MatRef<'_, E>,
+    blocks: impl IntoIterator<Item = MatRef<'a, E>, IntoIter: Clone>,
     epsilon: f64,
     statistics: StatisticsMut<'_, E>,
 ) -> Result<(), ShapeError> {
-    if x.rows() == 0 {
+    let StatisticsMut { mean, mean_low, variance, inverse_std } = statistics;
+    let blocks = blocks.into_iter();
+    let mut rows = 0;
+    for x in blocks.clone() {
+        check_length("mean", mean, x.columns())?;
+        check_length("mean_low", mean_low, x.columns())?;
+        check_length("variance", variance, x.columns())?;
+        check_length("inverse_std", inverse_std, x.columns())?;
+        rows += x.rows();
+    }
+    if rows == 0 {
         return Err(ShapeError::Zero { argument: "rows" });
     }
-    check_length("mean", statistics.mean, x.columns())?;
-    check_length("mean_low", statistics.mean_low, x.columns())?;
-    check_length("variance", statistics.variance, x.columns())?;
-    check_length("inverse_std", statistics.inverse_std, x.columns())?;
-    E::batch_statistics(isa, Statistics { x, epsilon: E::from_f64(epsilon), out: statistics });
+    let count = E::from_f64(rows as f64);
+    mean.fill(E::ZERO);
+    for x in blocks.clone() {
+        E::add_column_sums(isa, x, mean);
+    }
+    E::batch_mean(isa, Mean { count, mean });
+    mean_low.fill(E::ZERO);
+    variance.fill(E::ZERO);
+    for x in blocks {
+        E::batch_add_deviations(isa, AddDeviations { x, mean, sums: [mean_low, variance] });
+    }
+    let epsilon = E::from_f64(epsilon);
+    E::batch_finish(isa, FinishStatistics { count, epsilon, mean_low, variance, inverse_std });
     Ok(())
 }
 
-pub(super) struct Statistics<'a, E> {
-    x: MatRef<'a, E>,
-    epsilon: E,
-    out: StatisticsMut<'a, E>,
+pub(super) struct Mean<'a, E> {
+    count: E,
+    mean: &'a mut [E],
 }
 
-impl<E: Element> Kernel for Statistics<'_, E> {
+impl<E: Element> Kernel for Mean<'_, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let StatisticsMut { mean, mean_low, variance, inverse_std } = self.out;
-        let count = E::from_f64(self.x.rows() as f64);
-        mean.fill(E::ZERO);
-        add_columns::<S, E, _, 1, 0, 1, 8>(simd, Values, [self.x], [], [&mut *mean]);
-        update_all(simd, Quotient { divisor: count }, [], &mut *mean, []);
-        mean_low.fill(E::ZERO);
-        variance.fill(E::ZERO);
-        let sums = [&mut *mean_low, &mut *variance];
-        add_columns::<S, E, _, 1, 1, 2, 4>(simd, Deviations, [self.x], [mean], sums);
-        let finish = Finish { count, epsilon: self.epsilon };
-        update_all(simd, finish, [], variance, [mean_low, inverse_std]);
+        update_all(simd, Quotient { divisor: self.count }, [], self.mean, []);
+    }
+}
+
+pub(super) struct AddDeviations<'a, E> {
+    x: MatRef<'a, E>,
+    mean: &'a [E],
+    sums: [&'a mut [E]; 2],
+}
+
+impl<E: Element> Kernel for AddDeviations<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        add_columns::<S, E, _, 1, 1, 2, 4>(simd, Deviations, [self.x], [self.mean], self.sums);
+    }
+}
+
+pub(super) struct FinishStatistics<'a, E> {
+    count: E,
+    epsilon: E,
+    mean_low: &'a mut [E],
+    variance: &'a mut [E],
+    inverse_std: &'a mut [E],
+}
+
+impl<E: Element> Kernel for FinishStatistics<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let finish = Finish { count: self.count, epsilon: self.epsilon };
+        update_all(simd, finish, [], self.variance, [self.mean_low, self.inverse_std]);
     }
 }
 

@@ -19,7 +19,9 @@ use crate::precompiled::precompiled;
 precompiled! {
     /// The kernels of this module.
     NormKernels:
-    fn batch_statistics(isa: Isa, kernel: batch::Statistics<'_, Self>) = Isa::run;
+    fn batch_mean(isa: Isa, kernel: batch::Mean<'_, Self>) = Isa::run;
+    fn batch_add_deviations(isa: Isa, kernel: batch::AddDeviations<'_, Self>) = Isa::run;
+    fn batch_finish(isa: Isa, kernel: batch::FinishStatistics<'_, Self>) = Isa::run;
     fn batch_inverse_std(isa: Isa, kernel: batch::InverseStd<'_, Self>) = Isa::run;
     fn batch_update_running(isa: Isa, kernel: batch::UpdateRunning<'_, Self>) = Isa::run;
     fn batch_normalize(isa: Isa, kernel: batch::Normalize<'_, Self>) = Isa::run;

@@ -53,7 +53,7 @@ impl<E: Element> Case<E> {
             variance: &mut variance,
             inverse_std: &mut inverse_std,
         };
-        batch::statistics(isa, x, EPSILON, statistics).unwrap();
+        batch::statistics(isa, [x], EPSILON, statistics).unwrap();
         let moments = Moments { mean: &mean, mean_low: &mean_low, inverse_std: &inverse_std };
         let mut y = vec![E::from_f64(f64::NAN); rows * columns];
         batch::normalize(isa, moments, &self.gamma, &self.beta, &self.x, &mut y).unwrap();
@@ -280,11 +280,33 @@ fn columns_may_be_split_and_strided() {
             let mut out = [vec![0.0; count], vec![0.0; count], vec![0.0; count], vec![0.0; count]];
             let [mean, mean_low, variance, inverse_std] = &mut out;
             let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
-            batch::statistics(isa, x, EPSILON, statistics).unwrap();
+            batch::statistics(isa, [x], EPSILON, statistics).unwrap();
             let part = first..first + count;
             assert_eq!(out[0], whole.mean[part.clone()]);
             assert_eq!(out[1], whole.mean_low[part.clone()]);
             assert_eq!(out[3], whole.inverse_std[part]);
+        }
+    }
+}
+
+/// Blocks of whole pieces of rows are as good as all rows at once.
+#[test]
+fn statistics_of_blocks_are_those_of_the_batch() {
+    for isa in Isa::available() {
+        for (rows, block) in [(1, 32), (33, 32), (150, 64), (129, 128), (64, 64)] {
+            let columns = 21;
+            let x: Vec<f32> = values(1, rows * columns);
+            let of = |step: usize| {
+                let mut out = [(); 4].map(|()| vec![f32::NAN; columns]);
+                let [mean, mean_low, variance, inverse_std] = &mut out;
+                let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
+                let blocks = x
+                    .chunks(step * columns)
+                    .map(|x| MatRef::new(x, x.len() / columns, columns).unwrap());
+                batch::statistics(isa, blocks, EPSILON, statistics).unwrap();
+                out
+            };
+            assert_eq!(of(block), of(rows), "{isa}: {rows} rows in blocks of {block}");
         }
     }
 }
@@ -351,12 +373,12 @@ fn bad_arguments_change_nothing() {
     let empty = MatRef::new(&x[..0], 0, 3).unwrap();
     let [mean, mean_low, variance, inverse_std] = &mut out;
     let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
-    let error = batch::statistics(isa, empty, EPSILON, statistics);
+    let error = batch::statistics(isa, [empty], EPSILON, statistics);
     assert_eq!(error, Err(ShapeError::Zero { argument: "rows" }));
     let [mean, mean_low, variance, inverse_std] = &mut out;
     let variance = &mut variance[..2];
     let statistics = batch::StatisticsMut { mean, mean_low, variance, inverse_std };
-    let error = batch::statistics(isa, matrix, EPSILON, statistics);
+    let error = batch::statistics(isa, [matrix], EPSILON, statistics);
     let length = |argument, expected, actual| ShapeError::Length { argument, expected, actual };
     assert_eq!(error, Err(length("variance", 3, 2)));
     assert_eq!(out, [[7.0; 3]; 4]);

@@ -48,7 +48,7 @@ impl<E: Element> Kernel for AddColumnSums<'_, E> {
 
 /// x.
 #[derive(Clone, Copy)]
-pub(crate) struct Values;
+struct Values;
 
 impl<E: Element> ColumnTerms<E, 1, 0, 1> for Values {
     #[inline(always)]

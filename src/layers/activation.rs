@@ -1,0 +1,37 @@
+//! An activation by itself.
+
+use deltarule_kernels::activation::{Activation, DerivativeFrom};
+use deltarule_kernels::{Element, ShapeError};
+
+use super::{Backward, Forward, LayerRef, Operation, Pass, Shape};
+
+/// y = σ(x).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Activate {
+    pub(super) width: usize,
+    pub(super) activation: Activation,
+}
+
+impl Shape for Activate {
+    fn outputs(&self) -> usize {
+        self.width
+    }
+}
+
+impl<E: Element> Operation<E> for Activate {
+    fn view<'a>(&'a self, _: &'a [E], _: &'a [E]) -> LayerRef<'a, E> {
+        LayerRef::Activation { width: self.width, activation: self.activation }
+    }
+
+    fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
+        self.activation.forward(pass.isa, io.x, io.y)
+    }
+
+    fn backward(&self, pass: &Pass<'_, E>, io: Backward<'_, E>) -> Result<(), ShapeError> {
+        let from = match self.activation.derivative_from() {
+            DerivativeFrom::Input => io.stored.x,
+            DerivativeFrom::Output => io.stored.y,
+        };
+        self.activation.backward(pass.isa, from, io.delta)
+    }
+}

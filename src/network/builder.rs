@@ -1,0 +1,189 @@
+//! How a network is put together.
+
+use core::marker::PhantomData;
+use deltarule_kernels::activation::Activation;
+use deltarule_kernels::{Element, Isa};
+
+use super::Network;
+use super::predict::Route;
+use crate::error::{Error, Result, try_vec};
+use crate::init::Init;
+use crate::layers::{Categorical, Compiler, Layer};
+use crate::random::{Purpose, Random};
+
+/// What a [`Network`] is to be.
+///
+/// [`Network::builder`] makes one for f32, the usual element; `NetworkBuilder::<f64>::new` one
+/// for f64.
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct NetworkBuilder<E: Element = f32> {
+    inputs: usize,
+    layers: Vec<Layer>,
+    init: Option<Init>,
+    seed: u64,
+    isa: Option<Isa>,
+    element: PhantomData<E>,
+}
+
+/// The layers of a residual block, to be added with the methods of [`NetworkBuilder`].
+#[derive(Clone, Debug, Default, PartialEq)]
+#[must_use = "a block does nothing unless a builder gets it back"]
+pub struct Block {
+    layers: Vec<Layer>,
+}
+
+/// The methods that add a layer, which the network and a block share.
+macro_rules! layer_methods {
+    () => {
+        /// Adds this layer.
+        pub fn layer(mut self, layer: Layer) -> Self {
+            self.layers.push(layer);
+            self
+        }
+
+        /// Adds a dense layer a = σ(W x + b) of `outputs` units.
+        pub fn dense(self, outputs: usize, activation: Activation) -> Self {
+            self.layer(Layer::dense(outputs, activation))
+        }
+
+        /// Adds a dense layer a = σ(W x) of `outputs` units, as is usual before a normalization,
+        /// whose β does what b would.
+        pub fn dense_without_bias(self, outputs: usize, activation: Activation) -> Self {
+            self.layer(Layer::dense_without_bias(outputs, activation))
+        }
+
+        /// Adds [`Layer::batch_norm`].
+        pub fn batch_norm(self) -> Self {
+            self.layer(Layer::batch_norm())
+        }
+
+        /// Adds [`Layer::layer_norm`].
+        pub fn layer_norm(self) -> Self {
+            self.layer(Layer::layer_norm())
+        }
+
+        /// Adds [`Layer::Dropout`] with this probability.
+        pub fn dropout(self, rate: f64) -> Self {
+            self.layer(Layer::Dropout { rate })
+        }
+
+        /// Adds an activation by itself.
+        pub fn activation(self, activation: Activation) -> Self {
+            self.layer(Layer::Activation(activation))
+        }
+
+        /// Adds x + f(x), f the layers that `block` is given.
+        ///
+        /// ```
+        /// use deltarule::{Activation, Network};
+        /// let network = Network::builder(8)
+        ///     .residual(|block| block.layer_norm().dense(16, Activation::Relu).dense(8, Activation::Identity))
+        ///     .dense(1, Activation::Identity)
+        ///     .build()?;
+        /// assert_eq!(network.layers().len(), 5);
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
+        pub fn residual(self, block: impl FnOnce(Block) -> Block) -> Self {
+            self.layer(Layer::Residual(block(Block::default()).layers))
+        }
+    };
+}
+
+impl Block {
+    layer_methods! {}
+}
+
+impl<E: Element> NetworkBuilder<E> {
+    /// A network whose inputs have `inputs` elements, without layers yet.
+    pub fn new(inputs: usize) -> Self {
+        Self { inputs, layers: Vec::new(), init: None, seed: 0, isa: None, element: PhantomData }
+    }
+
+    layer_methods! {}
+
+    /// Replaces categorical columns by learned vectors: [`Layer::Embedding`]. This has to be the
+    /// first layer.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Categorical, Network};
+    /// let weekday = Categorical { column: 0, categories: 7, dimensions: 3 };
+    /// let network = Network::builder(2) // a weekday, 0 to 6, and a temperature
+    ///     .embedding([weekday])
+    ///     .dense(1, Activation::Identity)
+    ///     .build()?;
+    /// assert!(network.predict(&[6.0, 21.5]).is_ok());
+    /// let error = network.predict(&[7.0, 21.5]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "row 0 of `x` has 7 in column 0, but its 7 categories are the whole numbers from 0"
+    /// );
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn embedding(self, columns: impl IntoIterator<Item = Categorical>) -> Self {
+        self.layer(Layer::Embedding { columns: columns.into_iter().collect(), init: None })
+    }
+
+    /// Sets the distribution of the weights of all dense layers that have none of their own, which
+    /// otherwise is [`Init::for_activation`] of each.
+    pub fn init(mut self, init: Init) -> Self {
+        self.init = Some(init);
+        self
+    }
+
+    /// Sets the seed of the weights, which is 0 otherwise. Layer `l` draws from a ChaCha8 stream
+    /// of its own, which depends on nothing but the seed and `l`.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets the instruction set, which is [`Isa::active`] otherwise.
+    pub fn isa(mut self, isa: Isa) -> Self {
+        self.isa = Some(isa);
+        self
+    }
+
+    /// Makes the network.
+    ///
+    /// # Errors
+    /// [`Error::Zero`] for a width of 0, [`Error::Empty`] if there are no layers or none in a
+    /// residual block, [`Error::OutOfRange`] for a number that has no meaning,
+    /// [`Error::ResidualWidth`] if a block ends with another width than it begins with,
+    /// [`Error::NotFirst`] for an embedding after other layers, [`Error::Column`] for a column of
+    /// it that is not one of the inputs or is named twice, [`Error::Overflow`] and
+    /// [`Error::OutOfMemory`] if the parameters are too many, [`Error::Isa`] if the environment
+    /// forces an instruction set that this CPU lacks.
+    pub fn build(self) -> Result<Network<E>> {
+        let isa = self.isa.map_or_else(Isa::active, Ok)?;
+        if self.inputs == 0 {
+            return Err(Error::Zero { argument: "inputs" });
+        }
+        if self.layers.is_empty() {
+            return Err(Error::Empty { argument: "layers" });
+        }
+        self.init.map_or(Ok(()), Init::check)?;
+        let mut compiler = Compiler::new(self.inputs);
+        for layer in &self.layers {
+            layer.clone().compile(&mut compiler)?;
+        }
+        let Compiler { width, ops, parameters, statistics, moments } = compiler;
+        let mut parameters = try_vec("parameters", parameters)?;
+        let mut statistics = try_vec("statistics", statistics)?;
+        for (index, op) in (0..).zip(&ops) {
+            let mut random = Random::new(self.seed, Purpose::Initialization, index);
+            op.operation().begin(self.init, &mut random, &mut parameters, &mut statistics);
+        }
+        let route = Route::new::<E>(isa, self.inputs, &ops, moments)?;
+        Ok(Network {
+            isa,
+            inputs: self.inputs,
+            outputs: width,
+            specification: self.layers,
+            ops,
+            parameters,
+            statistics,
+            route,
+        })
+    }
+}

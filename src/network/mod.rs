@@ -1,0 +1,157 @@
+//! The network: its layers and one arena of parameters.
+
+mod builder;
+mod predict;
+mod summary;
+
+pub use builder::{Block, NetworkBuilder};
+pub use predict::Workspace;
+pub use summary::{LayerSummary, Summary};
+
+use core::fmt;
+use deltarule_kernels::{Element, Isa};
+
+use crate::error::Result;
+use crate::layers::{Layer, LayerRef, Op};
+use predict::Route;
+
+/// A multi-layer perceptron: its layers, and all their parameters in one slice.
+///
+/// ```
+/// use deltarule::{Activation, Network};
+/// let network = Network::builder(4)
+///     .dense(16, Activation::Relu)
+///     .dense(3, Activation::Identity)
+///     .seed(42)
+///     .build()?;
+/// let scores = network.predict(&[5.1, 3.5, 1.4, 0.2])?;
+/// assert_eq!(scores.len(), 3);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Network<E: Element = f32> {
+    isa: Isa,
+    inputs: usize,
+    outputs: usize,
+    specification: Vec<Layer>,
+    ops: Vec<Op>,
+    parameters: Vec<E>,
+    statistics: Vec<E>,
+    route: Route,
+}
+
+/// What a step changes of a network, and what it needs to know for it.
+pub(crate) struct Trained<'a, E> {
+    pub(crate) isa: Isa,
+    pub(crate) ops: &'a [Op],
+    pub(crate) parameters: &'a mut [E],
+    pub(crate) statistics: &'a mut [E],
+}
+
+impl Network<f32> {
+    /// Begins an f32 network whose inputs have `inputs` elements.
+    pub fn builder(inputs: usize) -> NetworkBuilder<f32> {
+        NetworkBuilder::new(inputs)
+    }
+}
+
+impl<E: Element> Network<E> {
+    /// The elements of an input row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// The elements of an output row.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The instruction set that the kernels run on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The layers as they were asked for: with them [`NetworkBuilder::layer`] makes a network of
+    /// the same shape.
+    pub fn specification(&self) -> &[Layer] {
+        &self.specification
+    }
+
+    /// All parameters: layer after layer, of a dense one its W, (outputs, inputs) row-major, then
+    /// its b, of a normalization γ, then β, of an embedding its tables, (categories, dimensions)
+    /// row-major.
+    pub fn parameters(&self) -> &[E] {
+        &self.parameters
+    }
+
+    /// All parameters, to change, in the order of [`Network::parameters`].
+    pub fn parameters_mut(&mut self) -> &mut [E] {
+        &mut self.parameters
+    }
+
+    /// The running statistics of all batch normalizations, by which they normalize in evaluation:
+    /// layer after layer the mean, then the variance, an element a feature. A copy of a network's
+    /// state is its parameters and these.
+    pub fn statistics(&self) -> &[E] {
+        &self.statistics
+    }
+
+    /// The running statistics, to change, in the order of [`Network::statistics`].
+    pub fn statistics_mut(&mut self) -> &mut [E] {
+        &mut self.statistics
+    }
+
+    /// The layer at this index, or `None` past the last.
+    pub fn layer(&self, index: usize) -> Option<LayerRef<'_, E>> {
+        self.ops.get(index).map(|op| op.operation().view(&self.parameters, &self.statistics))
+    }
+
+    /// The layers, from the input on, each on the output of the one before. The layers of a
+    /// residual block are among them; after their last stands [`LayerRef::Residual`].
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = LayerRef<'_, E>> {
+        self.ops.iter().map(|op| op.operation().view(&self.parameters, &self.statistics))
+    }
+
+    pub(crate) fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// What a step changes.
+    pub(crate) fn trained(&mut self) -> Trained<'_, E> {
+        let Self { isa, ops, parameters, statistics, .. } = self;
+        Trained { isa: *isa, ops, parameters, statistics }
+    }
+
+    /// The elements of what batch normalizations normalize by.
+    pub(crate) fn moments_len(&self) -> usize {
+        self.route.moments()
+    }
+
+    /// Lets all batch normalizations normalize by their running statistics.
+    pub(crate) fn use_running_statistics(&self, moments: &mut [E]) -> Result<()> {
+        for op in &self.ops {
+            if let Op::BatchNorm(norm) = op {
+                norm.use_running(self.isa, &self.statistics, moments)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the categorical columns of rows of x, the first of which is row `first_row`.
+    pub(crate) fn check_categories(&self, x: &[E], first_row: usize) -> Result<()> {
+        match self.ops.first() {
+            Some(Op::Embedding(embedding)) => embedding.check(x, first_row),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<E: Element> fmt::Debug for Network<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("isa", &self.isa)
+            .field("layers", &self.specification)
+            .field("parameters", &self.parameters.len())
+            .finish()
+    }
+}

@@ -1,0 +1,272 @@
+//! One step, fused or not.
+
+use core::mem;
+use deltarule_kernels::optimizer::norm_clip_factor;
+use deltarule_kernels::{Element, reduce};
+
+use super::parallel::enter;
+use super::propagate::Propagate;
+use super::update::{Apply, ApplyKept, Keep, Tile};
+use super::{Buffers, PartOfBatch, Score, Trainer};
+use crate::diagnostics::Diagnostics;
+use crate::error::{Error, Result, check_length, try_vec};
+use crate::layers::{Mode, Op, Part, Span};
+use crate::loss::Targets;
+use crate::network::Trained;
+use crate::optimizer::{Stretch, UpdateRule};
+
+impl<E: Element> Trainer<E> {
+    /// One step of the optimizer on a batch: forward, loss, backward, update. The score is that
+    /// from before the update.
+    ///
+    /// `x` is (rows, inputs) row-major.
+    ///
+    /// # Errors
+    /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
+    /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
+    /// [`Error::TargetKind`] for `targets`; [`Error::NonFinite`] for an input or a target that is
+    /// infinite or NaN; [`Error::NonFiniteLoss`] if the loss is, and
+    /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by.
+    pub fn step(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
+        let rows = self.check(x, targets)?;
+        let parts = self.parts(rows);
+        let score = enter(parts, || {
+            let score = self.propagate(x, targets, PartOfBatch::whole(rows), rows, parts)?;
+            if self.rule.is_some() || self.optimizer.norm_limit().is_some() {
+                let mut gradient = mem::take(&mut self.kept);
+                let done = self
+                    .keep(x, parts, &mut gradient, false)
+                    .and_then(|()| self.apply_kept(&gradient, Span::Batch, rows, parts));
+                self.kept = gradient;
+                done?;
+            } else {
+                self.apply(x, parts)?;
+            }
+            self.update_running(rows)?;
+            Ok::<_, Error>(score)
+        })?;
+        self.steps = self.number();
+        Ok(score)
+    }
+
+    /// [`Trainer::step`], with a look at every layer on the way. The parameters are the same bits
+    /// as after that.
+    ///
+    /// # Errors
+    /// As [`Trainer::step`]; [`Error::Length`] if `diagnostics` was made for another network.
+    pub fn step_diagnosed(
+        &mut self,
+        x: &[E],
+        targets: Targets<'_, E>,
+        diagnostics: &mut Diagnostics<E>,
+    ) -> Result<Score> {
+        let rows = self.check(x, targets)?;
+        diagnostics.check(&self.network)?;
+        let parts = self.parts(rows);
+        let score = enter(parts, || {
+            let score = self.propagate(x, targets, PartOfBatch::whole(rows), rows, parts)?;
+            for (index, layer) in self.network.layers().enumerate() {
+                let Buffers { layout, arena, .. } = &self.buffers;
+                let outputs = layout.shards(x, arena).map(|shard| shard.y(index));
+                diagnostics.look_at_outputs(index, &layer, outputs);
+            }
+            self.keep(x, parts, &mut diagnostics.gradient, false)?;
+            diagnostics.remember(self.network.parameters());
+            self.apply_kept(&diagnostics.gradient, Span::Batch, rows, parts)?;
+            self.update_running(rows)?;
+            let tiles = self.buffers.tiles.tiles();
+            diagnostics.compare(self.network.isa(), &self.network, |op| {
+                tiles.iter().any(|tile| tile.op == op && tile.update.is_some())
+            })?;
+            Ok::<_, Error>(score)
+        })?;
+        self.steps = self.number();
+        Ok(score)
+    }
+
+    /// The number of the step to come.
+    fn number(&self) -> u64 {
+        self.steps.saturating_add(1)
+    }
+
+    /// Computes the step's update for each kind of rates.
+    fn prepare_updates(&mut self, gradient_factor: f64) {
+        let (optimizer, number) = (&self.optimizer, self.number());
+        let updates = self.rates.iter();
+        self.updates.clear();
+        self.updates
+            .extend(updates.map(|&rates| optimizer.at_step(number, gradient_factor, rates)));
+    }
+
+    /// The fused update: each tile of the gradient is applied as soon as it is computed.
+    fn apply(&mut self, x: &[E], parts: usize) -> Result<()> {
+        self.prepare_updates(1.0);
+        let Trained { isa, ops, parameters, .. } = self.network.trained();
+        let states = self.states.each_mut().map(Vec::as_mut_slice);
+        let to = Apply { isa, updates: &self.updates, parameters, states };
+        self.buffers.gradient(isa, ops, x, Span::Batch).run(parts, to)
+    }
+
+    /// Writes the gradient, or adds it to what is there.
+    pub(super) fn keep(&self, x: &[E], parts: usize, gradient: &mut [E], adds: bool) -> Result<()> {
+        let (isa, ops) = (self.network.isa(), self.network.ops());
+        self.buffers.gradient(isa, ops, x, Span::Batch).run(parts, Keep { gradient, adds })
+    }
+
+    /// Clips a gradient of so many rows by its norm, if the optimizer says so, and applies it.
+    pub(super) fn apply_kept(
+        &mut self,
+        gradient: &[E],
+        span: Span,
+        rows: usize,
+        parts: usize,
+    ) -> Result<()> {
+        let mut factor = 1.0;
+        if let Some(limit) = self.optimizer.norm_limit() {
+            let sum = reduce::sum_of_squares(self.network.isa(), gradient).to_f64();
+            if !sum.is_finite() {
+                return Err(Error::NonFiniteGradient { rows, norm: sum.sqrt() });
+            }
+            factor = norm_clip_factor(sum, limit);
+        }
+        if let Some(mut rule) = self.rule.take() {
+            let done = self.apply_rule(rule.as_mut(), gradient, factor, span);
+            self.rule = Some(rule);
+            return done;
+        }
+        self.prepare_updates(factor);
+        let Trained { isa, ops, parameters, .. } = self.network.trained();
+        let states = self.states.each_mut().map(Vec::as_mut_slice);
+        let to = Apply { isa, updates: &self.updates, parameters, states };
+        self.buffers.gradient(isa, ops, &[], span).run(parts, ApplyKept { gradient, to })
+    }
+
+    fn apply_rule(
+        &mut self,
+        rule: &mut dyn UpdateRule<E>,
+        gradient: &[E],
+        gradient_factor: f64,
+        span: Span,
+    ) -> Result<()> {
+        let step = self.number();
+        let Trained { ops, parameters, .. } = self.network.trained();
+        let mut start = 0;
+        for Tile { op, part, len, update } in self.buffers.tiles.tiles() {
+            let offset = start;
+            start += len;
+            let Some(update) = *update else { continue };
+            let rates = self.rates[update];
+            let mut give = |offset: usize, len: usize| {
+                rule.update(Stretch {
+                    step,
+                    learning_rate: self.optimizer.learning_rate() * rates.factor,
+                    decays: rates.decays,
+                    offset,
+                    gradient_factor,
+                    gradient: &gradient[offset..offset + len],
+                    parameters: &mut parameters[offset..offset + len],
+                });
+            };
+            let (Op::Embedding(embedding), Part::Table(table, categories)) = (&ops[*op], part)
+            else {
+                give(offset, *len);
+                continue;
+            };
+            let dimensions = embedding.dimensions(*table);
+            let occurrences = &self.buffers.occurrences;
+            occurrences.for_each(span, *table, categories, |category, _| {
+                give(offset + (category - categories.start) * dimensions, dimensions);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Lets the moments of a batch of so many rows into the running statistics.
+    pub(super) fn update_running(&mut self, rows: usize) -> Result<()> {
+        let Trained { isa, ops, statistics, .. } = self.network.trained();
+        for &index in self.buffers.layout.barriers() {
+            if let Op::BatchNorm(norm) = &ops[index] {
+                norm.update_running(isa, rows, &self.buffers.moments, statistics)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Trains with a rule of one's own from now on, in place of the optimizer's. Of the optimizer
+    /// the learning rate still counts, and clipping by the norm; clipping by value and decay are
+    /// up to the rule.
+    ///
+    /// A step then writes the whole gradient before it changes any parameter, which takes memory
+    /// for a gradient and some time.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if there is no memory for a gradient.
+    pub fn use_rule(&mut self, rule: impl UpdateRule<E> + 'static) -> Result<()> {
+        if self.kept.is_empty() {
+            self.kept = try_vec("gradient", self.network.parameters().len())?;
+        }
+        self.rule = Some(Box::new(rule));
+        Ok(())
+    }
+
+    /// The gradient of the loss on a batch, in the order of
+    /// [`Network::parameters`](crate::Network::parameters). No parameter
+    /// is changed. It is the gradient that [`Trainer::step`] would use: batch normalizations
+    /// normalize by this batch, and dropout has the masks of the step to come. That of a frozen layer
+    /// is 0.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+    /// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
+    /// let mut gradient = [0.0; 2];
+    /// trainer.gradients(&[2.0], Targets::Values(&[5.0]), &mut gradient)?;
+    /// // ŷ = 3 · 2 + 1 = 7, so ∂(ŷ − 5)²/∂w = 2 · 2 · 2 and ∂(ŷ − 5)²/∂b = 2 · 2.
+    /// assert_eq!(gradient, [8.0, 4.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Trainer::step`]; [`Error::Length`] if `gradients` has not an element for each
+    /// parameter. Nothing was written then.
+    pub fn gradients(
+        &mut self,
+        x: &[E],
+        targets: Targets<'_, E>,
+        gradients: &mut [E],
+    ) -> Result<Score> {
+        let rows = self.check(x, targets)?;
+        check_length("gradients", gradients.len(), self.network.parameters().len())?;
+        let parts = self.parts(rows);
+        enter(parts, || {
+            let score = self.propagate(x, targets, PartOfBatch::whole(rows), rows, parts)?;
+            self.keep(x, parts, gradients, false)?;
+            Ok(score)
+        })
+    }
+
+    /// Forward, loss and backward, with all that the gradient is computed from.
+    pub(super) fn propagate(
+        &mut self,
+        x: &[E],
+        targets: Targets<'_, E>,
+        of_batch: PartOfBatch,
+        rows: usize,
+        parts: usize,
+    ) -> Result<Score> {
+        let mode = Mode::Training { seed: self.seed, step: self.number() };
+        let batch = self.batch(x, targets, mode, of_batch);
+        let Buffers { layout, arena, moments, scratch, occurrences, .. } = &mut self.buffers;
+        self.network.use_running_statistics(moments)?;
+        let propagate = Propagate::new(&self.network, layout, scratch, batch);
+        let losses = &mut self.losses[..rows];
+        let correct = propagate.run(parts, 0, arena, losses, moments)?;
+        if let Some(Op::Embedding(embedding)) = self.network.ops().first() {
+            embedding.find_occurrences(x, occurrences);
+        }
+        self.score(&self.losses[..rows], targets, correct)
+    }
+}
