@@ -3,6 +3,7 @@
 
 pub mod data;
 mod error;
+mod fit;
 mod init;
 mod layers;
 mod loss;
@@ -10,15 +11,25 @@ pub mod metrics;
 mod network;
 mod optimizer;
 mod random;
+#[cfg(feature = "report")]
+mod report;
+mod schedule;
 mod trainer;
 
 pub use deltarule_kernels as kernels;
 pub use deltarule_kernels::activation::Activation;
 pub use deltarule_kernels::{Element, Isa};
 pub use error::{Error, Result};
+pub use fit::{
+    EarlyStopping, End, Epoch, EpochEnd, Fit, History, Metric, Monitor, RangeCurve, RangePoint,
+    RangeTest, Step, Time,
+};
 pub use init::Init;
 pub use layers::LayerRef;
 pub use loss::{Loss, Reduction, Targets};
 pub use network::{Network, NetworkBuilder, Workspace};
 pub use optimizer::Optimizer;
+#[cfg(feature = "report")]
+pub use report::{Report, ReportError};
+pub use schedule::{Plateau, ReduceOnPlateau, Schedule};
 pub use trainer::{Score, Trainer, TrainerBuilder};

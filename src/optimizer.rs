@@ -185,11 +185,17 @@ pub(crate) struct StepUpdate<E> {
     pub(crate) biases: Update<E>,
 }
 
-fn check(argument: &'static str, value: f64, good: bool, expected: &'static str) -> Result<()> {
+/// An error that names the number unless it is good.
+pub(crate) fn check(
+    argument: &'static str,
+    value: f64,
+    good: bool,
+    expected: &'static str,
+) -> Result<()> {
     if good { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
 }
 
-fn not_negative(argument: &'static str, value: f64) -> Result<()> {
+pub(crate) fn not_negative(argument: &'static str, value: f64) -> Result<()> {
     check(argument, value, value.is_finite() && value >= 0.0, "finite and not negative")
 }
 

@@ -2,52 +2,15 @@
 //!
 //! The numbers are made by `tests/golden/kernels.py`; no Python is needed here.
 
+mod golden;
+
 use deltarule_kernels::loss::{ClassTargets, ElementLoss, ElementRows, Scale, SoftmaxRows};
 use deltarule_kernels::norm::{Moments, batch, layer};
 use deltarule_kernels::optimizer::{
     Adagrad, Adam, Decay, Epsilon, Lion, Momentum, NAdam, Optimizer, RmsProp, Sgd, Step,
 };
 use deltarule_kernels::{Element, Isa, MatRef, loss};
-use std::collections::HashMap;
-
-/// A list of cases, each a list of keys with numbers.
-struct Golden(HashMap<String, HashMap<String, Vec<f64>>>);
-
-impl Golden {
-    fn parse(text: &str) -> Self {
-        let mut cases = HashMap::new();
-        let mut current = String::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let (key, rest) = line.split_once(' ').expect("a key and its values");
-            if key == "case" {
-                current = rest.to_owned();
-                cases.insert(current.clone(), HashMap::new());
-            } else {
-                let numbers = rest.split(' ').map(|number| number.parse().unwrap()).collect();
-                cases.get_mut(&current).unwrap().insert(key.to_owned(), numbers);
-            }
-        }
-        Self(cases)
-    }
-
-    fn get<E: Element>(&self, case: &str, key: &str) -> Vec<E> {
-        self.0[case][key].iter().map(|&x| E::from_f64(x)).collect()
-    }
-
-    fn labels(&self, case: &str) -> Vec<usize> {
-        self.0[case]["labels"].iter().map(|&x| x as usize).collect()
-    }
-
-    fn check<E: Element>(&self, isa: Isa, case: &str, key: &str, got: &[E], tolerance: f64) {
-        let expected = &self.0[case][key];
-        assert_eq!(got.len(), expected.len(), "{case}: {key}");
-        for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
-            let error = (got.to_f64() - expected).abs();
-            let bound = tolerance * (1.0 + expected.abs());
-            assert!(error <= bound, "{isa}: {case}: {key}[{i}] is {got}, not {expected}");
-        }
-    }
-}
+use golden::Golden;
 
 /// The script's `Numbers`.
 struct Numbers(u64);
