@@ -3,7 +3,8 @@
 //! `cargo run --release --features data,progress --example diamonds -- FILE`
 
 use clap::Parser;
-use deltarule::data::{Dataset, Scaling, csv::Csv};
+use deltarule::data::csv::{Csv, Missing};
+use deltarule::data::{Dataset, Scaling};
 use deltarule::metrics::{mean_absolute_error, r2};
 use deltarule::{Activation, Loss, Network, Optimizer, Schedule, Trainer};
 use std::error::Error;
@@ -37,14 +38,19 @@ struct Options {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
-    let mut data: Dataset = Csv::regression("price").open(&options.file)?;
+    // A few rows have a length of 0, which was not measured.
+    let csv = Csv::regression("price").missing_names(["", "0", "0.0"]).missing(Missing::Mean);
+    let mut data: Dataset = csv.open(&options.file)?;
     for price in data.values_mut() {
         *price = price.ln();
     }
     let (mut train, mut test) = data.split(0.2, options.seed)?;
     let features = Scaling::standard(train.features(), train.columns())?;
-    train.scale(&features)?;
-    test.scale(&features)?;
+    for part in [&mut train, &mut test] {
+        part.scale(&features)?;
+        // A slipped decimal point is 45 standard deviations long.
+        part.features_mut().iter_mut().for_each(|x| *x = x.clamp(-5.0, 5.0));
+    }
     let prices = Scaling::standard(train.values(), 1)?;
     prices.apply(train.values_mut())?;
     println!("{} rows to learn from, {} to test on", train.rows(), test.rows());

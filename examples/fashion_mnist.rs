@@ -1,11 +1,11 @@
 //! Learns Fashion-MNIST, or MNIST, whose files have the same names.
 //!
-//! `cargo run --release --features data,progress --example fashion_mnist -- DIR`
+//! `cargo run --release --features data,progress,report --example fashion_mnist -- DIR`
 
 use clap::Parser;
 use deltarule::data::{Dataset, Scaling, idx};
 use deltarule::metrics::ConfusionMatrix;
-use deltarule::{Activation, Loss, Network, Optimizer, Schedule, Trainer};
+use deltarule::{Activation, Loss, Network, Optimizer, Report, Schedule, Trainer};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,9 @@ struct Options {
     /// Seed of the weights and of the batches
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// A file for a page about the training
+    #[arg(long)]
+    report: Option<PathBuf>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -63,6 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .batch(options.batch)
         .seed(options.seed)
         .schedule(Schedule::one_cycle(options.epochs as f64))
+        .gradient_norms()
         .progress()
         .run()?;
     println!("{history}\n");
@@ -70,6 +74,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut confusion = ConfusionMatrix::new(train.outputs())?;
     confusion.add(&trainer.network().classify(test.features())?, test.labels())?;
     println!("{confusion}\n");
+    if let Some(path) = &options.report {
+        let some = &test.features()[..test.columns() * test.rows().min(1000)];
+        Report::new(&history)
+            .title(format!("Training on {}", options.folder.display()))
+            .weights(trainer.network())
+            .activations(trainer.network(), some)?
+            .confusion(&confusion, test.class_names())?
+            .write(path)?;
+    }
     println!("test accuracy: {:.4}", confusion.accuracy().unwrap_or(f64::NAN));
     Ok(())
 }

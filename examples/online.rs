@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         part.rows += batch.rows();
         rows += batch.rows();
         if rows * PARTS / options.rows > place {
-            part.print(rows);
+            part.print(rows, frozen.is_some());
         }
     }
     let correct: usize = parts.iter().map(|part| part.learning).sum();
@@ -89,10 +89,10 @@ struct Part {
 }
 
 impl Part {
-    fn print(&self, rows: usize) {
+    fn print(&self, rows: usize, has_frozen: bool) {
         let share = |correct: usize| correct as f64 / self.rows as f64;
         print!("{rows:>10}  {:>8.4}", share(self.learning));
-        if self.frozen > 0 {
+        if has_frozen {
             print!("  {:>6.4}", share(self.frozen));
         }
         println!();

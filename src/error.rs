@@ -79,6 +79,12 @@ pub enum Error {
         /// What it was given.
         actual: &'static str,
     },
+    /// An array is not in row-major order, which a view needs.
+    #[error("`{argument}` is not in row-major order")]
+    NotRowMajor {
+        /// The argument's name.
+        argument: &'static str,
+    },
     /// A metric is for the other kind of targets.
     #[error("the metric {metric} needs targets that are {expected}")]
     MetricTargets {

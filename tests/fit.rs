@@ -395,3 +395,13 @@ fn a_range_test_ends_where_the_loss_overflows() {
     assert!(curve.points().len() < 5);
     assert_eq!(curve.suggestion(), None);
 }
+
+#[cfg(feature = "progress")]
+#[test]
+fn a_progress_bar_changes_nothing() {
+    let data = thirds();
+    let [mut shown, mut silent] = [trainer(), trainer()];
+    shown.fit(&data).epochs(3).progress().run().unwrap();
+    silent.fit(&data).epochs(3).run().unwrap();
+    assert_eq!(bits(shown.network().parameters()), bits(silent.network().parameters()));
+}

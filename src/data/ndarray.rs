@@ -4,8 +4,9 @@ use deltarule_kernels::Element;
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use std::borrow::Cow;
 
-use super::Dataset;
-use crate::error::{Error, Result};
+use super::{Dataset, Rows};
+use crate::error::{Error, Result, check_length};
+use crate::loss::Targets;
 use crate::network::Network;
 
 /// The array's elements row-major: its own memory if it is that already, and else a copy.
@@ -13,6 +14,51 @@ fn row_major<'a, E: Element>(view: &'a ArrayView2<'_, E>) -> Cow<'a, [E]> {
     match view.as_slice() {
         Some(slice) => Cow::Borrowed(slice),
         None => Cow::Owned(view.iter().copied().collect()),
+    }
+}
+
+impl<'a, E: Element> Rows<'a, E> {
+    /// A view of arrays of the crate ndarray, without a copy.
+    ///
+    /// ```
+    /// use deltarule::data::Rows;
+    /// use ndarray::array;
+    /// let features = array![[1.0f32, 2.0], [3.0, 4.0]];
+    /// let labels = array![0, 1];
+    /// let rows = Rows::from_class_arrays(features.view(), labels.view())?;
+    /// assert_eq!((rows.rows(), rows.columns()), (2, 2));
+    /// assert!(Rows::from_class_arrays(features.t(), labels.view()).is_err());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotRowMajor`] for an array in another memory layout, which
+    /// [`Dataset::from_class_arrays`] copies; and as [`Rows::new`].
+    pub fn from_class_arrays(
+        features: ArrayView2<'a, E>,
+        labels: ArrayView1<'a, usize>,
+    ) -> Result<Self> {
+        let not_row_major = |argument| Error::NotRowMajor { argument };
+        let columns = features.ncols();
+        let x = features.to_slice().ok_or(not_row_major("features"))?;
+        let labels = labels.to_slice().ok_or(not_row_major("labels"))?;
+        Self::new(x, columns, Targets::Classes(labels))
+    }
+
+    /// A view of arrays of the crate ndarray, without a copy.
+    ///
+    /// # Errors
+    /// As [`Rows::from_class_arrays`]; [`Error::Length`] if the arrays have not as many rows.
+    pub fn from_value_arrays(
+        features: ArrayView2<'a, E>,
+        values: ArrayView2<'a, E>,
+    ) -> Result<Self> {
+        let not_row_major = |argument| Error::NotRowMajor { argument };
+        check_length("rows of the values", values.nrows(), features.nrows())?;
+        let columns = features.ncols();
+        let x = features.to_slice().ok_or(not_row_major("features"))?;
+        let values = values.to_slice().ok_or(not_row_major("values"))?;
+        Self::new(x, columns, Targets::Values(values))
     }
 }
 
@@ -66,7 +112,7 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// [`Error::Length`] unless `x` has [`Network::inputs`] columns, and as [`Network::predict`].
     pub fn predict_array(&self, x: ArrayView2<'_, E>) -> Result<Array2<E>> {
-        crate::error::check_length("columns of x", x.ncols(), self.inputs())?;
+        check_length("columns of x", x.ncols(), self.inputs())?;
         let out = self.predict(&row_major(&x))?;
         Array2::from_shape_vec((x.nrows(), self.outputs()), out)
             .map_err(|_| Error::Empty { argument: "x" })
@@ -98,6 +144,14 @@ mod tests {
             ([2.0, 3.0, 5.0, 6.0].as_slice(), [1.0, 4.0].as_slice())
         );
         assert!(Dataset::from_class_arrays(x.view(), array![0].view()).is_err());
+        let view = Rows::from_value_arrays(x.view(), x.view()).unwrap();
+        assert_eq!((view.x().as_ptr(), view.rows()), (x.as_ptr(), 2));
+        assert_eq!(
+            Rows::from_value_arrays(x.t(), x.t()),
+            Err(Error::NotRowMajor { argument: "features" })
+        );
+        let one = x.slice_axis(Axis(0), (..1).into());
+        assert!(Rows::from_value_arrays(x.view(), one).is_err());
     }
 
     #[test]

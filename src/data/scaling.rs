@@ -22,9 +22,27 @@ use crate::error::{Error, Result, check_length, try_vec, whole_rows};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(try_from = "Unchecked"))]
 pub struct Scaling {
     centers: Vec<f64>,
     factors: Vec<f64>,
+}
+
+/// A scaling as it is read, which may be any numbers.
+#[cfg(feature = "serde")]
+#[derive(serde::Deserialize)]
+struct Unchecked {
+    centers: Vec<f64>,
+    factors: Vec<f64>,
+}
+
+#[cfg(feature = "serde")]
+impl TryFrom<Unchecked> for Scaling {
+    type Error = Error;
+
+    fn try_from(Unchecked { centers, factors }: Unchecked) -> Result<Self> {
+        Self::new(centers, factors)
+    }
 }
 
 impl Scaling {

@@ -14,9 +14,9 @@ use plotters::prelude::*;
 use super::ReportError;
 
 /// Twice the size at which they are usually seen, for plotters has no half pixels.
-const SIZE: (u32, u32) = (1200, 640);
-const SMALL: (u32, u32) = (640, 400);
-const FONT: (&str, u32) = ("sans-serif", 24);
+const SIZE: (u32, u32) = (900, 580);
+const WIDE: u32 = 1800;
+const FONT: (&str, u32) = ("sans-serif", 32);
 
 /// Text and axes.
 const TEXT: RGBColor = RGBColor(1, 1, 1);
@@ -47,21 +47,33 @@ fn svg(
     Ok(text)
 }
 
+/// A chart with its margins, and room for numbers at the left.
+fn framed<'a, 'b>(area: &'a Area<'b>) -> ChartBuilder<'a, 'b, SVGBackend<'b>> {
+    let mut chart = ChartBuilder::on(area);
+    chart.margin(12).margin_right(32).y_label_area_size(120);
+    chart
+}
+
 /// A curve over the epochs, the first being 1.
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) values: Vec<f64>,
 }
 
-/// Curves over the epochs. `marked` is an epoch with a line of its own.
-pub(super) fn lines(series: &[Series], marked: Option<f64>) -> Result<String, ReportError> {
+/// Curves over the epochs. `marked` is an epoch with a line of its own; with `logarithms` the scale
+/// is logarithmic if the values are of several magnitudes.
+pub(super) fn lines(
+    series: &[Series],
+    marked: Option<f64>,
+    logarithms: bool,
+) -> Result<String, ReportError> {
     let finite = || series.iter().flat_map(|s| &s.values).copied().filter(|v| v.is_finite());
     let smallest = finite().fold(f64::INFINITY, f64::min);
     let largest = finite().fold(f64::NEG_INFINITY, f64::max);
     let epochs = series.iter().map(|s| s.values.len()).max().unwrap_or(0) as f64;
     let x = 1.0..epochs.max(2.0);
     svg(SIZE, |area| {
-        if smallest > 0.0 && largest / smallest > 30.0 {
+        if logarithms && smallest > 0.0 && largest / smallest > 30.0 {
             // Bounds that are powers of ten have the clearest labels.
             let low = 10f64.powf((smallest.log10() * 2.0).floor() / 2.0);
             let high = 10f64.powf((largest.log10() * 2.0).ceil() / 2.0);
@@ -94,13 +106,8 @@ where
     Y: AsRangedCoord<Value = f64>,
     Y::CoordDescType: ValueFormatter<f64>,
 {
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .margin_right(28)
-        .x_label_area_size(64)
-        .y_label_area_size(104)
-        .build_cartesian_2d(x, y)
-        .map_err(draw_error)?;
+    let mut chart =
+        framed(area).x_label_area_size(80).build_cartesian_2d(x, y).map_err(draw_error)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
@@ -108,10 +115,10 @@ where
         .axis_style(GRID.stroke_width(2))
         .label_style(FONT.into_font().color(&TEXT))
         .x_desc("epoch")
-        .x_labels(8)
-        .y_labels(6)
+        .x_labels(6)
+        .y_labels(5)
         .x_label_formatter(&|x| if x.fract() == 0.0 { format!("{x}") } else { String::new() })
-        .y_label_formatter(&|y| number(*y))
+        .y_label_formatter(&|y| on_axis(*y, bounds.end - bounds.start))
         .draw()
         .map_err(draw_error)?;
     if let Some(epoch) = marked {
@@ -136,14 +143,19 @@ where
     Ok(())
 }
 
-/// A number for an axis: short, and without needless zeros.
+/// A number for an axis of this span, on which what is next to nothing is a rounding error of 0.
+fn on_axis(value: f64, span: f64) -> String {
+    number(if value.abs() < span * 1e-9 { 0.0 } else { value })
+}
+
+/// A number that is short, and without needless zeros.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
-    if size != 0.0 && !(1e-3..1e6).contains(&size) {
+    if size != 0.0 && !(1e-4..1e6).contains(&size) {
         let text = format!("{value:.2e}");
         return text.replace(".00e", "e").replace("0e", "e");
     }
-    let text = format!("{value:.4}");
+    let text = if size < 0.01 { format!("{value:.6}") } else { format!("{value:.4}") };
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -156,7 +168,7 @@ pub(super) fn heat_map(values: &[&[f64]]) -> Result<HeatMap, ReportError> {
     let low = logarithms().fold(f64::INFINITY, f64::min);
     let high = logarithms().fold(f64::NEG_INFINITY, f64::max);
     let span = if high > low { high - low } else { 1.0 };
-    let height = (layers as u32 * 48).clamp(96, 900) + 88;
+    let height = (layers as u32 * 72).clamp(144, 1200) + 104;
     let body = |area: &Area<'_>| {
         let (x, y) = (0.5..values.len() as f64 + 0.5, layers as f64 + 0.5..0.5);
         let mut chart = grid(area, x, y, layers)?;
@@ -170,7 +182,7 @@ pub(super) fn heat_map(values: &[&[f64]]) -> Result<HeatMap, ReportError> {
         chart.draw_series(cells).map_err(draw_error)?;
         Ok(())
     };
-    Ok(HeatMap { svg: svg((SIZE.0, height), body)?, low: 10f64.powf(low), high: 10f64.powf(high) })
+    Ok(HeatMap { svg: svg((WIDE, height), body)?, low: 10f64.powf(low), high: 10f64.powf(high) })
 }
 
 /// A heat map, and the values of its coldest and hottest colour.
@@ -189,13 +201,8 @@ fn grid<'a, 'b>(
     y: Range<f64>,
     layers: usize,
 ) -> Result<Grid<'a, 'b>, ReportError> {
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .margin_right(28)
-        .x_label_area_size(64)
-        .y_label_area_size(104)
-        .build_cartesian_2d(x, y)
-        .map_err(draw_error)?;
+    let mut chart =
+        framed(area).x_label_area_size(80).build_cartesian_2d(x, y).map_err(draw_error)?;
     let whole = |value: &f64| {
         if value.fract() == 0.0 { format!("{value}") } else { String::new() }
     };
@@ -206,7 +213,7 @@ fn grid<'a, 'b>(
         .label_style(FONT.into_font().color(&TEXT))
         .x_desc("epoch")
         .y_desc("layer")
-        .x_labels(8)
+        .x_labels(12)
         .y_labels(layers.min(12) + 1)
         .x_label_formatter(&whole)
         .y_label_formatter(&whole)
@@ -252,6 +259,9 @@ pub(super) struct Histogram {
     pub(super) deviation: f64,
     /// Values that are infinite or NaN.
     pub(super) not_finite: usize,
+    /// The share of values that are exactly 0. They are in no interval: after ReLU there may be so
+    /// many that nothing else could be seen.
+    pub(super) zeros: f64,
     from: f64,
     width: f64,
     counts: Vec<u64>,
@@ -271,22 +281,20 @@ impl Histogram {
             if largest > smallest { (smallest, largest) } else { padded(smallest, largest) };
         let width = (to - from) / Self::BINS as f64;
         let mut counts = vec![0; Self::BINS];
-        for value in finite() {
+        let zeros = finite().filter(|&value| value == 0.0).count() as f64 / count.max(1) as f64;
+        for value in finite().filter(|&value| value != 0.0) {
             counts[(((value - from) / width) as usize).min(Self::BINS - 1)] += 1;
         }
         let not_finite = values.len() - count;
-        Self { name, mean, deviation: variance.sqrt(), not_finite, from, width, counts }
+        Self { name, mean, deviation: variance.sqrt(), not_finite, zeros, from, width, counts }
     }
 
     pub(super) fn svg(&self) -> Result<String, ReportError> {
         let highest = self.counts.iter().copied().max().unwrap_or(0).max(1) as f64;
         let to = self.from + self.width * Self::BINS as f64;
-        svg(SMALL, |area| {
-            let mut chart = ChartBuilder::on(area)
-                .margin(12)
-                .margin_right(28)
-                .x_label_area_size(44)
-                .y_label_area_size(92)
+        svg(SIZE, |area| {
+            let mut chart = framed(area)
+                .x_label_area_size(52)
                 .build_cartesian_2d(self.from..to, 0.0..highest * 1.05)
                 .map_err(draw_error)?;
             chart
@@ -298,7 +306,7 @@ impl Histogram {
                 .label_style(FONT.into_font().color(&TEXT))
                 .x_labels(5)
                 .y_labels(4)
-                .x_label_formatter(&|x| number(*x))
+                .x_label_formatter(&|x| on_axis(*x, to - self.from))
                 .y_label_formatter(&|y| number(*y))
                 .draw()
                 .map_err(draw_error)?;

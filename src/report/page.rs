@@ -113,7 +113,7 @@ fn curves(page: &mut String, history: &History) -> Result<(), ReportError> {
             .collect();
         if !series.is_empty() {
             let names: Vec<&str> = series.iter().map(|series| series.name.as_str()).collect();
-            figure(page, caption, &names, &lines(&series, best)?);
+            figure(page, caption, &names, &lines(&series, best, caption == "Loss")?);
         }
         Ok(())
     };
@@ -185,10 +185,13 @@ fn histograms(
     if histograms.is_empty() {
         return Ok(());
     }
-    put!(page, "<h2>{heading}</h2>\n<div class=\"small charts\">\n");
+    put!(page, "<h2>{heading}</h2>\n<div class=\"charts small\">\n");
     for histogram in histograms {
-        let Histogram { name, mean, deviation, not_finite, .. } = histogram;
+        let Histogram { name, mean, deviation, not_finite, zeros, .. } = histogram;
         let mut caption = format!("{name}: {} ± {}", number(*mean), number(*deviation));
+        if *zeros > 0.0 {
+            put!(caption, ", {}% zeros left out", number((zeros * 1000.0).round() / 10.0));
+        }
         if *not_finite > 0 {
             put!(caption, ", {not_finite} not finite");
         }
