@@ -2,6 +2,7 @@
 
 use deltarule_kernels::{IsaError, ShapeError};
 
+use crate::fit::Metric;
 use crate::loss::Loss;
 
 /// Why a call did nothing. No parameter was changed.
@@ -152,6 +153,26 @@ pub enum Error {
         /// What it was given.
         actual: &'static str,
     },
+    /// An array is not in row-major order, which a view needs.
+    #[error("`{argument}` is not in row-major order")]
+    NotRowMajor {
+        /// The argument's name.
+        argument: &'static str,
+    },
+    /// A metric is for the other kind of targets.
+    #[error("the metric {metric} needs targets that are {expected}")]
+    MetricTargets {
+        /// The metric.
+        metric: Metric,
+        /// What it needs.
+        expected: &'static str,
+    },
+    /// A metric is to be monitored, but is not among those that are evaluated.
+    #[error("the metric {metric} is monitored, but it is not evaluated")]
+    MetricNotEvaluated {
+        /// The metric.
+        metric: Metric,
+    },
     /// An element is infinite or NaN.
     #[error("`{argument}[{index}]` is {value}, but only finite values can be learned from")]
     NonFinite {
@@ -179,6 +200,30 @@ pub enum Error {
         rows: usize,
         /// The norm.
         norm: f64,
+    },
+    /// An element is NaN where only an order counts.
+    #[error("`{argument}[{index}]` is NaN, which has no rank")]
+    NotANumber {
+        /// The argument's name.
+        argument: &'static str,
+        /// The position of the first such element.
+        index: usize,
+    },
+    /// All labels are of one class, where classes are to be told apart.
+    #[error("`{argument}` are all class {class}, but at least two classes are needed")]
+    SingleClass {
+        /// The argument's name.
+        argument: &'static str,
+        /// The class.
+        class: usize,
+    },
+    /// A class does not occur, where each has to.
+    #[error("`{argument}` have no row of class {class}")]
+    MissingClass {
+        /// The argument's name.
+        argument: &'static str,
+        /// The class.
+        class: usize,
     },
     /// A size is zero where none is meaningful.
     #[error("`{argument}` is 0, but at least 1 is needed")]

@@ -4,6 +4,7 @@
 pub mod data;
 mod diagnostics;
 mod error;
+mod fit;
 mod init;
 mod layers;
 mod loss;
@@ -11,6 +12,9 @@ pub mod metrics;
 mod network;
 mod optimizer;
 mod random;
+#[cfg(feature = "report")]
+mod report;
+mod schedule;
 mod trainer;
 
 pub use deltarule_kernels as kernels;
@@ -18,6 +22,10 @@ pub use deltarule_kernels::activation::Activation;
 pub use deltarule_kernels::{Element, Isa};
 pub use diagnostics::{Diagnostics, LayerHealth, ParameterNorms, Verdict};
 pub use error::{Error, Result};
+pub use fit::{
+    EarlyStopping, End, Epoch, EpochEnd, Fit, History, Metric, Monitor, RangeCurve, RangePoint,
+    RangeTest, Step, Time,
+};
 pub use init::{Distribution, Fan, Init};
 pub use layers::{
     BatchNormRef, Categorical, DenseRef, EmbeddingRef, Layer, LayerNormRef, LayerRef,
@@ -25,4 +33,7 @@ pub use layers::{
 pub use loss::{Loss, Reduction, Targets};
 pub use network::{Block, LayerSummary, Network, NetworkBuilder, Summary, Workspace};
 pub use optimizer::{Decays, Optimizer, ParameterGroup, Stretch, UpdateRule};
+#[cfg(feature = "report")]
+pub use report::{Report, ReportError};
+pub use schedule::{Plateau, ReduceOnPlateau, Schedule};
 pub use trainer::{Score, Trainer, TrainerBuilder};

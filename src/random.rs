@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Initialization,
     Shuffle,
     Split,
+    Folds,
 }
 
 /// A stream of random numbers.
@@ -26,6 +27,7 @@ impl Random {
             Purpose::Initialization => b"initial.",
             Purpose::Shuffle => b"shuffle.",
             Purpose::Split => b"split...",
+            Purpose::Folds => b"folds...",
         };
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());

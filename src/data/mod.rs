@@ -1,10 +1,29 @@
-//! Data on its way to a trainer: splitting it, and batches in random order.
+//! Data on its way to a trainer: reading it, scaling it, splitting it, and batches in random order.
 
+mod array;
 mod batches;
+#[cfg(feature = "data")]
+pub mod csv;
+mod dataset;
+mod error;
+mod folds;
+#[cfg(feature = "data")]
+pub mod idx;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+pub mod npy;
+mod scaling;
 mod split;
+mod stream;
 
+pub use array::{Array, MAX_ELEMENTS};
 pub use batches::Batches;
-pub use split::{Split, stratified_split};
+pub use dataset::{Dataset, Rows};
+pub use error::ReadError;
+pub use folds::{k_fold, stratified_k_fold};
+pub use scaling::Scaling;
+pub use split::{Split, random_split, stratified_split};
+pub use stream::{Batch, Prefetch, Source};
 
 use deltarule_kernels::Element;
 

@@ -1,11 +1,12 @@
 //! Training and test rows.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, try_vec};
 use crate::random::{Purpose, Random};
 use std::collections::BTreeMap;
 
 /// The indices of the rows to train on and of those to test on, each ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Split {
     /// The rows to train on.
     pub train: Vec<usize>,
@@ -29,17 +30,51 @@ pub fn stratified_split(labels: &[usize], test_share: f64, seed: u64) -> Result<
     if labels.is_empty() {
         return Err(Error::Empty { argument: "labels" });
     }
-    if !(0.0..=1.0).contains(&test_share) {
-        let (argument, expected) = ("test_share", "between 0 and 1");
-        return Err(Error::OutOfRange { argument, value: test_share, expected });
+    split_groups(rows_of_classes(labels), test_share, seed)
+}
+
+/// Chooses `test_share` of so many rows at random (rounded to the nearest row) for the test.
+///
+/// ```
+/// let split = deltarule::data::random_split(10, 0.2, 42)?;
+/// assert_eq!((split.train.len(), split.test.len()), (8, 2));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Zero`] without rows, [`Error::OutOfRange`] for a share outside 0 to 1,
+/// [`Error::OutOfMemory`] for too many rows.
+pub fn random_split(rows: usize, test_share: f64, seed: u64) -> Result<Split> {
+    if rows == 0 {
+        return Err(Error::Zero { argument: "rows" });
     }
+    let mut all = try_vec("rows", rows)?;
+    all.iter_mut().enumerate().for_each(|(index, row)| *row = index);
+    split_groups([(0, all)], test_share, seed)
+}
+
+/// The rows of every class, ascending.
+pub(super) fn rows_of_classes(labels: &[usize]) -> BTreeMap<usize, Vec<usize>> {
     let mut classes: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (row, &label) in labels.iter().enumerate() {
         classes.entry(label).or_default().push(row);
     }
+    classes
+}
+
+/// Splits every group alike; its number is that of its random stream.
+fn split_groups(
+    groups: impl IntoIterator<Item = (usize, Vec<usize>)>,
+    test_share: f64,
+    seed: u64,
+) -> Result<Split> {
+    if !(0.0..=1.0).contains(&test_share) {
+        let (argument, expected) = ("test_share", "between 0 and 1");
+        return Err(Error::OutOfRange { argument, value: test_share, expected });
+    }
     let (mut train, mut test) = (Vec::new(), Vec::new());
-    for (class, mut rows) in classes {
-        Random::new(seed, Purpose::Split, class as u64).shuffle(&mut rows);
+    for (group, mut rows) in groups {
+        Random::new(seed, Purpose::Split, group as u64).shuffle(&mut rows);
         let count = (rows.len() as f64 * test_share).round() as usize;
         test.extend_from_slice(&rows[..count]);
         train.extend_from_slice(&rows[count..]);
@@ -68,6 +103,10 @@ mod tests {
         assert_ne!(split, stratified_split(&labels, 0.2, 4).unwrap());
         for share in [-0.1, 1.1, f64::NAN] {
             assert!(stratified_split(&labels, share, 3).is_err());
+            assert!(random_split(10, share, 3).is_err());
         }
+        assert!(stratified_split(&[], 0.5, 3).is_err());
+        assert!(random_split(0, 0.5, 3).is_err());
+        assert!(random_split(usize::MAX, 0.5, 3).is_err());
     }
 }

@@ -163,12 +163,38 @@ impl<E: Element> Network<E> {
         self.use_running_statistics(&mut workspace.moments)?;
         let blocks = x.chunks(BLOCK_ROWS * self.inputs());
         for (x, out) in blocks.zip(out.chunks_mut(BLOCK_ROWS * self.outputs())) {
-            self.predict_block(x, out, workspace)?;
+            self.predict_block(x, out, workspace, |_, _| ())?;
         }
         Ok(())
     }
 
-    fn predict_block(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
+    /// What each layer makes of these rows, in the order of [`Network::layers`]. A layer that does
+    /// nothing in evaluation has no outputs.
+    #[cfg(feature = "report")]
+    pub(crate) fn layer_outputs(&self, x: &[E]) -> Result<Vec<Vec<E>>> {
+        whole_rows("x", x.len(), self.inputs())?;
+        let mut workspace = Workspace::new(self)?;
+        self.check_categories(x, 0)?;
+        self.use_running_statistics(&mut workspace.moments)?;
+        let mut outputs = vec![Vec::new(); self.ops.len()];
+        let mut out = try_vec("out", checked_area("out", BLOCK_ROWS, self.outputs())?)?;
+        for x in x.chunks(BLOCK_ROWS * self.inputs()) {
+            let out = &mut out[..x.len() / self.inputs() * self.outputs()];
+            self.predict_block(x, out, &mut workspace, |layer, y| {
+                outputs[layer].extend_from_slice(y);
+            })?;
+        }
+        Ok(outputs)
+    }
+
+    /// Predicts up to [`BLOCK_ROWS`] rows, and gives `see` the outputs of each layer.
+    fn predict_block(
+        &self,
+        x: &[E],
+        out: &mut [E],
+        workspace: &mut Workspace<E>,
+        mut see: impl FnMut(usize, &[E]),
+    ) -> Result<()> {
         if self.route.stages.is_empty() {
             out.copy_from_slice(x);
             return Ok(());
@@ -186,24 +212,26 @@ impl<E: Element> Network<E> {
         for stage in &self.route.stages {
             let op = &self.ops[stage.op];
             let shape = op.shape();
-            let y = match stage.y {
+            let range = match stage.y {
                 Place::Register(start) => start..start + rows * shape.outputs(),
                 Place::Input | Place::Output => 0..0,
             };
-            let (before, rest) = registers.split_at_mut(y.start);
-            let (buffer, after) = rest.split_at_mut(y.len());
+            let (before, rest) = registers.split_at_mut(range.start);
+            let (buffer, after) = rest.split_at_mut(range.len());
             let read = |place, width| match place {
-                Place::Register(start) => read_around(before, &y, after, start, rows * width),
+                Place::Register(start) => read_around(before, &range, after, start, rows * width),
                 Place::Input | Place::Output => x,
             };
+            let y = if stage.y == Place::Output { &mut *out } else { buffer };
             let io = Forward {
                 x: read(stage.x, shape.inputs()),
                 skip: stage.skip.map_or(&[], |skip| read(skip, shape.outputs())),
-                y: if stage.y == Place::Output { &mut *out } else { buffer },
+                y: &mut *y,
                 kept: &mut kept[..rows * shape.kept_columns(true)],
                 scratch,
             };
             op.operation().forward(&pass, io)?;
+            see(stage.op, y);
         }
         Ok(())
     }

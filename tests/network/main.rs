@@ -1,11 +1,11 @@
 //! The network API as a user sees it. One binary, because each would compile every kernel again.
 
 mod bad_input;
-#[path = "../golden/cases.rs"]
-mod cases;
 mod common;
 mod diagnostics;
+#[path = "../golden/mod.rs"]
 mod golden;
+mod golden_hashes;
 mod gradients;
 mod groups;
 mod init;

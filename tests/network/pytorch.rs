@@ -1,7 +1,7 @@
 //! Networks trained by PyTorch: the numbers are made by `tests/golden/training.py`.
 
-use crate::cases::Golden;
 use crate::common::{ZOO_INPUTS, ZOO_OUTPUTS};
+use crate::golden::Golden;
 use deltarule::kernels::optimizer::{Adam, Epsilon};
 use deltarule::{
     Activation, Categorical, Isa, Layer, Loss, NetworkBuilder, Optimizer, Targets, Trainer,

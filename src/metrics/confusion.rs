@@ -1,44 +1,54 @@
-//! How good a classifier is.
+//! Which class was taken for which.
 
 use core::fmt;
-use deltarule_kernels::Element;
 
+use super::check_classes;
 use crate::error::{Error, Result, check_length, checked_area, try_vec};
 
-/// For each row the index of its largest element, the first of equals. NaN is never the largest;
-/// a row of nothing else is given 0.
-pub(crate) fn largest_of_rows<E: Element>(x: &[E], columns: usize) -> impl Iterator<Item = usize> {
-    x.chunks_exact(columns).map(|row| {
-        let mut largest: Option<(usize, E)> = None;
-        for (index, &value) in row.iter().enumerate() {
-            let larger = match largest {
-                None => !value.to_f64().is_nan(),
-                Some((_, so_far)) => value > so_far,
-            };
-            if larger {
-                largest = Some((index, value));
-            }
-        }
-        largest.map_or(0, |(index, _)| index)
-    })
+/// How well one class is told from the others, or the mean of that over classes.
+///
+/// What would be 0/0 is 0, as in scikit-learn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct ClassScore {
+    /// The share of this class among the rows that were taken for it.
+    pub precision: f64,
+    /// The share that was recognised of this class's rows.
+    pub recall: f64,
+    /// The harmonic mean of precision and recall.
+    pub f1: f64,
+    /// The rows of this class.
+    pub support: u64,
+    /// The rows that were taken for this class.
+    pub predicted: u64,
 }
 
-/// The share of predictions that are right.
-///
-/// ```
-/// assert_eq!(deltarule::metrics::accuracy(&[0, 1, 2, 1], &[0, 1, 2, 2])?, 0.75);
-/// # Ok::<(), deltarule::Error>(())
-/// ```
-///
-/// # Errors
-/// [`Error::Length`] if the slices differ in length, [`Error::Empty`] if they are empty.
-pub fn accuracy(predicted: &[usize], labels: &[usize]) -> Result<f64> {
-    check_length("labels", labels.len(), predicted.len())?;
-    if labels.is_empty() {
-        return Err(Error::Empty { argument: "labels" });
+impl ClassScore {
+    fn new(right: u64, predicted: u64, support: u64) -> Self {
+        let share = |part: u64, whole: u64| {
+            if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+        };
+        Self {
+            precision: share(right, predicted),
+            recall: share(right, support),
+            f1: share(2 * right, predicted + support),
+            support,
+            predicted,
+        }
     }
-    let right = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
-    Ok(right as f64 / labels.len() as f64)
+}
+
+/// How the scores of classes become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Average {
+    /// The mean over the classes that occur, among the labels or the predictions.
+    Macro,
+    /// All rows together: precision, recall and F1 are all the accuracy then.
+    Micro,
+    /// The mean over the classes, each weighted by its rows.
+    Weighted,
 }
 
 /// How often each class was taken for which: rows are the true classes, columns the predicted.
@@ -101,6 +111,54 @@ impl ConfusionMatrix {
         let right: u64 = self.counts.iter().step_by(self.classes + 1).sum();
         (total > 0).then(|| right as f64 / total as f64)
     }
+
+    /// How well each class is told from the others.
+    ///
+    /// ```
+    /// let mut confusion = deltarule::metrics::ConfusionMatrix::new(2)?;
+    /// confusion.add(&[0, 1, 1, 1], &[0, 1, 0, 1])?;
+    /// let scores = confusion.class_scores();
+    /// assert_eq!((scores[1].precision, scores[1].recall), (2.0 / 3.0, 1.0));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn class_scores(&self) -> Vec<ClassScore> {
+        let scores = (0..self.classes).map(|class| {
+            let row = &self.counts[class * self.classes..(class + 1) * self.classes];
+            let support = row.iter().sum();
+            let predicted = self.counts[class..].iter().step_by(self.classes).sum();
+            ClassScore::new(row[class], predicted, support)
+        });
+        scores.collect()
+    }
+
+    /// One score for all classes; `None` before anything was counted.
+    pub fn average(&self, average: Average) -> Option<ClassScore> {
+        let total: u64 = self.counts.iter().sum();
+        if total == 0 {
+            return None;
+        }
+        let scores = self.class_scores();
+        let weight = |score: &ClassScore| match average {
+            Average::Macro => f64::from(u8::from(score.support + score.predicted > 0)),
+            Average::Weighted => score.support as f64,
+            Average::Micro => 0.0,
+        };
+        if average == Average::Micro {
+            let right = self.counts.iter().step_by(self.classes + 1).sum();
+            return Some(ClassScore::new(right, total, total));
+        }
+        let weights: f64 = scores.iter().map(weight).sum();
+        let mean = |value: fn(&ClassScore) -> f64| {
+            scores.iter().map(|score| weight(score) * value(score)).sum::<f64>() / weights
+        };
+        Some(ClassScore {
+            precision: mean(|score| score.precision),
+            recall: mean(|score| score.recall),
+            f1: mean(|score| score.f1),
+            support: total,
+            predicted: total,
+        })
+    }
 }
 
 impl fmt::Display for ConfusionMatrix {
@@ -121,29 +179,9 @@ impl fmt::Display for ConfusionMatrix {
     }
 }
 
-/// Checks that every class is below `classes`.
-pub(crate) fn check_classes(
-    argument: &'static str,
-    labels: &[usize],
-    classes: usize,
-) -> Result<()> {
-    match labels.iter().position(|&class| class >= classes) {
-        None => Ok(()),
-        Some(row) => Err(Error::Class { argument, row, class: labels[row], classes }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_of_equals_is_the_largest_and_nan_never() {
-        let nan = f32::NAN;
-        let x = [1.0, 3.0, 3.0, nan, -1.0, -2.0, nan, nan, nan, -5.0, nan, f32::NEG_INFINITY];
-        let largest: Vec<usize> = largest_of_rows(&x, 3).collect();
-        assert_eq!(largest, [1, 1, 0, 0]);
-    }
 
     #[test]
     fn a_confusion_matrix_prints_true_classes_as_rows() {

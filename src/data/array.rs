@@ -1,0 +1,173 @@
+//! Numbers in a shape, as files of arrays hold them.
+
+use deltarule_kernels::Element;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use super::{Dataset, ReadError};
+use crate::error::{Error, Result};
+
+/// The most elements that are read from a file unless another limit is given: 2²⁸, which are 1 GiB
+/// of f32.
+pub const MAX_ELEMENTS: usize = 1 << 28;
+
+/// What a file of an array holds, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array<E: Element = f32> {
+    shape: Vec<usize>,
+    values: Vec<E>,
+}
+
+impl<E: Element> Array<E> {
+    /// The extent of each dimension; none for a single number.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The numbers.
+    pub fn values(&self) -> &[E] {
+        &self.values
+    }
+
+    /// The numbers, to change.
+    pub fn values_mut(&mut self) -> &mut [E] {
+        &mut self.values
+    }
+
+    /// The numbers.
+    pub fn into_values(self) -> Vec<E> {
+        self.values
+    }
+
+    /// The extent of the first dimension.
+    pub fn rows(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// The elements of a row: all dimensions but the first. Of an array without elements they may
+    /// be more than `usize` holds; then it is `usize::MAX`.
+    pub fn columns(&self) -> usize {
+        self.shape.iter().skip(1).fold(1, |product, &extent| product.saturating_mul(extent))
+    }
+
+    /// The numbers as classes.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a number that is no class: negative, not whole, or too large to
+    /// be exact.
+    pub fn to_labels(&self) -> Result<Vec<usize>> {
+        // Up to here each whole number is an f32 or an f64.
+        let largest = if size_of::<E>() == 4 { 2f64.powi(24) } else { 2f64.powi(53) };
+        let label = |x: &E| {
+            let value = x.to_f64();
+            if value.fract() == 0.0 && (0.0..=largest).contains(&value) {
+                return Ok(value as usize);
+            }
+            let expected = "a class: a whole number, and not negative";
+            Err(Error::OutOfRange { argument: "labels", value, expected })
+        };
+        self.values.iter().map(label).collect()
+    }
+
+    /// A data set of this array's rows and of a class for each.
+    ///
+    /// # Errors
+    /// As [`Array::to_labels`] and [`Dataset::from_classes`].
+    pub fn with_labels(self, labels: &Self) -> Result<Dataset<E>> {
+        let columns = self.columns();
+        Dataset::from_classes(self.values, columns, labels.to_labels()?)
+    }
+
+    /// A data set of this array's rows and of the rows of `targets`.
+    ///
+    /// # Errors
+    /// As [`Dataset::from_values`].
+    pub fn with_targets(self, targets: Self) -> Result<Dataset<E>> {
+        let (columns, outputs) = (self.columns(), targets.columns());
+        Dataset::from_values(self.values, columns, targets.values, outputs)
+    }
+}
+
+/// Opens a file to read from.
+pub(super) fn open(path: &Path) -> Result<BufReader<File>, ReadError> {
+    let error = |source| ReadError::Open { path: path.to_owned(), source };
+    Ok(BufReader::new(File::open(path).map_err(error)?))
+}
+
+/// What a header promises: an array of this shape in this format.
+pub(super) struct Promise {
+    pub(super) format: &'static str,
+    pub(super) shape: Vec<u64>,
+    pub(super) max_elements: usize,
+}
+
+impl Promise {
+    /// Reads the elements, each `N` bytes, and the end of the file after them.
+    ///
+    /// Memory grows with what has been read, and never with what is merely promised: the vector
+    /// has less than twice the elements that are there, plus one buffer.
+    pub(super) fn read<E: Element, const N: usize>(
+        self,
+        reader: &mut impl Read,
+        convert: impl Fn([u8; N]) -> E,
+    ) -> Result<Array<E>, ReadError> {
+        let Self { format, shape, max_elements } = self;
+        let product = shape.iter().try_fold(1u64, |product, &extent| product.checked_mul(extent));
+        // A product of 0 may hide extents of any size.
+        let extents: Option<Vec<usize>> =
+            shape.iter().map(|&extent| usize::try_from(extent).ok()).collect();
+        let count = product.and_then(|product| usize::try_from(product).ok());
+        let (Some(count), Some(extents)) = (count.filter(|&c| c <= max_elements), extents) else {
+            return Err(ReadError::TooLarge { format, shape, limit: max_elements });
+        };
+        let mut buffer = vec![0; 8192 * N];
+        let mut values: Vec<E> = Vec::new();
+        while values.len() < count {
+            let wanted = (count - values.len()).min(8192);
+            let got = fill(reader, &mut buffer[..wanted * N])? / N;
+            if values.try_reserve(got).is_err() {
+                let elements = values.len() + got;
+                return Err(Error::OutOfMemory { argument: "values", elements }.into());
+            }
+            let (elements, _) = buffer[..got * N].as_chunks();
+            values.extend(elements.iter().map(|&bytes| convert(bytes)));
+            if got < wanted {
+                let (expected, actual) = (count, values.len());
+                return Err(ReadError::Truncated { format, expected, actual });
+            }
+        }
+        if fill(reader, &mut buffer[..1])? > 0 {
+            let problem = format!("something follows the {count} elements that it promises");
+            return Err(ReadError::Format { format, problem });
+        }
+        Ok(Array { shape: extents, values })
+    }
+}
+
+/// Reads until the buffer is full or the file ends, and says how many bytes that were.
+pub(super) fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> Result<usize, ReadError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(filled)
+}
+
+/// Reads the next `N` bytes of a header.
+pub(super) fn header<const N: usize>(
+    format: &'static str,
+    reader: &mut impl Read,
+) -> Result<[u8; N], ReadError> {
+    let mut bytes = [0; N];
+    if fill(reader, &mut bytes)? == N {
+        return Ok(bytes);
+    }
+    let problem = "it ends within its header".to_owned();
+    Err(ReadError::Format { format, problem })
+}

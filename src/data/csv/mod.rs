@@ -1,0 +1,228 @@
+//! CSV files with a header.
+//!
+//! [`Csv`] says what is wanted of a file. What it learns of one, the numbers that stand for missing
+//! ones and the categories of its columns, is a [`Schema`], which reads other files in the same
+//! way.
+
+mod learn;
+mod rows;
+mod schema;
+
+pub use rows::CsvRows;
+pub use schema::{Column, ColumnKind, Encoding, Schema, Target};
+
+use deltarule_kernels::Element;
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use super::array::open;
+use super::{Dataset, ReadError};
+
+/// What to do where a field is missing.
+///
+/// A target that is missing is an error, unless its row is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Missing {
+    /// It is an error, which names line and column.
+    #[default]
+    Error,
+    /// The row is left out.
+    DropRow,
+    /// It is the mean of the column's other numbers. In a column of categories, missing is a
+    /// category of its own, the last.
+    Mean,
+    /// It is this number. In a column of categories, missing is a category of its own, the last.
+    Constant(f64),
+}
+
+/// What is said of a column before the file is seen.
+#[derive(Clone, Debug, PartialEq)]
+enum Wish {
+    Skip,
+    Number,
+    Category { encoding: Encoding, categories: Option<Vec<String>> },
+}
+
+/// How to read a CSV file with a header: which column is to be predicted, and what the others are.
+///
+/// A column in which every field is a number is a feature. Any other is a column of categories,
+/// and makes as many features as there are categories, of which one is 1 (one-hot). Their order is
+/// that of the numbers if all are numbers, and else alphabetical.
+///
+/// ```
+/// use deltarule::data::csv::Csv;
+/// let file = "size,colour,price\n1.5,red,10\n2,blue,20\n3,red,31\n";
+/// let data = Csv::regression("price").read::<f32>(file.as_bytes())?;
+/// assert_eq!(data.feature_names(), ["size", "colour=blue", "colour=red"]);
+/// assert_eq!(data.features()[..6], [1.5, 0.0, 1.0, 2.0, 1.0, 0.0]);
+/// assert_eq!(data.values(), [10.0, 20.0, 31.0]);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "nothing is read before `read` or `open` is called"]
+pub struct Csv {
+    target: String,
+    classes: bool,
+    wishes: BTreeMap<String, Wish>,
+    missing: Missing,
+    missing_names: Vec<String>,
+    delimiter: u8,
+    max_categories: usize,
+}
+
+impl Csv {
+    /// Predicts the numbers in this column.
+    pub fn regression(target: impl Into<String>) -> Self {
+        Self::new(target.into(), false)
+    }
+
+    /// Predicts which of its values this column has. The classes are numbered in the order of
+    /// categories.
+    pub fn classification(target: impl Into<String>) -> Self {
+        Self::new(target.into(), true)
+    }
+
+    fn new(target: String, classes: bool) -> Self {
+        let names = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"];
+        Self {
+            target,
+            classes,
+            wishes: BTreeMap::new(),
+            missing: Missing::default(),
+            missing_names: names.map(str::to_owned).to_vec(),
+            delimiter: b',',
+            max_categories: 1000,
+        }
+    }
+
+    fn wish(mut self, column: impl Into<String>, wish: Wish) -> Self {
+        self.wishes.insert(column.into(), wish);
+        self
+    }
+
+    /// Leaves this column out.
+    pub fn skip(self, column: impl Into<String>) -> Self {
+        self.wish(column, Wish::Skip)
+    }
+
+    /// Takes this column for numbers: a field that is none is an error.
+    pub fn number(self, column: impl Into<String>) -> Self {
+        self.wish(column, Wish::Number)
+    }
+
+    /// Takes this column for categories, a feature each.
+    pub fn one_hot(self, column: impl Into<String>) -> Self {
+        self.wish(column, Wish::Category { encoding: Encoding::OneHot, categories: None })
+    }
+
+    /// Takes this column for categories, and their indices for one feature.
+    pub fn index(self, column: impl Into<String>) -> Self {
+        self.wish(column, Wish::Category { encoding: Encoding::Index, categories: None })
+    }
+
+    /// Takes this column for these categories, in this order; any other is an error.
+    pub fn categories<S: Into<String>>(
+        self,
+        column: impl Into<String>,
+        encoding: Encoding,
+        categories: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let categories = Some(categories.into_iter().map(Into::into).collect());
+        self.wish(column, Wish::Category { encoding, categories })
+    }
+
+    /// Sets what to do where a field is missing, which is an error otherwise.
+    pub fn missing(mut self, missing: Missing) -> Self {
+        self.missing = missing;
+        self
+    }
+
+    /// Sets which fields count as missing: the empty one, NA, N/A, NaN, nan, null, NULL and ?
+    /// otherwise.
+    pub fn missing_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.missing_names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets what separates fields, which is a comma otherwise.
+    pub fn delimiter(mut self, delimiter: u8) -> Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// Sets how many categories a column may have, 1000 otherwise: one with more is an error,
+    /// since it is a name or a key rather than a feature.
+    pub fn max_categories(mut self, categories: usize) -> Self {
+        self.max_categories = categories;
+        self
+    }
+
+    /// Reads a file: once to learn its schema, and once more for its rows.
+    ///
+    /// # Errors
+    /// [`ReadError::Open`], and as [`Csv::read`].
+    pub fn open<E: Element>(&self, path: impl AsRef<Path>) -> Result<Dataset<E>, ReadError> {
+        let mut file = open(path.as_ref())?;
+        let schema = self.learn(&mut file)?;
+        file.rewind()?;
+        schema.read(file)
+    }
+
+    /// Reads all rows, which are held in memory as text meanwhile.
+    ///
+    /// # Errors
+    /// [`ReadError::Field`] for a field that is not what its column needs, with its line;
+    /// [`ReadError::Column`] for a column that is not there or that has too many categories;
+    /// [`ReadError::Format`] if this is no such file: rows of different lengths, or no UTF-8;
+    /// [`ReadError::Invalid`] without rows; [`ReadError::Io`] if reading fails.
+    pub fn read<E: Element>(&self, mut reader: impl Read) -> Result<Dataset<E>, ReadError> {
+        let mut text = Vec::new();
+        reader.read_to_end(&mut text)?;
+        self.learn(text.as_slice())?.read(text.as_slice())
+    }
+
+    /// Reads all rows to learn what they have in common, in memory that does not grow with their
+    /// number.
+    ///
+    /// # Errors
+    /// As [`Csv::read`].
+    pub fn learn(&self, reader: impl Read) -> Result<Schema, ReadError> {
+        learn::learn(self, reader)
+    }
+}
+
+/// A reader of the fields.
+fn fields<R: Read>(reader: R, delimiter: u8) -> ::csv::Reader<R> {
+    ::csv::ReaderBuilder::new().delimiter(delimiter).trim(::csv::Trim::All).from_reader(reader)
+}
+
+/// What the crate csv says, in our words.
+fn csv_error(error: ::csv::Error) -> ReadError {
+    if !error.is_io_error() {
+        return ReadError::Format { format: "CSV", problem: error.to_string() };
+    }
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error.into(),
+        other => ReadError::Format { format: "CSV", problem: format!("{other:?}") },
+    }
+}
+
+/// The names in the header.
+fn header<R: Read>(reader: &mut ::csv::Reader<R>) -> Result<Vec<String>, ReadError> {
+    let names: Vec<String> =
+        reader.headers().map_err(csv_error)?.iter().map(str::to_owned).collect();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            let problem = "is in the header twice".to_owned();
+            return Err(ReadError::Column { column: name.clone(), problem });
+        }
+    }
+    Ok(names)
+}
+
+/// The number that stands in a field, if it is one, and finite.
+fn number(field: &str) -> Option<f64> {
+    field.parse().ok().filter(|number: &f64| number.is_finite())
+}

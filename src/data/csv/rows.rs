@@ -1,0 +1,83 @@
+//! The rows of a file, one batch after the other.
+
+use core::fmt;
+use deltarule_kernels::Element;
+use std::io::Read;
+
+use super::schema::{Column, Encoded, Schema};
+use super::{csv_error, fields, header};
+use crate::data::{Batch, ReadError, Source};
+
+/// The rows of a CSV file, in batches; [`Schema::stream`] makes it.
+///
+/// ```
+/// use deltarule::data::{Prefetch, csv::Csv};
+/// let file = "x,y\n1,2\n2,4\n3,6\n";
+/// let schema = Csv::regression("y").learn(file.as_bytes())?;
+/// let mut batches = Prefetch::<f32>::new(2, schema.stream(2, file.as_bytes())?)?;
+/// let mut rows = 0;
+/// while let Some(batch) = batches.next_batch()? {
+///     rows += batch.rows();
+/// }
+/// assert_eq!(rows, 3);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+pub struct CsvRows<R> {
+    schema: Schema,
+    batch: usize,
+    reader: ::csv::Reader<R>,
+    record: ::csv::StringRecord,
+}
+
+impl<R: Read> CsvRows<R> {
+    pub(super) fn new(schema: Schema, batch: usize, reader: R) -> Result<Self, ReadError> {
+        let mut reader = fields(reader, schema.delimiter);
+        let names = header(&mut reader)?;
+        for (index, Column { name, .. }) in schema.columns.iter().enumerate() {
+            if names.get(index) != Some(name) {
+                let problem = match names.get(index) {
+                    Some(other) => format!("is needed where the file has `{other}`"),
+                    None => "is not in the file".to_owned(),
+                };
+                return Err(ReadError::Column { column: name.clone(), problem });
+            }
+        }
+        if let Some(column) = names.get(schema.columns.len()) {
+            let problem = "is not in the schema".to_owned();
+            return Err(ReadError::Column { column: column.clone(), problem });
+        }
+        Ok(Self { schema, batch, reader, record: ::csv::StringRecord::new() })
+    }
+
+    /// Adds rows until the batch has as many as it should, or the file ends.
+    pub(super) fn fill<E: Element>(&mut self, batch: &mut Batch<E>) -> Result<(), ReadError> {
+        let mut features = Vec::with_capacity(self.schema.features());
+        while batch.rows() < self.batch {
+            if !self.reader.read_record(&mut self.record).map_err(csv_error)? {
+                break;
+            }
+            let line = self.record.position().map_or(0, ::csv::Position::line);
+            match self.schema.encode(line, self.record.iter(), &mut features)? {
+                Encoded::Dropped => {}
+                Encoded::Class(class) => batch.push_class(&features, class)?,
+                Encoded::Value(value) => batch.push_values(&features, &[value])?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<E: Element, R: Read + Send> Source<E> for CsvRows<R> {
+    fn read(&mut self, batch: &mut Batch<E>) -> Result<(), ReadError> {
+        self.fill(batch)
+    }
+}
+
+impl<R> fmt::Debug for CsvRows<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CsvRows")
+            .field("schema", &self.schema)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
+    }
+}

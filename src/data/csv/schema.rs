@@ -1,0 +1,269 @@
+//! What is known of a table's columns, and how its fields become numbers.
+
+use core::fmt;
+use deltarule_kernels::Element;
+use std::io::Read;
+
+use super::{Missing, number, rows::CsvRows};
+use crate::data::{Batch, Dataset, ReadError};
+use crate::error::{Error, Result};
+use crate::loss::Targets;
+
+/// How categories become features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Encoding {
+    /// A feature for each category: 1 for the field's, 0 for the others.
+    OneHot,
+    /// One feature, the category's index, as an embedding takes it.
+    Index,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Column {
+    /// Its name in the header.
+    pub name: String,
+    /// What it holds.
+    pub kind: ColumnKind,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum ColumnKind {
+    /// Nothing that is read.
+    Skipped,
+    /// What is to be predicted.
+    Target(Target),
+    /// Numbers.
+    Number {
+        /// What stands for a missing one, if there is such a number.
+        missing: Option<f64>,
+    },
+    /// Categories.
+    Category {
+        /// How they become features.
+        encoding: Encoding,
+        /// Their names, in order.
+        categories: Vec<String>,
+        /// Whether missing is a category of its own, after the others.
+        missing: bool,
+    },
+}
+
+/// What a table's target is.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Target {
+    /// Numbers.
+    Numbers,
+    /// Classes with these names.
+    Classes(Vec<String>),
+}
+
+impl ColumnKind {
+    /// The features that a column makes.
+    fn width(&self) -> usize {
+        match self {
+            Self::Skipped | Self::Target(_) => 0,
+            Self::Number { .. } | Self::Category { encoding: Encoding::Index, .. } => 1,
+            Self::Category { categories, missing, .. } => categories.len() + usize::from(*missing),
+        }
+    }
+}
+
+/// What was learned of a CSV file: its columns, their categories, and what stands for missing
+/// numbers.
+///
+/// It is plain data. A model that was trained on one file reads others by the schema of the first,
+/// so that a feature means the same in both.
+///
+/// ```
+/// use deltarule::data::csv::Csv;
+/// let training = "size,colour,price\n1.5,red,10\n2,blue,20\n";
+/// let schema = Csv::regression("price").learn(training.as_bytes())?;
+/// let later = schema.read::<f32>("size,colour,price\n7,blue,70\n".as_bytes())?;
+/// assert_eq!(later.features(), [7.0, 1.0, 0.0]);
+/// let error = schema.read::<f32>("size,colour,price\n7,green,70\n".as_bytes()).unwrap_err();
+/// assert_eq!(error.to_string(), "line 2, column `colour`: `green` is no known category");
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Schema {
+    pub(super) columns: Vec<Column>,
+    pub(super) missing: Missing,
+    pub(super) missing_names: Vec<String>,
+    pub(super) delimiter: u8,
+}
+
+/// What became of a row.
+pub(super) enum Encoded<E> {
+    Dropped,
+    Class(usize),
+    Value(E),
+}
+
+impl Schema {
+    /// The columns, in the order of the file.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The features of a row.
+    pub fn features(&self) -> usize {
+        self.columns.iter().map(|column| column.kind.width()).sum()
+    }
+
+    /// The names of the features: the column's, and `column=category` where there is one for each
+    /// category.
+    pub fn feature_names(&self) -> Vec<String> {
+        let mut names = Vec::with_capacity(self.features());
+        for Column { name, kind } in &self.columns {
+            match kind {
+                ColumnKind::Category { encoding: Encoding::OneHot, categories, missing } => {
+                    names.extend(categories.iter().map(|category| format!("{name}={category}")));
+                    names.extend(missing.then(|| format!("{name}=")));
+                }
+                kind => names.extend((kind.width() == 1).then(|| name.clone())),
+            }
+        }
+        names
+    }
+
+    /// The names of the classes; none if the targets are numbers.
+    pub fn class_names(&self) -> &[String] {
+        let names = self.columns.iter().find_map(|column| match &column.kind {
+            ColumnKind::Target(Target::Classes(names)) => Some(names.as_slice()),
+            _ => None,
+        });
+        names.unwrap_or(&[])
+    }
+
+    /// Reads all rows of a file with the same header.
+    ///
+    /// # Errors
+    /// As [`Csv::read`](super::Csv::read); a category or class that the schema has not is an
+    /// error, too.
+    pub fn read<E: Element>(&self, reader: impl Read) -> Result<Dataset<E>, ReadError> {
+        let mut all = Batch::new();
+        let mut rows = CsvRows::new(self.clone(), usize::MAX, reader)?;
+        rows.fill(&mut all)?;
+        if all.rows() == 0 {
+            return Err(Error::Empty { argument: "rows" }.into());
+        }
+        let columns = self.features();
+        let data = match all.targets() {
+            Targets::Classes(labels) => {
+                let labels = labels.to_vec();
+                Dataset::from_classes(all.into_x(), columns, labels)?
+            }
+            Targets::Values(values) => {
+                let values = values.to_vec();
+                Dataset::from_values(all.into_x(), columns, values, 1)?
+            }
+        };
+        Ok(data.with_names(self.feature_names(), self.class_names().to_vec())?)
+    }
+
+    /// The rows of a file with the same header, `batch` at a time: a source for
+    /// [`Prefetch`](crate::data::Prefetch), for files that don't fit in memory.
+    ///
+    /// # Errors
+    /// [`ReadError::Column`] or [`ReadError::Format`] if the header is another.
+    pub fn stream<R: Read>(&self, batch: usize, reader: R) -> Result<CsvRows<R>, ReadError> {
+        if batch == 0 {
+            return Err(Error::Zero { argument: "batch" }.into());
+        }
+        CsvRows::new(self.clone(), batch, reader)
+    }
+
+    /// Whether this is how a missing field is written.
+    pub(super) fn is_missing(&self, field: &str) -> bool {
+        self.missing_names.iter().any(|name| name == field)
+    }
+
+    /// Makes numbers of a record's fields, as many as there are columns.
+    pub(super) fn encode<'a, E: Element>(
+        &self,
+        line: u64,
+        fields: impl Iterator<Item = &'a str>,
+        features: &mut Vec<E>,
+    ) -> Result<Encoded<E>, ReadError> {
+        features.clear();
+        let mut target = Encoded::Dropped;
+        for (Column { name, kind }, field) in self.columns.iter().zip(fields) {
+            let error = |problem: &str| ReadError::Field {
+                line,
+                column: name.clone(),
+                value: field.to_owned(),
+                problem: problem.to_owned(),
+            };
+            let missing = self.is_missing(field) && *kind != ColumnKind::Skipped;
+            if missing && self.missing == Missing::DropRow {
+                return Ok(Encoded::Dropped);
+            }
+            let parsed = || number(field).ok_or_else(|| error("is no finite number"));
+            let index = |names: &[String]| names.iter().position(|name| name == field);
+            match kind {
+                ColumnKind::Skipped => {}
+                ColumnKind::Target(_) if missing => return Err(error("is a missing target")),
+                ColumnKind::Target(Target::Numbers) => {
+                    target = Encoded::Value(E::from_f64(parsed()?));
+                }
+                ColumnKind::Target(Target::Classes(names)) => {
+                    let class = index(names).ok_or_else(|| error("is no known class"))?;
+                    target = Encoded::Class(class);
+                }
+                ColumnKind::Number { missing: Some(instead) } if missing => {
+                    features.push(E::from_f64(*instead));
+                }
+                ColumnKind::Number { .. } if missing => return Err(error("is missing")),
+                ColumnKind::Number { .. } => features.push(E::from_f64(parsed()?)),
+                ColumnKind::Category { encoding, categories, missing: own } => {
+                    let found = match (index(categories), missing, own) {
+                        (Some(index), _, _) => index,
+                        (None, true, true) => categories.len(),
+                        (None, true, false) => return Err(error("is missing")),
+                        (None, false, _) => return Err(error("is no known category")),
+                    };
+                    match encoding {
+                        Encoding::Index => features.push(E::from_f64(found as f64)),
+                        Encoding::OneHot => {
+                            let start = features.len();
+                            features.resize(start + kind.width(), E::ZERO);
+                            features[start + found] = E::ONE;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(target)
+    }
+}
+
+impl fmt::Display for Schema {
+    /// A line for each column: its name, and what it holds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Column { name, kind }) in self.columns.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{name}: ")?;
+            match kind {
+                ColumnKind::Skipped => write!(f, "skipped")?,
+                ColumnKind::Target(Target::Numbers) => write!(f, "target, numbers")?,
+                ColumnKind::Target(Target::Classes(names)) => {
+                    write!(f, "target, {} classes", names.len())?;
+                }
+                ColumnKind::Number { .. } => write!(f, "numbers")?,
+                ColumnKind::Category { encoding, categories, .. } => {
+                    write!(f, "{} categories, {encoding:?}", categories.len())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,365 @@
+//! Rows of features with their targets.
+
+use deltarule_kernels::Element;
+
+use super::{Scaling, Split, gather, random_split, stratified_split};
+use crate::error::{Error, Result, check_length, checked_area, try_vec, whole_rows};
+use crate::loss::Targets;
+
+/// A view of rows and their targets: what [`Trainer::fit`](crate::Trainer::fit) learns from.
+///
+/// A [`Dataset`] is one that owns its rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rows<'a, E: Element = f32> {
+    x: &'a [E],
+    columns: usize,
+    targets: Targets<'a, E>,
+    rows: usize,
+}
+
+impl<'a, E: Element> Rows<'a, E> {
+    /// The rows of `x`, (rows, `columns`) row-major.
+    ///
+    /// # Errors
+    /// [`Error::Zero`] without columns, [`Error::Empty`] or [`Error::PartialRow`] if `x` is not
+    /// whole rows, and the same for `targets`, or [`Error::Length`], if they are not as many.
+    pub fn new(x: &'a [E], columns: usize, targets: Targets<'a, E>) -> Result<Self> {
+        if columns == 0 {
+            return Err(Error::Zero { argument: "columns" });
+        }
+        let rows = whole_rows("x", x.len(), columns)?;
+        match targets {
+            Targets::Classes(labels) => check_length("targets", labels.len(), rows)?,
+            Targets::Values(values) => {
+                let (length, columns) = (values.len(), rows);
+                if length == 0 {
+                    return Err(Error::Empty { argument: "targets" });
+                }
+                if !length.is_multiple_of(rows) {
+                    return Err(Error::PartialRow { argument: "targets", length, columns });
+                }
+            }
+        }
+        Ok(Self { x, columns, targets, rows })
+    }
+
+    /// The features, (rows, columns) row-major.
+    pub fn x(&self) -> &'a [E] {
+        self.x
+    }
+
+    /// The features of a row.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// What the outputs should be.
+    pub fn targets(&self) -> Targets<'a, E> {
+        self.targets
+    }
+
+    /// The target values of a row, 0 if the targets are classes.
+    pub(crate) fn target_columns(&self) -> usize {
+        match self.targets {
+            Targets::Classes(_) => 0,
+            Targets::Values(values) => values.len() / self.rows,
+        }
+    }
+
+    /// Test rows, and the others: of every class the same share if the targets are classes.
+    pub(crate) fn split(&self, test_share: f64, seed: u64) -> Result<Split> {
+        match self.targets {
+            Targets::Classes(labels) => stratified_split(labels, test_share, seed),
+            Targets::Values(_) => random_split(self.rows, test_share, seed),
+        }
+    }
+
+    /// A copy of these rows.
+    pub(crate) fn select(&self, rows: &[usize]) -> Result<Dataset<E>> {
+        let copy = |x: &[E], columns: usize| {
+            let mut out = try_vec("rows", checked_area("rows", rows.len(), columns)?)?;
+            gather(x, columns, rows, &mut out).map(|()| out)
+        };
+        let features = copy(self.x, self.columns)?;
+        match self.targets {
+            Targets::Classes(labels) => {
+                let labels = rows.iter().map(|&row| labels[row]).collect();
+                Dataset::from_classes(features, self.columns, labels)
+            }
+            Targets::Values(values) => {
+                let outputs = self.target_columns();
+                let values = copy(values, outputs)?;
+                Dataset::from_values(features, self.columns, values, outputs)
+            }
+        }
+    }
+}
+
+impl<'a, E: Element> From<&'a Dataset<E>> for Rows<'a, E> {
+    fn from(data: &'a Dataset<E>) -> Self {
+        data.view()
+    }
+}
+
+/// Rows of features, and for each row its class or the values to be predicted from it.
+///
+/// ```
+/// use deltarule::data::Dataset;
+/// let features = vec![5.1, 3.5, 4.9, 3.0, 6.2, 2.9, 6.7, 3.1];
+/// let data: Dataset = Dataset::from_classes(features, 2, vec![0, 0, 1, 1])?;
+/// assert_eq!((data.rows(), data.columns(), data.outputs()), (4, 2, 2));
+/// let (train, test) = data.split(0.5, 42)?;
+/// assert_eq!((train.rows(), test.rows()), (2, 2));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset<E: Element = f32> {
+    features: Vec<E>,
+    columns: usize,
+    targets: OwnedTargets<E>,
+    feature_names: Vec<String>,
+    class_names: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum OwnedTargets<E> {
+    Classes { labels: Vec<usize>, classes: usize },
+    Values { values: Vec<E>, outputs: usize },
+}
+
+impl<E: Element> Dataset<E> {
+    /// Rows with classes. `features` is (rows, `columns`) row-major; there are as many classes as
+    /// the largest label requires.
+    ///
+    /// # Errors
+    /// As [`Rows::new`].
+    pub fn from_classes(features: Vec<E>, columns: usize, labels: Vec<usize>) -> Result<Self> {
+        Rows::new(&features, columns, Targets::Classes(&labels))?;
+        let classes = labels.iter().max().map_or(0, |largest| largest.saturating_add(1));
+        Ok(Self::new(features, columns, OwnedTargets::Classes { labels, classes }))
+    }
+
+    /// Rows with `outputs` values each. `features` is (rows, `columns`) row-major, and `values`
+    /// (rows, `outputs`).
+    ///
+    /// # Errors
+    /// As [`Rows::new`]; [`Error::Length`] if `values` is not (rows, `outputs`).
+    pub fn from_values(
+        features: Vec<E>,
+        columns: usize,
+        values: Vec<E>,
+        outputs: usize,
+    ) -> Result<Self> {
+        let rows = Rows::new(&features, columns, Targets::Values(&values))?.rows();
+        check_length("values", values.len(), checked_area("values", rows, outputs)?)?;
+        Ok(Self::new(features, columns, OwnedTargets::Values { values, outputs }))
+    }
+
+    fn new(features: Vec<E>, columns: usize, targets: OwnedTargets<E>) -> Self {
+        let (feature_names, class_names) = (Vec::new(), Vec::new());
+        Self { features, columns, targets, feature_names, class_names }
+    }
+
+    /// Names the features, and the classes, of which there may be more than occur. No names are
+    /// none.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for names that are not as many as the features, or fewer than the
+    /// classes.
+    pub fn with_names(mut self, features: Vec<String>, classes: Vec<String>) -> Result<Self> {
+        if !features.is_empty() {
+            check_length("feature names", features.len(), self.columns)?;
+        }
+        if let (OwnedTargets::Classes { classes: count, .. }, false) =
+            (&mut self.targets, classes.is_empty())
+        {
+            if classes.len() < *count {
+                check_length("class names", classes.len(), *count)?;
+            }
+            *count = classes.len();
+        }
+        self.feature_names = features;
+        self.class_names = classes;
+        Ok(self)
+    }
+
+    /// All rows.
+    pub fn view(&self) -> Rows<'_, E> {
+        let Self { features: x, columns, .. } = self;
+        let rows = x.len() / columns;
+        Rows { x, columns: *columns, targets: self.targets(), rows }
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> usize {
+        self.features.len() / self.columns
+    }
+
+    /// The features of a row: the inputs of a network.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The classes, or the values of a row: the outputs of a network.
+    pub fn outputs(&self) -> usize {
+        match self.targets {
+            OwnedTargets::Classes { classes, .. } => classes,
+            OwnedTargets::Values { outputs, .. } => outputs,
+        }
+    }
+
+    /// The features, (rows, columns) row-major.
+    pub fn features(&self) -> &[E] {
+        &self.features
+    }
+
+    /// The features, to change.
+    pub fn features_mut(&mut self) -> &mut [E] {
+        &mut self.features
+    }
+
+    /// What the outputs should be.
+    pub fn targets(&self) -> Targets<'_, E> {
+        match &self.targets {
+            OwnedTargets::Classes { labels, .. } => Targets::Classes(labels),
+            OwnedTargets::Values { values, .. } => Targets::Values(values),
+        }
+    }
+
+    /// The rows' classes; empty if the targets are values.
+    pub fn labels(&self) -> &[usize] {
+        match &self.targets {
+            OwnedTargets::Classes { labels, .. } => labels,
+            OwnedTargets::Values { .. } => &[],
+        }
+    }
+
+    /// The rows' values, (rows, outputs); empty if the targets are classes.
+    pub fn values(&self) -> &[E] {
+        match &self.targets {
+            OwnedTargets::Classes { .. } => &[],
+            OwnedTargets::Values { values, .. } => values,
+        }
+    }
+
+    /// The rows' values, to change; empty if the targets are classes.
+    pub fn values_mut(&mut self) -> &mut [E] {
+        match &mut self.targets {
+            OwnedTargets::Classes { .. } => &mut [],
+            OwnedTargets::Values { values, .. } => values,
+        }
+    }
+
+    /// The names of the features, if there are any.
+    pub fn feature_names(&self) -> &[String] {
+        &self.feature_names
+    }
+
+    /// The names of the classes, if there are any.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// Scales the features.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the scaling is for another number of columns.
+    pub fn scale(&mut self, scaling: &Scaling) -> Result<()> {
+        check_length("scaling", scaling.columns(), self.columns)?;
+        scaling.apply(&mut self.features)
+    }
+
+    /// A copy of these rows, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] for no rows, [`Error::Row`] for one that is not there.
+    pub fn select(&self, rows: &[usize]) -> Result<Self> {
+        let count = self.rows();
+        if let Some(index) = rows.iter().position(|&row| row >= count) {
+            return Err(Error::Row { argument: "rows", index, row: rows[index], rows: count });
+        }
+        let mut selected = self.view().select(rows)?;
+        if let OwnedTargets::Classes { classes, .. } = &mut selected.targets {
+            *classes = self.outputs();
+        }
+        selected.with_names(self.feature_names.clone(), self.class_names.clone())
+    }
+
+    /// Training rows and test rows, chosen at random: `test_share` of every class if the targets
+    /// are classes, and of all rows otherwise.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a share outside 0 to 1, [`Error::Empty`] if one side has no row.
+    pub fn split(&self, test_share: f64, seed: u64) -> Result<(Self, Self)> {
+        let split = self.view().split(test_share, seed)?;
+        Ok((self.select(&split.train)?, self.select(&split.test)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named() -> Dataset<f64> {
+        let features = (0..20).map(f64::from).collect();
+        let data = Dataset::from_classes(features, 2, vec![0, 1, 0, 1, 0, 1, 0, 1, 0, 1]).unwrap();
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        data.with_names(names(&["a", "b"]), names(&["x", "y", "z"])).unwrap()
+    }
+
+    #[test]
+    fn selected_rows_keep_names_and_classes() {
+        let selected = named().select(&[3, 0]).unwrap();
+        assert_eq!(selected.features(), [6.0, 7.0, 0.0, 1.0]);
+        assert_eq!(selected.labels(), [1, 0]);
+        assert_eq!((selected.outputs(), selected.feature_names().len()), (3, 2));
+        let zeros = named().select(&[0, 2]).unwrap();
+        assert_eq!((zeros.outputs(), zeros.class_names()[2].as_str()), (3, "z"));
+        let values =
+            Dataset::from_values(vec![0.0f32, 1.0], 1, vec![1.0, 2.0, 3.0, 4.0], 2).unwrap();
+        assert_eq!(values.select(&[1]).unwrap().values(), [3.0, 4.0]);
+    }
+
+    #[test]
+    fn a_split_has_every_row_once() {
+        let data = named();
+        let (train, test) = data.split(0.4, 1).unwrap();
+        assert_eq!(test.labels().iter().filter(|&&label| label == 1).count(), 2);
+        let mut all = [train.features(), test.features()].concat();
+        all.sort_unstable_by(f64::total_cmp);
+        assert_eq!(all, data.features());
+        assert!(data.split(0.0, 1).is_err());
+        assert!(data.split(f64::NAN, 1).is_err());
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit() {
+        let message = |result: Result<Dataset<f32>>| result.unwrap_err().to_string();
+        let x = || vec![0.0; 6];
+        assert_eq!(
+            message(Dataset::from_classes(x(), 4, vec![0])),
+            "`x` has 6 elements, which is no multiple of its 4 columns"
+        );
+        assert_eq!(
+            message(Dataset::from_classes(x(), 2, vec![0])),
+            "`targets` has 1 elements, but 3 are needed"
+        );
+        assert_eq!(
+            message(Dataset::from_values(x(), 2, x(), 1)),
+            "`values` has 6 elements, but 3 are needed"
+        );
+        assert!(Dataset::from_classes(x(), 0, vec![0]).is_err());
+        assert!(Dataset::from_values(x(), 2, vec![], 0).is_err());
+        assert!(Dataset::from_values(x(), 2, vec![0.0; 4], 1).is_err());
+        let data = Dataset::from_classes(x(), 2, vec![0, 1, 2]).unwrap();
+        assert_eq!(message(data.select(&[0, 3])), "`rows[1]` is row 3, but there are only 3 rows");
+        assert_eq!(message(data.select(&[])), "`x` has 0 elements, but at least 1 is needed");
+        assert!(data.clone().with_names(vec![String::new()], vec![]).is_err());
+        assert!(data.with_names(vec![], vec![String::new(); 2]).is_err());
+    }
+}

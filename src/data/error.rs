@@ -1,0 +1,76 @@
+//! Why data could not be read.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a file or a stream gave no data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The file can't be opened.
+    #[error("{}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Reading failed, or what gzip had compressed is damaged.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The file is not what it should be.
+    #[error("no valid {format} file: {problem}")]
+    Format {
+        /// The format that was expected.
+        format: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The file ends before all that it promises.
+    #[error("the {format} file promises {expected} elements, but ends after {actual}")]
+    Truncated {
+        /// The format.
+        format: &'static str,
+        /// The elements that its header promises.
+        expected: usize,
+        /// The whole elements that there are.
+        actual: usize,
+    },
+    /// The file promises more than the caller would have.
+    #[error("the {format} file promises {shape:?} elements, but no more than {limit} may be read")]
+    TooLarge {
+        /// The format.
+        format: &'static str,
+        /// The shape that its header promises.
+        shape: Vec<u64>,
+        /// The limit.
+        limit: usize,
+    },
+    /// A table's field is not what its column needs.
+    #[error("line {line}, column `{column}`: `{value}` {problem}")]
+    Field {
+        /// The line in the file, the first being 1, where its record begins. Empty lines before it
+        /// belong to it.
+        line: u64,
+        /// The column's name.
+        column: String,
+        /// What stands there.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A table's column is not there, or is of no use.
+    #[error("column `{column}` {problem}")]
+    Column {
+        /// The column's name.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A stream's source panicked on its thread.
+    #[error("the source of the stream has panicked")]
+    SourcePanicked,
+    /// What was read does not fit together.
+    #[error(transparent)]
+    Invalid(#[from] crate::Error),
+}

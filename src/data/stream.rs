@@ -1,0 +1,317 @@
+//! Batches that are read on another thread while a trainer works.
+
+use deltarule_kernels::Element;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use super::ReadError;
+use crate::error::{Error, Result, check_length};
+use crate::loss::Targets;
+
+/// Rows of a stream, and the targets of each. Its memory is used again for the next ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch<E: Element = f32> {
+    x: Vec<E>,
+    labels: Vec<usize>,
+    values: Vec<E>,
+    rows: usize,
+}
+
+impl<E: Element> Batch<E> {
+    /// A batch without rows.
+    pub fn new() -> Self {
+        Self { x: Vec::new(), labels: Vec::new(), values: Vec::new(), rows: 0 }
+    }
+
+    /// Removes all rows.
+    pub fn clear(&mut self) {
+        self.x.clear();
+        self.labels.clear();
+        self.values.clear();
+        self.rows = 0;
+    }
+
+    /// Adds a row and its class.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the row is not as long as the others, or they have values.
+    pub fn push_class(&mut self, x: &[E], class: usize) -> Result<()> {
+        self.check(x, 1, &[])?;
+        self.x.extend_from_slice(x);
+        self.labels.push(class);
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Adds a row and its values.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the row, or its values, are not as long as the others, or if they have
+    /// classes; [`Error::Empty`] without values.
+    pub fn push_values(&mut self, x: &[E], values: &[E]) -> Result<()> {
+        if values.is_empty() {
+            return Err(Error::Empty { argument: "values" });
+        }
+        self.check(x, 0, values)?;
+        self.x.extend_from_slice(x);
+        self.values.extend_from_slice(values);
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn check(&self, x: &[E], labels: usize, values: &[E]) -> Result<()> {
+        if x.is_empty() {
+            return Err(Error::Empty { argument: "x" });
+        }
+        if self.rows == 0 {
+            return Ok(());
+        }
+        check_length("x", x.len(), self.x.len() / self.rows)?;
+        check_length("labels", labels, self.labels.len() / self.rows)?;
+        check_length("values", values.len(), self.values.len() / self.rows)
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The features, row-major.
+    pub fn x(&self) -> &[E] {
+        &self.x
+    }
+
+    /// The features, without a copy.
+    #[cfg(feature = "data")]
+    pub(crate) fn into_x(self) -> Vec<E> {
+        self.x
+    }
+
+    /// What the outputs should be.
+    pub fn targets(&self) -> Targets<'_, E> {
+        if self.values.is_empty() {
+            Targets::Classes(&self.labels)
+        } else {
+            Targets::Values(&self.values)
+        }
+    }
+}
+
+impl<E: Element> Default for Batch<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where the batches of a stream come from: a closure, or a file.
+pub trait Source<E: Element = f32>: Send {
+    /// Adds the next rows to a batch, which is empty; none at the end of the stream.
+    ///
+    /// # Errors
+    /// Whatever keeps it from reading. The stream ends with that.
+    fn read(&mut self, batch: &mut Batch<E>) -> Result<(), ReadError>;
+}
+
+impl<E: Element, F: FnMut(&mut Batch<E>) -> Result<(), ReadError> + Send> Source<E> for F {
+    fn read(&mut self, batch: &mut Batch<E>) -> Result<(), ReadError> {
+        self(batch)
+    }
+}
+
+/// Reads a source on a thread of its own, some batches ahead.
+///
+/// There are `ahead` + 2 batches in all, whatever the stream's length: those that wait, the one
+/// that is being read, and the one that the caller has. They go back to the thread and are filled
+/// again. The order is the source's.
+///
+/// ```
+/// use deltarule::data::{Batch, Prefetch};
+/// let mut next = 0;
+/// let mut stream = Prefetch::new(2, move |batch: &mut Batch| {
+///     while batch.rows() < 4 && next < 10 {
+///         batch.push_class(&[next as f32], next % 2)?;
+///         next += 1;
+///     }
+///     Ok(())
+/// })?;
+/// let mut rows = Vec::new();
+/// while let Some(batch) = stream.next_batch()? {
+///     rows.push(batch.rows());
+/// }
+/// assert_eq!(rows, [4, 4, 2]);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+#[derive(Debug)]
+pub struct Prefetch<E: Element = f32> {
+    current: Batch<E>,
+    /// `None` once the stream has ended.
+    thread: Option<Thread<E>>,
+}
+
+#[derive(Debug)]
+struct Thread<E: Element> {
+    full: Receiver<Result<Batch<E>, ReadError>>,
+    empty: Sender<Batch<E>>,
+    handle: JoinHandle<()>,
+}
+
+impl<E: Element> Prefetch<E> {
+    /// Begins to read, up to `ahead` batches before they are asked for.
+    ///
+    /// # Errors
+    /// [`ReadError::Invalid`] for an `ahead` of 0, [`ReadError::Io`] if the system gives no
+    /// thread.
+    pub fn new(ahead: usize, source: impl Source<E> + 'static) -> Result<Self, ReadError> {
+        if ahead == 0 {
+            return Err(Error::Zero { argument: "ahead" }.into());
+        }
+        let (full_sender, full) = sync_channel(ahead);
+        let (empty, empty_receiver) = channel();
+        let body = move || read_all(source, &full_sender, &empty_receiver);
+        let handle = Builder::new().name("deltarule-prefetch".to_owned()).spawn(body)?;
+        let thread = Some(Thread { full, empty, handle });
+        Ok(Self { current: Batch::new(), thread })
+    }
+
+    /// The next batch; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// What the source says, or [`ReadError::SourcePanicked`]. The stream has ended then.
+    pub fn next_batch(&mut self) -> Result<Option<&Batch<E>>, ReadError> {
+        let Some(thread) = &self.thread else { return Ok(None) };
+        match thread.full.recv() {
+            Ok(Ok(batch)) => {
+                let used = core::mem::replace(&mut self.current, batch);
+                // If the thread has ended, it needs no batch.
+                let _ = thread.empty.send(used);
+                Ok(Some(&self.current))
+            }
+            Ok(Err(error)) => {
+                self.end()?;
+                Err(error)
+            }
+            Err(_) => self.end().map(|()| None),
+        }
+    }
+
+    /// Waits for the thread, which has nothing more to send to.
+    fn end(&mut self) -> Result<(), ReadError> {
+        let Some(Thread { full, empty, handle }) = self.thread.take() else { return Ok(()) };
+        drop((full, empty));
+        handle.join().map_err(|_| ReadError::SourcePanicked)
+    }
+}
+
+impl<E: Element> Drop for Prefetch<E> {
+    fn drop(&mut self) {
+        // A panic of the source has no caller any more who could be told.
+        let _ = self.end();
+    }
+}
+
+/// What the thread does: until the stream ends, or nobody listens.
+fn read_all<E: Element>(
+    mut source: impl Source<E>,
+    full: &SyncSender<Result<Batch<E>, ReadError>>,
+    empty: &Receiver<Batch<E>>,
+) {
+    loop {
+        let mut batch = empty.try_recv().unwrap_or_default();
+        batch.clear();
+        let read = source.read(&mut batch);
+        if read.is_ok() && batch.rows() == 0 {
+            return;
+        }
+        let last = read.is_err();
+        if full.send(read.map(|()| batch)).is_err() || last {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(count: usize, size: usize) -> impl Source<f64> {
+        let mut next = 0;
+        move |batch: &mut Batch<f64>| {
+            while batch.rows() < size && next < count {
+                batch.push_values(&[next as f64], &[-(next as f64)])?;
+                next += 1;
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_row_comes_once_and_in_order() {
+        for (count, size, ahead) in [(0, 3, 1), (1, 1, 1), (1000, 7, 1), (1000, 7, 5)] {
+            let mut stream = Prefetch::new(ahead, numbers(count, size)).unwrap();
+            let mut rows = Vec::new();
+            while let Some(batch) = stream.next_batch().unwrap() {
+                let Targets::Values(values) = batch.targets() else { panic!("not values") };
+                assert!(batch.x().iter().zip(values).all(|(x, y)| *x == -y));
+                rows.extend_from_slice(batch.x());
+            }
+            assert!(rows.into_iter().eq((0..count).map(|row| row as f64)));
+            assert!(stream.next_batch().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn batches_are_used_again() {
+        let mut stream = Prefetch::new(2, numbers(2000, 4)).unwrap();
+        let mut places = std::collections::HashSet::new();
+        while let Some(batch) = stream.next_batch().unwrap() {
+            places.insert(batch.x().as_ptr() as usize);
+        }
+        // The thread may be ahead of the first batch that comes back.
+        assert!(places.len() <= 6, "{}", places.len());
+    }
+
+    #[test]
+    fn a_stream_may_be_dropped_early() {
+        let mut stream = Prefetch::new(1, numbers(usize::MAX, 2)).unwrap();
+        assert!(stream.next_batch().unwrap().is_some());
+        drop(stream);
+    }
+
+    #[test]
+    fn errors_and_panics_come_to_the_caller() {
+        let mut first = true;
+        let mut stream = Prefetch::new(3, move |batch: &mut Batch| {
+            if !core::mem::take(&mut first) {
+                return Err(std::io::Error::other("the cable is out").into());
+            }
+            Ok(batch.push_class(&[1.0], 0)?)
+        })
+        .unwrap();
+        assert_eq!(stream.next_batch().unwrap().unwrap().rows(), 1);
+        assert_eq!(stream.next_batch().unwrap_err().to_string(), "the cable is out");
+        assert!(stream.next_batch().unwrap().is_none());
+
+        let mut stream = Prefetch::<f32>::new(1, |_: &mut Batch| panic!("on purpose")).unwrap();
+        assert!(matches!(stream.next_batch(), Err(ReadError::SourcePanicked)));
+        assert!(stream.next_batch().unwrap().is_none());
+        assert!(Prefetch::new(0, numbers(1, 1)).is_err());
+    }
+
+    #[test]
+    fn rows_that_do_not_fit() {
+        let mut batch = Batch::<f32>::new();
+        assert!(batch.push_class(&[], 0).is_err());
+        assert!(batch.push_values(&[1.0], &[]).is_err());
+        batch.push_class(&[1.0, 2.0], 3).unwrap();
+        let message = |result: Result<()>| result.unwrap_err().to_string();
+        assert_eq!(message(batch.push_class(&[1.0], 3)), "`x` has 1 elements, but 2 are needed");
+        assert_eq!(
+            message(batch.push_values(&[1.0, 2.0], &[1.0])),
+            "`labels` has 0 elements, but 1 are needed"
+        );
+        assert_eq!(
+            (batch.rows(), batch.x(), batch.targets()),
+            (1, [1.0, 2.0].as_slice(), Targets::Classes(&[3]))
+        );
+    }
+}

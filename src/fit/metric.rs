@@ -1,0 +1,195 @@
+//! Metrics of a network's outputs.
+
+use core::fmt;
+use deltarule_kernels::Element;
+use std::borrow::Cow;
+
+use crate::error::{Error, Result, check_length, whole_rows};
+use crate::loss::Targets;
+use crate::metrics::{
+    self, Average, ClassScore, ConfusionMatrix, largest_of_rows, mean_absolute_error, r2, roc_auc,
+    roc_auc_one_vs_rest, root_mean_squared_error, top_k_accuracy,
+};
+
+/// What is to be known of a network's outputs on rows with targets.
+///
+/// Those for classes take outputs as the logits of softmax, an output for each class. A single
+/// output with targets of 0 and 1 is the logit of class 1, as
+/// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy) has it.
+///
+/// ```
+/// use deltarule::{Metric, Targets};
+/// let logits = [2.0f32, -1.0, 0.5, 0.7];
+/// let accuracy = Metric::Accuracy.evaluate(&logits, 2, Targets::Classes(&[0, 0]))?;
+/// assert_eq!(accuracy, 0.5);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Metric {
+    /// [`metrics::accuracy`].
+    Accuracy,
+    /// [`top_k_accuracy`] of this k.
+    TopK(usize),
+    /// [`ClassScore::precision`].
+    Precision(Average),
+    /// [`ClassScore::recall`].
+    Recall(Average),
+    /// [`ClassScore::f1`].
+    F1(Average),
+    /// [`roc_auc`] of two classes, [`roc_auc_one_vs_rest`] of more.
+    RocAuc,
+    /// The mean of −ln p, p the probability of the row's class by softmax.
+    LogLoss,
+    /// [`root_mean_squared_error`].
+    RootMeanSquaredError,
+    /// [`mean_absolute_error`].
+    MeanAbsoluteError,
+    /// [`r2`].
+    R2,
+}
+
+/// A metric of predicted and true numbers in so many columns.
+type Regression<E> = fn(&[E], &[E], usize) -> Result<f64>;
+
+impl Metric {
+    /// Whether more of it is better.
+    pub fn higher_is_better(self) -> bool {
+        !matches!(self, Self::LogLoss | Self::RootMeanSquaredError | Self::MeanAbsoluteError)
+    }
+
+    /// The metric of these outputs, (rows, `columns`) row-major.
+    ///
+    /// # Errors
+    /// [`Error::MetricTargets`] if the metric is for the other kind of targets, [`Error::Zero`]
+    /// without columns, [`Error::Empty`], [`Error::PartialRow`] or [`Error::Length`] if outputs
+    /// and targets are not as many whole rows; [`Error::Class`] for a label out of range; and as
+    /// the metric's function.
+    pub fn evaluate<E: Element>(
+        self,
+        outputs: &[E],
+        columns: usize,
+        targets: Targets<'_, E>,
+    ) -> Result<f64> {
+        if columns == 0 {
+            return Err(Error::Zero { argument: "columns" });
+        }
+        let rows = whole_rows("outputs", outputs.len(), columns)?;
+        let regression: Option<Regression<E>> = match self {
+            Self::RootMeanSquaredError => Some(root_mean_squared_error),
+            Self::MeanAbsoluteError => Some(mean_absolute_error),
+            Self::R2 => Some(r2),
+            _ => None,
+        };
+        match (regression, targets) {
+            (Some(regression), Targets::Values(values)) => regression(outputs, values, columns),
+            (None, Targets::Classes(labels)) => {
+                check_length("targets", labels.len(), rows)?;
+                self.of_classes(outputs, columns, labels)
+            }
+            (None, Targets::Values(values)) if columns == 1 => {
+                check_length("targets", values.len(), rows)?;
+                // softmax(0, z) is (1 − σ(z), σ(z)).
+                let logits: Vec<E> = outputs.iter().flat_map(|&z| [E::ZERO, z]).collect();
+                let labels: Vec<usize> =
+                    values.iter().map(|y| usize::from(y.to_f64() > 0.5)).collect();
+                self.of_classes(&logits, 2, &labels)
+            }
+            (None, _) => Err(self.wants("classes, or one value of 0 or 1 a row")),
+            (Some(_), _) => Err(self.wants("values")),
+        }
+    }
+
+    fn wants(self, expected: &'static str) -> Error {
+        Error::MetricTargets { metric: self, expected }
+    }
+
+    fn of_classes<E: Element>(self, logits: &[E], classes: usize, labels: &[usize]) -> Result<f64> {
+        metrics::check_classes("targets", labels, classes)?;
+        match self {
+            Self::Accuracy => {
+                let predicted: Vec<usize> = largest_of_rows(logits, classes).collect();
+                metrics::accuracy(&predicted, labels)
+            }
+            Self::TopK(k) => top_k_accuracy(logits, classes, labels, k),
+            Self::Precision(average) => {
+                class_score(logits, classes, labels, average, |score| score.precision)
+            }
+            Self::Recall(average) => {
+                class_score(logits, classes, labels, average, |score| score.recall)
+            }
+            Self::F1(average) => class_score(logits, classes, labels, average, |score| score.f1),
+            Self::RocAuc if classes == 2 => {
+                let difference = |row: &[E]| row[1].to_f64() - row[0].to_f64();
+                let scores: Vec<f64> = logits.chunks_exact(2).map(difference).collect();
+                roc_auc(&scores, labels)
+            }
+            Self::RocAuc => {
+                let rows = logits.chunks_exact(classes);
+                let probabilities: Vec<f64> = rows
+                    .flat_map(|row| {
+                        let sum = log_sum_exp(row);
+                        row.iter().map(move |z| (z.to_f64() - sum).exp())
+                    })
+                    .collect();
+                roc_auc_one_vs_rest(&probabilities, classes, labels)
+            }
+            _ => {
+                let rows = logits.chunks_exact(classes).zip(labels);
+                let sum: f64 =
+                    rows.map(|(row, &label)| log_sum_exp(row) - row[label].to_f64()).sum();
+                Ok(sum / labels.len() as f64)
+            }
+        }
+    }
+
+    /// The name in snake case.
+    pub fn name(self) -> Cow<'static, str> {
+        let averaged = |average: Average, name: &str| {
+            let prefix = match average {
+                Average::Macro => "macro",
+                Average::Micro => "micro",
+                Average::Weighted => "weighted",
+            };
+            Cow::Owned(format!("{prefix}_{name}"))
+        };
+        match self {
+            Self::Accuracy => "accuracy".into(),
+            Self::TopK(k) => format!("top_{k}_accuracy").into(),
+            Self::Precision(average) => averaged(average, "precision"),
+            Self::Recall(average) => averaged(average, "recall"),
+            Self::F1(average) => averaged(average, "f1"),
+            Self::RocAuc => "roc_auc".into(),
+            Self::LogLoss => "log_loss".into(),
+            Self::RootMeanSquaredError => "rmse".into(),
+            Self::MeanAbsoluteError => "mae".into(),
+            Self::R2 => "r2".into(),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.name())
+    }
+}
+
+fn class_score<E: Element>(
+    logits: &[E],
+    classes: usize,
+    labels: &[usize],
+    average: Average,
+    value: fn(ClassScore) -> f64,
+) -> Result<f64> {
+    let predicted: Vec<usize> = largest_of_rows(logits, classes).collect();
+    let mut confusion = ConfusionMatrix::new(classes)?;
+    confusion.add(&predicted, labels)?;
+    Ok(confusion.average(average).map_or(f64::NAN, value))
+}
+
+/// ln Σ eᶻ.
+fn log_sum_exp<E: Element>(row: &[E]) -> f64 {
+    let largest = row.iter().fold(f64::NEG_INFINITY, |largest, z| largest.max(z.to_f64()));
+    largest + row.iter().map(|z| (z.to_f64() - largest).exp()).sum::<f64>().ln()
+}

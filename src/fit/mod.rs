@@ -1,0 +1,280 @@
+//! Training for epochs: batches in random order, validation, metrics, schedules, and a history.
+
+mod early_stopping;
+mod history;
+mod metric;
+#[cfg(feature = "progress")]
+mod progress;
+mod range_test;
+mod rate;
+mod run;
+
+pub use early_stopping::{EarlyStopping, Monitor};
+pub use history::{End, Epoch, History};
+pub use metric::Metric;
+pub use range_test::{RangeCurve, RangePoint, RangeTest};
+pub use rate::Time;
+
+use core::fmt;
+use core::ops::ControlFlow;
+use deltarule_kernels::Element;
+
+use crate::data::Rows;
+use crate::error::Result;
+use crate::network::Network;
+use crate::schedule::{ReduceOnPlateau, Schedule};
+use crate::trainer::{Score, Trainer};
+use rate::Rate;
+
+/// What a callback is told after a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Step {
+    /// When it was made.
+    pub time: Time,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// The score of its batch, before it.
+    pub score: Score,
+}
+
+/// What a callback is told after an epoch.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct EpochEnd<'a, E: Element = f32> {
+    /// The epoch.
+    pub epoch: &'a Epoch,
+    /// The network as it is now.
+    pub network: &'a Network<E>,
+}
+
+type StepCallback<'a> = Box<dyn FnMut(&Step) -> ControlFlow<()> + 'a>;
+type EpochCallback<'a, E> = Box<dyn FnMut(&EpochEnd<'_, E>) -> ControlFlow<()> + 'a>;
+
+/// Which rows a network is judged by.
+#[derive(Clone, Copy, Debug)]
+enum Validation<'a, E: Element> {
+    None,
+    Share(f64),
+    Rows(Rows<'a, E>),
+}
+
+/// A training that is about to begin; [`Trainer::fit`] makes it.
+///
+/// ```
+/// use deltarule::data::Dataset;
+/// use deltarule::{Activation, EarlyStopping, Loss, Metric, Network, Optimizer, Schedule, Trainer};
+/// // Whether a point lies within a circle.
+/// let points: Vec<f32> = (0..400).map(|i| (i * 37 % 101) as f32 / 50.5 - 1.0).collect();
+/// let within = |point: &[f32]| usize::from(point[0].powi(2) + point[1].powi(2) < 0.5);
+/// let labels = points.chunks_exact(2).map(within).collect();
+/// let data = Dataset::from_classes(points, 2, labels)?;
+///
+/// let network =
+///     Network::builder(2).dense(16, Activation::Relu).dense(2, Activation::Identity).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::adam(0.02)).build()?;
+/// let history = trainer
+///     .fit(&data)
+///     .epochs(40)
+///     .batch(16)
+///     .validation_split(0.2)
+///     .metric(Metric::RocAuc)
+///     .schedule(Schedule::cosine(40.0, 0.1).warm_up(1.0, 0.1))
+///     .early_stopping(EarlyStopping::patience(10))
+///     .run()?;
+/// assert!(history.best().is_some_and(|epoch| epoch.validation_accuracy > Some(0.9)));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+#[must_use = "no epoch passes until `run` is called"]
+pub struct Fit<'a, E: Element = f32> {
+    trainer: &'a mut Trainer<E>,
+    data: Rows<'a, E>,
+    validation: Validation<'a, E>,
+    epochs: u64,
+    batch: usize,
+    seed: u64,
+    metrics: Vec<Metric>,
+    early_stopping: Option<EarlyStopping>,
+    rate: Rate<'a>,
+    plateau: Option<(ReduceOnPlateau, Monitor)>,
+    gradient_norms: bool,
+    on_step: Vec<StepCallback<'a>>,
+    on_epoch: Vec<EpochCallback<'a, E>>,
+    #[cfg(feature = "progress")]
+    progress: bool,
+}
+
+impl<E: Element> Trainer<E> {
+    /// Begins to say how the network is to be trained on this data: a
+    /// [`Dataset`](crate::data::Dataset) or [`Rows`].
+    ///
+    /// Unless something else is said, there are 10 epochs of batches of 32 rows (or of
+    /// [`Trainer::max_batch`], if that is less) at the optimizer's learning rate, and no
+    /// validation.
+    pub fn fit<'a>(&'a mut self, data: impl Into<Rows<'a, E>>) -> Fit<'a, E> {
+        let batch = self.max_batch().min(32);
+        Fit {
+            trainer: self,
+            data: data.into(),
+            validation: Validation::None,
+            epochs: 10,
+            batch,
+            seed: 0,
+            metrics: Vec::new(),
+            early_stopping: None,
+            rate: Rate::Constant,
+            plateau: None,
+            gradient_norms: false,
+            on_step: Vec::new(),
+            on_epoch: Vec::new(),
+            #[cfg(feature = "progress")]
+            progress: false,
+        }
+    }
+}
+
+impl<'a, E: Element> Fit<'a, E> {
+    /// Sets how many times every row is seen.
+    pub fn epochs(mut self, epochs: u64) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// Sets the rows of a step: 1 is stochastic gradient descent, and all rows are batch gradient
+    /// descent. The trainer's `max_batch` limits it. The last batch of an epoch may be smaller.
+    pub fn batch(mut self, rows: usize) -> Self {
+        self.batch = rows;
+        self
+    }
+
+    /// Sets the seed of the rows' order and of the validation split, which is 0 otherwise.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Judges the network by these rows after each epoch.
+    pub fn validation(mut self, rows: impl Into<Rows<'a, E>>) -> Self {
+        self.validation = Validation::Rows(rows.into());
+        self
+    }
+
+    /// Judges the network by this share of the data, chosen at random, on which it is not trained.
+    /// If the targets are classes, it is this share of each. Both parts are copied.
+    pub fn validation_split(mut self, share: f64) -> Self {
+        self.validation = Validation::Share(share);
+        self
+    }
+
+    /// Evaluates this metric after each epoch, on the validation rows, or on the training rows if
+    /// there are none.
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.metrics.push(metric);
+        self
+    }
+
+    /// Ends the training when the network has not become better for some epochs, and gives it its
+    /// best weights.
+    pub fn early_stopping(mut self, early_stopping: EarlyStopping) -> Self {
+        self.early_stopping = Some(early_stopping);
+        self
+    }
+
+    /// Multiplies the learning rate by this schedule, whose time is in epochs. It changes with
+    /// every step: an epoch has passed in part.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.rate = Rate::Epochs(schedule);
+        self
+    }
+
+    /// Multiplies the learning rate by this schedule, whose time is in steps.
+    pub fn schedule_by_step(mut self, schedule: Schedule) -> Self {
+        self.rate = Rate::Steps(schedule);
+        self
+    }
+
+    /// Multiplies the learning rate by what this function says before every step.
+    pub fn schedule_with(mut self, factor: impl FnMut(Time) -> f64 + 'a) -> Self {
+        self.rate = Rate::Function(Box::new(factor));
+        self
+    }
+
+    /// Multiplies the learning rate, besides any schedule, by a factor whenever the network has
+    /// not become better for some epochs.
+    pub fn reduce_on_plateau(mut self, rule: ReduceOnPlateau, monitor: Monitor) -> Self {
+        self.plateau = Some((rule, monitor));
+        self
+    }
+
+    /// Keeps the norm of every layer's gradient. It costs a gradient each epoch.
+    pub fn gradient_norms(mut self) -> Self {
+        self.gradient_norms = true;
+        self
+    }
+
+    /// Calls this after every step; `Break` ends the training.
+    pub fn on_step(mut self, callback: impl FnMut(&Step) -> ControlFlow<()> + 'a) -> Self {
+        self.on_step.push(Box::new(callback));
+        self
+    }
+
+    /// Calls this after every epoch; `Break` ends the training.
+    pub fn on_epoch(
+        mut self,
+        callback: impl FnMut(&EpochEnd<'_, E>) -> ControlFlow<()> + 'a,
+    ) -> Self {
+        self.on_epoch.push(Box::new(callback));
+        self
+    }
+
+    /// Shows a progress bar on standard error with rate and time left, or a line now and then if
+    /// that is no terminal.
+    #[cfg(feature = "progress")]
+    pub fn progress(mut self) -> Self {
+        self.progress = true;
+        self
+    }
+
+    /// Trains.
+    ///
+    /// The weights are the same bits for the same seed, any number of threads, and with or without
+    /// callbacks. The optimizer keeps its state from one training to the next, and its learning
+    /// rate is afterwards what it was before.
+    ///
+    /// # Errors
+    /// Before the first step, for anything that makes no sense: [`Error::Zero`] for a batch of 0,
+    /// [`Error::BatchTooLarge`] for one that is larger than the trainer's `max_batch`,
+    /// [`Error::Length`] for rows of another width than the network's, [`Error::OutOfRange`] for a
+    /// share, a schedule's or another number, [`Error::Empty`] if no training or validation row is
+    /// left, [`Error::MetricNotEvaluated`], [`Error::MetricTargets`].
+    ///
+    /// Later, as [`Trainer::step`]: then the network is as it was before the step that failed,
+    /// or, with early stopping, has its best weights, if an epoch has passed.
+    ///
+    /// [`Error::Zero`]: crate::Error::Zero
+    /// [`Error::BatchTooLarge`]: crate::Error::BatchTooLarge
+    /// [`Error::Length`]: crate::Error::Length
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
+    /// [`Error::Empty`]: crate::Error::Empty
+    /// [`Error::MetricNotEvaluated`]: crate::Error::MetricNotEvaluated
+    /// [`Error::MetricTargets`]: crate::Error::MetricTargets
+    pub fn run(self) -> Result<History> {
+        run::run(self)
+    }
+}
+
+impl<E: Element> fmt::Debug for Fit<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fit")
+            .field("rows", &self.data.rows())
+            .field("epochs", &self.epochs)
+            .field("batch", &self.batch)
+            .field("seed", &self.seed)
+            .field("metrics", &self.metrics)
+            .field("early_stopping", &self.early_stopping)
+            .field("rate", &self.rate)
+            .field("plateau", &self.plateau)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,57 @@
+//! The learning rate of each step.
+
+use core::fmt;
+
+use crate::error::Result;
+use crate::optimizer::not_negative;
+use crate::schedule::Schedule;
+
+/// How far a training has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Time {
+    /// The steps that were made before this one.
+    pub step: u64,
+    /// The epochs that have passed, with the share of the one that has not.
+    pub epoch: f64,
+}
+
+/// What the learning rate is multiplied by.
+pub(super) enum Rate<'a> {
+    Constant,
+    Epochs(Schedule),
+    Steps(Schedule),
+    Function(Box<dyn FnMut(Time) -> f64 + 'a>),
+}
+
+impl Rate<'_> {
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Epochs(schedule) | Self::Steps(schedule) => schedule.check(),
+            Self::Constant | Self::Function(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn factor(&mut self, time: Time) -> Result<f64> {
+        match self {
+            Self::Constant => Ok(1.0),
+            Self::Epochs(schedule) => Ok(schedule.factor(time.epoch)),
+            Self::Steps(schedule) => Ok(schedule.factor(time.step as f64)),
+            Self::Function(function) => {
+                let factor = function(time);
+                not_negative("schedule", factor).map(|()| factor)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Rate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant => f.write_str("Constant"),
+            Self::Epochs(schedule) => f.debug_tuple("Epochs").field(schedule).finish(),
+            Self::Steps(schedule) => f.debug_tuple("Steps").field(schedule).finish(),
+            Self::Function(_) => f.write_str("Function"),
+        }
+    }
+}

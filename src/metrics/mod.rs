@@ -1,0 +1,77 @@
+//! How good a network is: the share of right answers, errors, and what lies between.
+//!
+//! Every metric is a function of predictions and truth, summed in f64. Definitions are
+//! scikit-learn's, with which the tests compare.
+
+mod confusion;
+mod rank;
+mod regression;
+
+pub use confusion::{Average, ClassScore, ConfusionMatrix};
+pub use rank::{log_loss, roc_auc, roc_auc_one_vs_rest, top_k_accuracy};
+pub use regression::{mean_absolute_error, r2, root_mean_squared_error};
+
+use deltarule_kernels::Element;
+
+use crate::error::{Error, Result, check_length};
+
+/// For each row the index of its largest element, the first of equals. NaN is never the largest;
+/// a row of nothing else is given 0.
+pub(crate) fn largest_of_rows<E: Element>(x: &[E], columns: usize) -> impl Iterator<Item = usize> {
+    x.chunks_exact(columns).map(|row| {
+        let mut largest: Option<(usize, E)> = None;
+        for (index, &value) in row.iter().enumerate() {
+            let larger = match largest {
+                None => !value.to_f64().is_nan(),
+                Some((_, so_far)) => value > so_far,
+            };
+            if larger {
+                largest = Some((index, value));
+            }
+        }
+        largest.map_or(0, |(index, _)| index)
+    })
+}
+
+/// The share of predictions that are right.
+///
+/// ```
+/// assert_eq!(deltarule::metrics::accuracy(&[0, 1, 2, 1], &[0, 1, 2, 2])?, 0.75);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Length`] if the slices differ in length, [`Error::Empty`] if they are empty.
+pub fn accuracy(predicted: &[usize], labels: &[usize]) -> Result<f64> {
+    check_length("labels", labels.len(), predicted.len())?;
+    if labels.is_empty() {
+        return Err(Error::Empty { argument: "labels" });
+    }
+    let right = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
+    Ok(right as f64 / labels.len() as f64)
+}
+
+/// Checks that every class is below `classes`.
+pub(crate) fn check_classes(
+    argument: &'static str,
+    labels: &[usize],
+    classes: usize,
+) -> Result<()> {
+    match labels.iter().position(|&class| class >= classes) {
+        None => Ok(()),
+        Some(row) => Err(Error::Class { argument, row, class: labels[row], classes }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_equals_is_the_largest_and_nan_never() {
+        let nan = f32::NAN;
+        let x = [1.0, 3.0, 3.0, nan, -1.0, -2.0, nan, nan, nan, -5.0, nan, f32::NEG_INFINITY];
+        let largest: Vec<usize> = largest_of_rows(&x, 3).collect();
+        assert_eq!(largest, [1, 1, 0, 0]);
+    }
+}

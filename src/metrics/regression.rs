@@ -1,0 +1,157 @@
+//! How far predicted numbers are from the true ones.
+
+use deltarule_kernels::Element;
+
+use crate::error::{Error, Result, check_length, whole_rows};
+
+/// Predicted and true numbers, (rows, `columns`) each.
+#[derive(Clone, Copy)]
+struct Pairs<'a, E> {
+    predicted: &'a [E],
+    targets: &'a [E],
+    columns: usize,
+}
+
+impl<'a, E: Element> Pairs<'a, E> {
+    fn new(predicted: &'a [E], targets: &'a [E], columns: usize) -> Result<Self> {
+        if columns == 0 {
+            return Err(Error::Zero { argument: "columns" });
+        }
+        whole_rows("predicted", predicted.len(), columns)?;
+        check_length("targets", targets.len(), predicted.len())?;
+        Ok(Self { predicted, targets, columns })
+    }
+
+    fn rows(&self) -> f64 {
+        (self.predicted.len() / self.columns) as f64
+    }
+
+    fn targets(self, column: usize) -> impl Iterator<Item = f64> {
+        self.targets[column..].iter().step_by(self.columns).map(|y| y.to_f64())
+    }
+
+    /// The errors ŷ − y of a column.
+    fn errors(self, column: usize) -> impl Iterator<Item = f64> {
+        let predicted = self.predicted[column..].iter().step_by(self.columns);
+        predicted.zip(self.targets(column)).map(|(p, y)| p.to_f64() - y)
+    }
+
+    fn squared_error(self, column: usize) -> f64 {
+        self.errors(column).map(|error| error * error).sum()
+    }
+
+    fn mean_over_columns(self, score: impl Fn(usize) -> f64) -> f64 {
+        (0..self.columns).map(score).sum::<f64>() / self.columns as f64
+    }
+}
+
+/// √((1/n) Σᵢ (ŷᵢ − yᵢ)²) of each column, and the mean of that over the columns.
+///
+/// Both slices are (rows, `columns`) row-major. NaN in, NaN out.
+///
+/// ```
+/// let error = deltarule::metrics::root_mean_squared_error(&[1.0, 2.0], &[1.0, 4.0], 1)?;
+/// assert_eq!(error, 2f64.sqrt());
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Zero`] without columns, [`Error::Empty`], [`Error::PartialRow`] or [`Error::Length`]
+/// if the slices are not whole rows, as many in one as in the other.
+pub fn root_mean_squared_error<E: Element>(
+    predicted: &[E],
+    targets: &[E],
+    columns: usize,
+) -> Result<f64> {
+    let pairs = Pairs::new(predicted, targets, columns)?;
+    Ok(pairs.mean_over_columns(|column| (pairs.squared_error(column) / pairs.rows()).sqrt()))
+}
+
+/// (1/n) Σᵢ |ŷᵢ − yᵢ| of each column, and the mean of that over the columns.
+///
+/// ```
+/// let error = deltarule::metrics::mean_absolute_error(&[1.0, 2.0], &[1.0, 4.0], 1)?;
+/// assert_eq!(error, 1.0);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`root_mean_squared_error`].
+pub fn mean_absolute_error<E: Element>(
+    predicted: &[E],
+    targets: &[E],
+    columns: usize,
+) -> Result<f64> {
+    let pairs = Pairs::new(predicted, targets, columns)?;
+    let mean = |column| pairs.errors(column).map(f64::abs).sum::<f64>() / pairs.rows();
+    Ok(pairs.mean_over_columns(mean))
+}
+
+/// The coefficient of determination R² = 1 − Σᵢ (ŷᵢ − yᵢ)² / Σᵢ (yᵢ − ȳ)² of each column, and the
+/// mean of that over the columns: 1 for a perfect prediction, 0 for one no better than the mean,
+/// below 0 for a worse one.
+///
+/// Of a column whose targets are all equal it is 1 if every prediction is exact and 0 otherwise.
+///
+/// ```
+/// let r2 = deltarule::metrics::r2(&[1.0, 2.0, 3.5], &[1.0, 2.0, 3.0], 1)?;
+/// assert_eq!(r2, 0.875);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`root_mean_squared_error`].
+pub fn r2<E: Element>(predicted: &[E], targets: &[E], columns: usize) -> Result<f64> {
+    let pairs = Pairs::new(predicted, targets, columns)?;
+    Ok(pairs.mean_over_columns(|column| {
+        let mean = pairs.targets(column).sum::<f64>() / pairs.rows();
+        let total: f64 = pairs.targets(column).map(|y| (y - mean) * (y - mean)).sum();
+        let left = pairs.squared_error(column);
+        if total != 0.0 {
+            1.0 - left / total
+        } else if left == 0.0 {
+            1.0
+        } else {
+            // NaN among the predictions stays NaN.
+            left * 0.0
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_without_variance() {
+        assert_eq!(r2(&[2.0f32, 2.0], &[2.0, 2.0], 1), Ok(1.0));
+        assert_eq!(r2(&[2.0f32, 3.0], &[2.0, 2.0], 1), Ok(0.0));
+    }
+
+    #[test]
+    fn nan_in_nan_out() {
+        type Metric = fn(&[f32], &[f32], usize) -> Result<f64>;
+        for metric in [root_mean_squared_error, mean_absolute_error, r2] as [Metric; 3] {
+            for spoilt in 0..6 {
+                let mut x = [1.0, 2.0, 3.0, 4.0, 5.0, 7.0];
+                x[spoilt] = f32::NAN;
+                let y = [1.0, 1.0, 2.0, 1.0, 3.0, 1.0];
+                assert!(metric(&x, &y, 2).unwrap().is_nan(), "predicted {spoilt}");
+                assert!(metric(&y, &x, 2).unwrap().is_nan(), "target {spoilt}");
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit() {
+        let x = [0.0f32; 4];
+        let message = |result: Result<f64>| result.unwrap_err().to_string();
+        assert_eq!(message(r2(&x, &x[..2], 1)), "`targets` has 2 elements, but 4 are needed");
+        assert_eq!(
+            message(mean_absolute_error(&x, &x, 3)),
+            "`predicted` has 4 elements, which is no multiple of its 3 columns"
+        );
+        assert!(root_mean_squared_error(&x, &x, 0).is_err());
+        assert!(root_mean_squared_error::<f32>(&[], &[], 1).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! CSV files.
+
+use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target};
+use deltarule::data::{Dataset, Prefetch, ReadError};
+
+const TABLE: &str = "\
+id,size,colour,grade,price
+a,1.5,red,10,100
+b,2.5,blue,9,200
+c,NA,red,10,300
+d,3.5,,8,400
+
+";
+
+fn csv() -> Csv {
+    Csv::regression("price").skip("id").index("grade")
+}
+
+fn read(csv: &Csv, text: &str) -> Result<Dataset<f64>, ReadError> {
+    csv.read(text.as_bytes())
+}
+
+fn error(csv: &Csv, text: &str) -> String {
+    read(csv, text).unwrap_err().to_string()
+}
+
+#[test]
+fn every_policy_for_what_is_missing() {
+    assert_eq!(error(&csv(), TABLE), "line 4, column `size`: `NA` is missing");
+    let dropped = read(&csv().missing(Missing::DropRow), TABLE).unwrap();
+    assert_eq!(dropped.feature_names(), ["size", "colour=blue", "colour=red", "grade"]);
+    // Grade 8 was in a row that is dropped, so it is no category.
+    assert_eq!(dropped.features(), [1.5, 0.0, 1.0, 1.0, 2.5, 1.0, 0.0, 0.0]);
+    assert_eq!(dropped.values(), [100.0, 200.0]);
+    for (policy, expected) in [(Missing::Mean, 2.5), (Missing::Constant(-1.0), -1.0)] {
+        let filled = read(&csv().missing(policy), TABLE).unwrap();
+        assert_eq!(filled.feature_names()[1..4], ["colour=blue", "colour=red", "colour="]);
+        assert_eq!(
+            filled.features()[10..],
+            [expected, 0.0, 1.0, 0.0, 2.0, 3.5, 0.0, 0.0, 1.0, 0.0]
+        );
+        assert_eq!(filled.values(), [100.0, 200.0, 300.0, 400.0]);
+    }
+    assert!(read(&csv().missing(Missing::Constant(f64::NAN)), TABLE).is_err());
+    let other_names = csv().missing_names(["-"]).missing(Missing::Mean);
+    // NA is now no way to write a missing number, and so the column has categories.
+    assert_eq!(read(&other_names, TABLE).unwrap().feature_names()[3], "size=NA");
+}
+
+#[test]
+fn classes_are_numbered_in_order() {
+    let text = "x,kind\n1,10\n2,9\n3,10\n";
+    let data = read(&Csv::classification("kind"), text).unwrap();
+    assert_eq!(data.class_names(), ["9", "10"]);
+    assert_eq!(data.labels(), [1, 0, 1]);
+    let stated = Csv::classification("kind").categories("kind", Encoding::Index, ["10", "9", "8"]);
+    let data = read(&stated, text).unwrap();
+    assert_eq!((data.labels(), data.outputs()), ([0, 1, 0].as_slice(), 3));
+    let short = Csv::classification("kind").categories("kind", Encoding::Index, ["10"]);
+    assert_eq!(error(&short, text), "line 3, column `kind`: `9` is no known class");
+}
+
+#[test]
+fn a_schema_reads_other_files_alike() {
+    let schema = csv().missing(Missing::Mean).learn(TABLE.as_bytes()).unwrap();
+    assert_eq!(schema.features(), 5);
+    assert_eq!(
+        schema.columns()[4],
+        Column { name: "price".to_owned(), kind: ColumnKind::Target(Target::Numbers) }
+    );
+    assert_eq!(
+        schema.to_string(),
+        "id: skipped\nsize: numbers\ncolour: 2 categories, OneHot\n\
+         grade: 3 categories, Index\nprice: target, numbers"
+    );
+    let read = |text: &str| schema.read::<f32>(text.as_bytes()).map_err(|e| e.to_string());
+    let later = read("id,size,colour,grade,price\nz,,blue,8,0\n").unwrap();
+    assert_eq!(later.features(), [2.5, 1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(
+        read("id,size,colour,grade,price\nz,1,green,8,0\n").unwrap_err(),
+        "line 2, column `colour`: `green` is no known category"
+    );
+    assert_eq!(
+        read("id,colour,size,grade,price\n").unwrap_err(),
+        "column `size` is needed where the file has `colour`"
+    );
+    assert_eq!(read("id,size\n").unwrap_err(), "column `colour` is not in the file");
+    assert_eq!(
+        read("id,size,colour,grade,price,more\n").unwrap_err(),
+        "column `more` is not in the schema"
+    );
+    assert_eq!(
+        read("id,size,colour,grade,price\n").unwrap_err(),
+        "`rows` has 0 elements, but at least 1 is needed"
+    );
+}
+
+#[test]
+fn a_stream_has_the_rows_of_the_file() {
+    let csv = csv().missing(Missing::DropRow);
+    let schema = csv.learn(TABLE.as_bytes()).unwrap();
+    let whole = read(&csv, TABLE).unwrap();
+    let mut stream = Prefetch::<f64>::new(1, schema.stream(1, TABLE.as_bytes()).unwrap()).unwrap();
+    let mut rows = Vec::new();
+    while let Some(batch) = stream.next_batch().unwrap() {
+        assert_eq!(batch.rows(), 1);
+        rows.extend_from_slice(batch.x());
+    }
+    assert_eq!(rows, whole.features());
+    assert!(schema.stream(0, TABLE.as_bytes()).is_err());
+    let bad = TABLE.replace("2.5,blue", "big,blue").into_bytes();
+    let source = schema.stream(1, std::io::Cursor::new(bad)).unwrap();
+    let mut stream = Prefetch::<f32>::new(1, source).unwrap();
+    assert!(stream.next_batch().unwrap().is_some());
+    assert_eq!(
+        stream.next_batch().unwrap_err().to_string(),
+        "line 3, column `size`: `big` is no finite number"
+    );
+}
+
+#[test]
+fn fields_that_are_wrong() {
+    let regression = Csv::regression("y");
+    assert_eq!(
+        error(&regression, "x,y\n1,2\n3,many\n"),
+        "line 3, column `y`: `many` is no finite number"
+    );
+    assert_eq!(error(&regression, "x,y\n1,inf\n"), "line 2, column `y`: `inf` is no finite number");
+    assert_eq!(
+        error(&regression.clone().missing(Missing::Mean), "x,y\n1,2\n1,\n"),
+        "line 3, column `y`: `` is a missing target"
+    );
+    assert_eq!(
+        error(&regression.clone().number("x"), "x,y\n1,2\n\"l\nong\",2\n"),
+        "line 3, column `x`: `l\nong` is no finite number"
+    );
+    assert_eq!(
+        error(&regression.clone().missing(Missing::Mean).number("x"), "x,y\nNA,2\n"),
+        "column `x` has no number to take a mean of"
+    );
+    assert_eq!(error(&regression, "x,y\n,2\n"), "column `x` has no category");
+}
+
+#[test]
+fn tables_that_are_wrong() {
+    let regression = Csv::regression("y");
+    assert_eq!(error(&regression, "a,b\n1,2\n"), "column `y` is not among the file's: a, b");
+    assert_eq!(error(&regression, "y,x,x\n1,2,3\n"), "column `x` is in the header twice");
+    assert_eq!(
+        error(&regression.clone().skip("z"), "x,y\n1,2\n"),
+        "column `z` is not among the file's: x, y"
+    );
+    assert!(error(&regression, "x,y\n1,2\n1,2,3\n").starts_with("no valid CSV file: "));
+    assert!(matches!(
+        regression.read::<f32>(b"x,y\n1,\xff\n".as_slice()),
+        Err(ReadError::Format { format: "CSV", .. })
+    ));
+    for nothing in ["", "x,y", "x,y\n", "\n\n"] {
+        assert!(read(&regression, nothing).is_err(), "{nothing:?}");
+    }
+    assert_eq!(error(&regression, "y\n1\n"), "`features` has 0 elements, but at least 1 is needed");
+
+    let mut names = String::from("x,y\n");
+    for row in 0..30 {
+        names += &format!("{row},1\n");
+    }
+    let few = regression.clone().max_categories(20);
+    assert_eq!(read(&few, &names).unwrap().columns(), 1);
+    names += "3O,1\n";
+    assert_eq!(
+        error(&few, &names),
+        "column `x` has more than 20 categories; it is no column of numbers because of `3O` in \
+         line 32"
+    );
+    assert_eq!(read(&regression, &names).unwrap().columns(), 31);
+}
+
+#[test]
+fn other_ways_to_write_a_table() {
+    let semicolons = Csv::regression("y").delimiter(b';');
+    let data = read(&semicolons, "\u{feff}x; y\r\n 1 ;\"2\"\r\n").unwrap();
+    assert_eq!(
+        (data.feature_names(), data.features(), data.values()),
+        (["x".to_owned()].as_slice(), [1.0].as_slice(), [2.0].as_slice())
+    );
+    let path = std::env::temp_dir().join(format!("deltarule-{}.csv", std::process::id()));
+    std::fs::write(&path, TABLE).unwrap();
+    let csv = csv().missing(Missing::DropRow);
+    assert_eq!(csv.open::<f64>(&path).unwrap(), read(&csv, TABLE).unwrap());
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(csv.open::<f64>(&path), Err(ReadError::Open { .. })));
+}

@@ -1,0 +1,6 @@
+//! Files of data: good ones, and bad ones, which give typed errors and never a panic.
+#![cfg(feature = "data")]
+
+mod csv;
+mod idx;
+mod npy;

@@ -1,0 +1,407 @@
+//! `Trainer::fit`: what it does is what a loop over steps would do, and it says what it did.
+
+#[path = "network/common.rs"]
+mod common;
+
+use common::{bits, sample};
+use core::ops::ControlFlow::{Break, Continue};
+use deltarule::data::{Batches, Dataset, Rows, gather, stratified_split};
+use deltarule::metrics::Average;
+use deltarule::{
+    Activation, EarlyStopping, End, Error, Loss, Metric, Monitor, Network, Optimizer, RangeTest,
+    ReduceOnPlateau, Schedule, Targets, Trainer, TrainerBuilder,
+};
+
+const ROWS: usize = 90;
+
+/// Points in the square, and in which third of it they lie.
+fn thirds() -> Dataset {
+    let x = sample::<f32>(2 * ROWS, 1);
+    let third = |point: &[f32]| ((point[0] + point[1] + 2.0) * 0.75).min(2.0) as usize;
+    let labels = x.chunks_exact(2).map(third).collect();
+    Dataset::from_classes(x, 2, labels).unwrap()
+}
+
+fn builder(optimizer: Optimizer) -> TrainerBuilder {
+    let network = Network::builder(2).dense(8, Activation::Tanh).dense(3, Activation::Identity);
+    let network = network.seed(3).build().unwrap();
+    Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer)
+}
+
+fn trainer() -> Trainer {
+    builder(Optimizer::adam(0.01)).build().unwrap()
+}
+
+#[test]
+fn a_fit_is_a_loop_over_steps() {
+    let data = thirds();
+    for batch in [1, 7, 32, ROWS] {
+        let mut by_hand = trainer();
+        let mut batches = Batches::new(ROWS, batch, 5).unwrap();
+        let (mut loss, mut correct) = (0.0, 0);
+        for epoch in 0..3 {
+            (loss, correct) = (0.0, 0);
+            for rows in batches.epoch(epoch) {
+                let mut x = vec![0.0; 2 * rows.len()];
+                gather(data.features(), 2, rows, &mut x).unwrap();
+                let labels: Vec<usize> = rows.iter().map(|&row| data.labels()[row]).collect();
+                let score = by_hand.step(&x, Targets::Classes(&labels)).unwrap();
+                loss += score.loss * score.rows as f64;
+                correct += score.correct.unwrap();
+            }
+        }
+        let mut fitted = trainer();
+        let history = fitted.fit(&data).epochs(3).batch(batch).seed(5).run().unwrap();
+        assert_eq!(bits(fitted.network().parameters()), bits(by_hand.network().parameters()));
+        let last = history.last().unwrap();
+        assert_eq!((history.epochs().len(), history.end()), (3, End::Epochs));
+        assert_eq!((last.epoch, last.steps), (3, 3 * ROWS.div_ceil(batch) as u64));
+        assert_eq!((last.loss, last.accuracy), (loss / 90.0, Some(correct as f64 / 90.0)));
+        assert_eq!((last.validation_loss, history.best()), (None, None));
+    }
+}
+
+#[test]
+fn a_validation_split_is_not_trained_on() {
+    let data = thirds();
+    let split = stratified_split(data.labels(), 0.3, 7).unwrap();
+    let [train, test] = [split.train, split.test].map(|rows| data.select(&rows).unwrap());
+    let mut apart = trainer();
+    let expected = apart.fit(&train).validation(&test).seed(7).epochs(4).run().unwrap();
+    let mut split = trainer();
+    let history = split.fit(&data).validation_split(0.3).seed(7).epochs(4).run().unwrap();
+    assert_eq!(bits(split.network().parameters()), bits(apart.network().parameters()));
+    let score = split.evaluate(test.features(), test.targets()).unwrap();
+    let last = history.last().unwrap();
+    assert_eq!(last.validation_loss, Some(score.loss));
+    assert_eq!(last.validation_accuracy, score.accuracy());
+    assert_eq!(history.curve("validation_loss"), expected.curve("validation_loss"));
+}
+
+#[test]
+fn early_stopping_restores_the_best_weights() {
+    let data = thirds();
+    let mut trainer = trainer();
+    // From the tenth epoch on the network is spoilt.
+    let history = trainer
+        .fit(&data)
+        .validation_split(0.3)
+        .epochs(100)
+        .schedule_with(|time| if time.epoch < 10.0 { 1.0 } else { 300.0 })
+        .early_stopping(EarlyStopping::patience(4))
+        .run()
+        .unwrap();
+    assert_eq!(history.end(), End::EarlyStopping);
+    let best = history.best().unwrap();
+    assert_eq!(history.epochs().len() as u64, best.epoch + 5);
+    assert!(history.last().unwrap().validation_loss > best.validation_loss);
+    let smallest = history.curve("validation_loss").unwrap().into_iter().fold(f64::NAN, f64::min);
+    assert_eq!(best.validation_loss, Some(smallest));
+    let split = stratified_split(data.labels(), 0.3, 0).unwrap();
+    let test = data.select(&split.test).unwrap();
+    assert_eq!(trainer.evaluate(test.features(), test.targets()).unwrap().loss, smallest);
+}
+
+#[test]
+fn early_stopping_may_watch_a_metric() {
+    let data = thirds();
+    let mut trainer = trainer();
+    let monitor = Monitor::Metric(Metric::Accuracy);
+    let history = trainer
+        .fit(&data)
+        .metric(Metric::LogLoss)
+        .metric(Metric::Accuracy)
+        .epochs(30)
+        .early_stopping(EarlyStopping { patience: 2, min_delta: 0.005, monitor })
+        .run()
+        .unwrap();
+    // The metric is on the training rows, and after the epoch.
+    let accuracies = history.curve("metric_accuracy").unwrap();
+    let score = trainer.evaluate(data.features(), data.targets()).unwrap();
+    let best = history.best().unwrap();
+    assert_eq!(score.accuracy(), Some(best.metrics[1]));
+    assert!(accuracies.iter().all(|&accuracy| accuracy < best.metrics[1] + 0.005));
+    approx::assert_relative_eq!(score.loss, best.metrics[0], max_relative = 1e-5);
+}
+
+#[test]
+fn callbacks_see_and_stop() {
+    let data = thirds();
+    let schedule = Schedule::cosine(40.0, 0.0);
+    let mut rates = Vec::new();
+    let mut fitted = trainer();
+    let history = fitted
+        .fit(&data)
+        .batch(10)
+        .schedule_by_step(schedule)
+        .on_step(|step| {
+            rates.push((step.time.step, step.learning_rate));
+            assert_eq!(step.score.rows, 10);
+            if step.time.step == 20 { Break(()) } else { Continue(()) }
+        })
+        .run()
+        .unwrap();
+    assert_eq!((history.end(), history.epochs().len()), (End::Callback, 2));
+    let expected = (0..21u32).map(|t| (u64::from(t), 0.01 * schedule.factor(f64::from(t))));
+    assert_eq!(rates, expected.collect::<Vec<_>>());
+    assert_eq!(fitted.optimizer().learning_rate(), 0.01, "the rate is what it was");
+
+    let mut seen = Vec::new();
+    let history = fitted
+        .fit(&data)
+        .on_epoch(|end| {
+            seen.push((end.epoch.epoch, end.network.inputs()));
+            if seen.len() == 2 { Break(()) } else { Continue(()) }
+        })
+        .run()
+        .unwrap();
+    assert_eq!((history.end(), seen), (End::Callback, vec![(1, 2), (2, 2)]));
+}
+
+#[test]
+fn a_schedule_of_epochs_goes_on_within_them() {
+    let data = thirds();
+    let mut rates = Vec::new();
+    let mut trainer = trainer();
+    trainer
+        .fit(&data)
+        .batch(45)
+        .epochs(2)
+        .schedule(Schedule::polynomial(2.0, 1.0, 0.0))
+        .on_step(|step| {
+            rates.push(step.learning_rate);
+            Continue(())
+        })
+        .run()
+        .unwrap();
+    assert_eq!(rates, [0.01, 0.0075, 0.005, 0.0025]);
+}
+
+#[test]
+fn the_rate_falls_on_a_plateau() {
+    let data = thirds();
+    let mut trainer = trainer();
+    let rule = ReduceOnPlateau { factor: 0.5, patience: 1, threshold: 10.0, ..Default::default() };
+    let history =
+        trainer.fit(&data).epochs(6).reduce_on_plateau(rule, Monitor::Loss).run().unwrap();
+    // No loss is better than −9 times the first.
+    let rates = history.curve("learning_rate").unwrap();
+    assert_eq!(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]);
+}
+
+#[test]
+fn gradient_norms_are_those_of_the_last_batch() {
+    let data = thirds();
+    let mut trainer = trainer();
+    let history = trainer.fit(&data).batch(ROWS).epochs(2).gradient_norms().run().unwrap();
+    let mut gradients = vec![0.0; trainer.network().parameters().len()];
+    trainer.gradients(data.features(), data.targets(), &mut gradients).unwrap();
+    let norm = |part: &[f32]| part.iter().map(|&g| f64::from(g * g)).sum::<f64>().sqrt();
+    let expected = [norm(&gradients[..24]), norm(&gradients[24..])];
+    for (got, expected) in history.last().unwrap().gradient_norms.iter().zip(expected) {
+        approx::assert_relative_eq!(*got, expected, max_relative = 1e-5);
+    }
+    assert_eq!(history.epochs()[0].gradient_norms.len(), 2);
+}
+
+#[test]
+fn a_history_can_be_read() {
+    let data = thirds();
+    let mut trainer = trainer();
+    let history = trainer
+        .fit(&data)
+        .epochs(2)
+        .validation_split(0.5)
+        .metric(Metric::F1(Average::Macro))
+        .metric(Metric::TopK(2))
+        .run()
+        .unwrap();
+    let columns = history.columns();
+    assert_eq!(
+        columns,
+        [
+            "loss",
+            "accuracy",
+            "validation_loss",
+            "validation_accuracy",
+            "macro_f1",
+            "top_2_accuracy",
+            "learning_rate",
+            "seconds"
+        ]
+    );
+    assert_eq!(history.curve("macro_f1").unwrap()[1], history.epochs()[1].metrics[0]);
+    assert_eq!(history.curve("nothing"), None);
+    assert_eq!(history.metrics(), [Metric::F1(Average::Macro), Metric::TopK(2)]);
+    let mut csv = Vec::new();
+    history.write_csv(&mut csv).unwrap();
+    let csv = String::from_utf8(csv).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], format!("epoch,steps,{}", columns.join(",")));
+    assert!(lines[2].starts_with(&format!("2,4,{},", history.epochs()[1].loss)), "{csv}");
+    let table = history.to_string();
+    assert_eq!(table.lines().count(), 3);
+    let width = table.lines().next().unwrap().len();
+    assert!(table.lines().all(|line| line.len() == width), "{table}");
+}
+
+#[test]
+fn values_and_single_logits() {
+    let x = sample::<f32>(ROWS, 2);
+    let y: Vec<f32> = x.iter().map(|x| f32::from(u8::from(*x > 0.0))).collect();
+    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    let loss = Loss::BinaryCrossEntropy { positive_weight: 1.0 };
+    let mut trainer = Trainer::builder(network, loss, Optimizer::adam(0.1)).build().unwrap();
+    let rows = Rows::new(&x, 1, Targets::Values(&y)).unwrap();
+    let history = trainer
+        .fit(rows)
+        .epochs(30)
+        .validation(rows)
+        .metric(Metric::Accuracy)
+        .metric(Metric::RocAuc)
+        .metric(Metric::LogLoss)
+        .metric(Metric::RootMeanSquaredError)
+        .run()
+        .unwrap();
+    let last = history.last().unwrap();
+    assert_eq!((last.accuracy, last.validation_accuracy), (None, None));
+    assert!(last.metrics[0] > 0.95, "{last:?}");
+    assert_eq!(last.metrics[1], 1.0);
+    approx::assert_relative_eq!(
+        last.metrics[2],
+        last.validation_loss.unwrap(),
+        max_relative = 1e-5
+    );
+}
+
+#[test]
+fn an_error_leaves_a_trainer_that_works() {
+    let mut spoilt = thirds();
+    spoilt.features_mut()[100] = f32::NAN;
+    let mut trainer = trainer();
+    let error = trainer.fit(&spoilt).schedule(Schedule::exponential(0.5)).run().unwrap_err();
+    assert!(matches!(error, Error::NonFinite { argument: "x", .. }), "{error}");
+    assert_eq!(trainer.optimizer().learning_rate(), 0.01);
+    trainer.fit(&thirds()).run().unwrap();
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_the_first_step() {
+    let data = thirds();
+    let wide = Dataset::from_classes(vec![0.0; 9], 3, vec![0; 3]).unwrap();
+    let mut trainer = trainer();
+    let before = bits(trainer.network().parameters());
+    let mut fails = |fit: &dyn Fn(&mut Trainer) -> deltarule::Result<deltarule::History>,
+                     message: &str| {
+        assert_eq!(fit(&mut trainer).unwrap_err().to_string(), message);
+        assert_eq!(bits(trainer.network().parameters()), before);
+        assert_eq!((trainer.steps(), trainer.optimizer().learning_rate()), (0, 0.01));
+    };
+    fails(&|t| t.fit(&data).batch(0).run(), "`batch` is 0, but at least 1 is needed");
+    fails(&|t| t.fit(&data).epochs(0).run(), "`epochs` is 0, but at least 1 is needed");
+    fails(&|t| t.fit(&wide).run(), "`columns of the data` has 3 elements, but 2 are needed");
+    fails(
+        &|t| t.fit(&data).validation(&wide).run(),
+        "`columns of the validation data` has 3 elements, but 2 are needed",
+    );
+    let values = Dataset::from_values(vec![0.0; 4], 2, vec![0.0; 2], 1).unwrap();
+    fails(
+        &|t| t.fit(&data).validation(&values).run(),
+        "`targets` has 1 elements, but 3 are needed",
+    );
+    fails(
+        &|t| t.fit(&data).validation_split(1.5).run(),
+        "`test_share` is 1.5, but it must be between 0 and 1",
+    );
+    fails(
+        &|t| t.fit(&data).validation_split(0.0).run(),
+        "`x` has 0 elements, but at least 1 is needed",
+    );
+    fails(
+        &|t| t.fit(&data).schedule(Schedule::step(0.0, 0.5)).run(),
+        "`every` is 0, but it must be finite and above 0",
+    );
+    fails(
+        &|t| t.fit(&data).schedule_with(|_| f64::NAN).run(),
+        "`schedule` is NaN, but it must be finite and not negative",
+    );
+    fails(
+        &|t| t.fit(&data).metric(Metric::R2).run(),
+        "the metric r2 needs targets that are values",
+    );
+    let monitor = Monitor::Metric(Metric::RocAuc);
+    let watching = EarlyStopping { monitor, ..EarlyStopping::default() };
+    fails(
+        &|t| t.fit(&data).early_stopping(watching).run(),
+        "the metric roc_auc is monitored, but it is not evaluated",
+    );
+    fails(
+        &|t| t.fit(&data).reduce_on_plateau(ReduceOnPlateau::default(), monitor).run(),
+        "the metric roc_auc is monitored, but it is not evaluated",
+    );
+    let negative = EarlyStopping { min_delta: -1.0, ..EarlyStopping::default() };
+    fails(
+        &|t| t.fit(&data).early_stopping(negative).run(),
+        "`min_delta` is -1, but it must be finite and not negative",
+    );
+    let small = builder(Optimizer::sgd(0.1)).max_batch(16);
+    let mut small = small.build().unwrap();
+    assert_eq!(
+        small.fit(&data).batch(17).run().unwrap_err(),
+        Error::BatchTooLarge { argument: "batch", rows: 17, max_batch: 16 }
+    );
+    small.fit(&data).epochs(1).run().unwrap();
+}
+
+#[test]
+fn a_range_test_finds_where_learning_begins_and_ends() {
+    let data = thirds();
+    let range = RangeTest { lowest: 1e-5, highest: 1e4, steps: 200, batch: 30, seed: 1 };
+    let curve = range.run(&builder(Optimizer::sgd(0.1)), &data).unwrap();
+    let points = curve.points();
+    assert!(points.len() < 200, "it should diverge");
+    let factor = 1e9f64.powf(1.0 / 199.0);
+    for pair in points.windows(2) {
+        let grown = pair[1].learning_rate / pair[0].learning_rate;
+        approx::assert_relative_eq!(grown, factor, max_relative = 1e-9);
+    }
+    assert_eq!((points[0].learning_rate, points[0].loss), (1e-5, points[0].smoothed_loss));
+    let suggestion = curve.suggestion().unwrap();
+    assert!((0.01..10.0).contains(&suggestion), "{suggestion}");
+    let mut csv = Vec::new();
+    curve.write_csv(&mut csv).unwrap();
+    assert_eq!(String::from_utf8(csv).unwrap().lines().count(), points.len() + 1);
+
+    let fails = |range: RangeTest, message: &str| {
+        let error = range.run(&builder(Optimizer::sgd(0.1)), &data).unwrap_err();
+        assert_eq!(error.to_string(), message);
+    };
+    fails(RangeTest { lowest: 0.0, ..range }, "`lowest` is 0, but it must be finite and above 0");
+    fails(
+        RangeTest { highest: 1e-5, ..range },
+        "`highest` is 0.00001, but it must be above the lowest rate",
+    );
+    fails(RangeTest { steps: 1, ..range }, "`steps` is 1, but it must be at least 2");
+    fails(RangeTest { batch: 0, ..range }, "`batch` is 0, but at least 1 is needed");
+}
+
+#[test]
+fn a_range_test_ends_where_the_loss_overflows() {
+    let data = Dataset::from_values(vec![1e6f32; 4], 1, vec![1.0; 4], 1).unwrap();
+    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    let range = RangeTest { lowest: 1e20, highest: 1e30, steps: 50, batch: 4, seed: 0 };
+    let curve = range.run(&builder, &data).unwrap();
+    assert!(curve.points().len() < 5);
+    assert_eq!(curve.suggestion(), None);
+}
+
+#[cfg(feature = "progress")]
+#[test]
+fn a_progress_bar_changes_nothing() {
+    let data = thirds();
+    let [mut shown, mut silent] = [trainer(), trainer()];
+    shown.fit(&data).epochs(3).progress().run().unwrap();
+    silent.fit(&data).epochs(3).run().unwrap();
+    assert_eq!(bits(shown.network().parameters()), bits(silent.network().parameters()));
+}
