@@ -182,7 +182,7 @@ impl<E: Element> Trainer<E> {
         let Some(limit) = self.optimizer.norm_limit() else { return Ok(1.0) };
         let (isa, layers) = (self.network.isa(), self.network.dense_layers());
         self.buffers.gradient(isa, layers, x).run(parts, Keep(&mut self.kept))?;
-        let sum = reduce::sum_of_squares(isa, &self.kept).to_f64();
+        let sum = reduce::sum_of_squares(isa, &self.kept);
         if !sum.is_finite() {
             return Err(Error::NonFiniteGradient { rows, norm: sum.sqrt() });
         }
