@@ -233,7 +233,7 @@ impl<E: Element> Diagnostics<E> {
             if !is_trained(index) {
                 continue;
             }
-            let norm = |x: &[E]| reduce::sum_of_squares(isa, x).to_f64().sqrt();
+            let norm = |x: &[E]| reduce::sum_of_squares(isa, x).sqrt();
             let before = &mut self.before[part.clone()];
             let weights = norm(before);
             // before ← before − after, exactly rounded.

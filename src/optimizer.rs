@@ -46,12 +46,12 @@ impl Optimizer {
 
     /// SGD with heavy-ball momentum: v ← μ v + g, θ ← θ − η v.
     pub fn momentum(learning_rate: f64, momentum: f64) -> Self {
-        Self::new(Momentum { learning_rate, momentum, nesterov: false })
+        Self::new(Momentum { learning_rate, momentum, ..Momentum::default() })
     }
 
     /// SGD with Nesterov's momentum: v ← μ v + g, θ ← θ − η (g + μ v).
     pub fn nesterov(learning_rate: f64, momentum: f64) -> Self {
-        Self::new(Momentum { learning_rate, momentum, nesterov: true })
+        Self::new(Momentum { learning_rate, momentum, nesterov: true, ..Momentum::default() })
     }
 
     /// [`RmsProp`] with ρ = 0.99 and ε = 10⁻⁸ inside the root.

@@ -34,8 +34,9 @@ fn optimizers() -> Vec<(&'static str, Optimizer, Step, f64)> {
     let decayed = |decay| Step { decay, ..plain };
     let l2 = decayed(Decay { l2: 0.02, ..Decay::default() });
     let sgd = Optimizer::from(Sgd { learning_rate: 0.1 });
-    let momentum =
-        |nesterov| Optimizer::from(Momentum { learning_rate: 0.05, momentum: 0.9, nesterov });
+    let momentum = |dampening, nesterov| {
+        Optimizer::from(Momentum { learning_rate: 0.05, momentum: 0.9, dampening, nesterov })
+    };
     let rms = |centered, momentum, epsilon| {
         Optimizer::from(RmsProp { learning_rate: 0.02, rho: 0.9, epsilon, centered, momentum })
     };
@@ -47,8 +48,9 @@ fn optimizers() -> Vec<(&'static str, Optimizer, Step, f64)> {
         ("sgd_l2", sgd, l2, 0.0),
         ("sgd_l1", sgd, decayed(Decay { l1: 0.05, ..Decay::default() }), 0.0),
         ("sgd_clip_value", sgd, Step { clip_value: 0.25, ..plain }, 0.0),
-        ("momentum", momentum(false), plain, 0.0),
-        ("nesterov", momentum(true), plain, 0.0),
+        ("momentum", momentum(0.0, false), plain, 0.0),
+        ("nesterov", momentum(0.0, true), plain, 0.0),
+        ("momentum_dampened", momentum(0.25, false), plain, 0.0),
         ("rms_prop", rms(false, 0.0, outside(1e-6)), plain, 0.0),
         ("rms_prop_centered", rms(true, 0.0, outside(1e-6)), plain, 0.0),
         ("rms_prop_momentum", rms(false, 0.5, outside(1e-6)), plain, 0.0),
@@ -116,7 +118,8 @@ fn optimizers_follow_onnx() {
     let scalars = |case: &str| golden.get::<f64>(case, "scalars");
     let momentum = |case: &str, nesterov| {
         let scalars = scalars(case);
-        Optimizer::from(Momentum { learning_rate: scalars[0], momentum: scalars[1], nesterov })
+        let (learning_rate, momentum) = (scalars[0], scalars[1]);
+        Optimizer::from(Momentum { learning_rate, momentum, nesterov, ..Momentum::default() })
     };
     let adagrad = scalars("onnx_adagrad");
     let adagrad = Adagrad {
@@ -139,6 +142,34 @@ fn optimizers_follow_onnx() {
             golden.check(isa, case, "new_parameter", &parameter, 1e-6);
             golden.check(isa, case, "new_state", &state, 1e-6);
         }
+    }
+}
+
+#[test]
+fn adam_follows_onnx() {
+    let golden = Golden::parse(include_str!("golden/optimizers.txt"));
+    let case = "onnx_adam";
+    // The learning rate, then α, β, ε and the decay.
+    let scalars: Vec<f64> = golden.get(case, "scalars");
+    let adam = Adam {
+        learning_rate: scalars[0],
+        beta1: scalars[1],
+        beta2: scalars[2],
+        epsilon: Epsilon::OutsideRoot(scalars[3]),
+        amsgrad: false,
+    };
+    let decay = Decay { l2: scalars[4], ..Decay::default() };
+    // In the node test T is 0, which leaves out the bias corrections, as very many steps do.
+    let step = Step { decay, ..Step::new(u64::MAX) };
+    let update = Optimizer::from(adam).at_step::<f32>(&step);
+    for isa in Isa::available() {
+        let [mut parameter, mut m, mut v] =
+            ["parameter", "m", "v"].map(|key| golden.get(case, key));
+        let gradient = golden.get(case, "gradient");
+        update.apply(isa, &gradient, &mut parameter, [&mut m, &mut v, &mut []]).unwrap();
+        golden.check(isa, case, "new_parameter", &parameter, 1e-6);
+        golden.check(isa, case, "new_m", &m, 1e-6);
+        golden.check(isa, case, "new_v", &v, 1e-6);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::common::products::{
 };
 use crate::race::{Samples, race};
 use crate::summary::summarize;
-use crate::{ElementName, Options};
+use crate::{ElementName, Options, cpu_name};
 use deltarule_kernels::{Isa, limits};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -211,13 +211,9 @@ fn to_json<E: Multiply>(row: &Row) -> Vec<Value> {
 }
 
 fn print_head<E: Multiply>(isa: Isa, threads: usize, peak: f64) {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
     println!(
         "\n{}, {isa}, {}, {threads} thread{}: the peak is {peak:.1} GFLOP/s.",
-        cpu.as_deref().unwrap_or(std::env::consts::ARCH),
+        cpu_name(),
         E::NAME,
         if threads == 1 { "" } else { "s" },
     );

@@ -3,17 +3,23 @@
 //! ```text
 //! cargo run --release --example roofline -- --gemm
 //! cargo run --release --example roofline -- --gemm --quick --threads 1 --json
+//! cargo run --release --example roofline -- --elementwise
+//! cargo run --release --example roofline -- --elementwise --kernel optimizers --json
 //! ```
 //!
-//! Every row is a race: the contestants and a burst of multiply-adds in registers, which is the
-//! peak, take turns, and what is printed are medians of ratios within a turn. So a clock that
-//! changes, or a neighbour on the machine, meets them all alike.
+//! Every row is a race: the contestants and the limit take turns, and what is printed are medians
+//! of ratios within a turn. So a clock that changes, or a neighbour on the machine, meets them all
+//! alike. The limit of a matrix product is a burst of multiply-adds in registers, that of
+//! any other kernel a plain one with the same reads and writes.
 
 #[path = "../../benches/common/mod.rs"]
 mod common;
+mod elementwise;
 mod gemm;
 mod race;
 mod summary;
+#[path = "../../benches/workloads/mod.rs"]
+mod workloads;
 
 use clap::{Parser, ValueEnum};
 use deltarule_kernels::Isa;
@@ -23,8 +29,14 @@ use std::process::ExitCode;
 #[derive(Parser)]
 struct Options {
     /// Matrix products.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "elementwise", conflicts_with = "elementwise")]
     gemm: bool,
+    /// Everything else: functions, activations, losses, norms, dropout, optimizers, sums.
+    #[arg(long)]
+    elementwise: bool,
+    /// With --elementwise: only the kernels of this group, or whose names start so.
+    #[arg(long, requires = "elementwise")]
+    kernel: Option<String>,
     /// Print a list of JSON objects instead of a table.
     #[arg(long)]
     json: bool,
@@ -62,7 +74,8 @@ fn main() -> ExitCode {
         Some(name) => Isa::named(name),
         None => Isa::active(),
     };
-    let result = isa.map_err(Into::into).and_then(|isa| gemm::run(isa, &options));
+    let run = if options.elementwise { elementwise::run } else { gemm::run };
+    let result = isa.map_err(Into::into).and_then(|isa| run(isa, &options));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -70,4 +83,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// This machine's CPU, as far as it tells.
+fn cpu_name() -> String {
+    let name = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    name.unwrap_or(std::env::consts::ARCH.to_owned())
 }

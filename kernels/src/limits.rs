@@ -14,7 +14,6 @@
 //! ```
 
 use crate::dispatch::Kernel;
-use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
 use crate::precompiled::precompiled;
 use crate::{Element, Isa, ShapeError};
@@ -34,16 +33,11 @@ const READ_VECTORS: usize = 8;
 /// The accumulators of [`read`] on vectors of two 128-bit registers each.
 const READ_VECTORS_SPLIT: usize = 4;
 
-/// Vectors that [`copy`] moves in a step of its loop.
-const COPY_VECTORS: usize = 4;
-
 precompiled! {
     /// The kernels of this module.
     LimitKernels:
     fn multiply_adds(isa: Isa, kernel: MultiplyAdds<Self>) -> u64 = Isa::run;
     fn read(isa: Isa, kernel: Read<'_, Self>) -> Self = Isa::run;
-    fn copy(isa: Isa, kernel: Copy<'_, Self>) = Isa::run;
-    fn update_all(isa: Isa, kernel: Update<'_, Self>) = Isa::run;
 }
 
 /// Runs `steps` steps of independent chains of multiply-adds on whole vectors in registers, and
@@ -62,37 +56,45 @@ pub fn read<E: Element>(isa: Isa, x: &[E]) -> E {
     E::read(isa, Read { x })
 }
 
-/// Copies `from` to `to`, through the cache.
+/// One pass over `R` slices that are only read, `U` that are read and written, and `W` that are
+/// only written, with as little arithmetic as can be: to each element of `update` the sum of the
+/// elements of `read` at its place is added, `factor` times, and each of `write` becomes that sum.
+/// With a factor of 0 finite slices stay what they are.
 ///
-/// The traffic is twice the size of `from`, not counting that a cache may read a line before it
-/// is written.
+/// It has the traffic of a kernel with as many slices: R + 2U + W times their size, not counting
+/// that a cache may read a line before it is written. A copy is (1, 0, 1); an Adam step, with the
+/// gradient, the parameter and its two moments, is (1, 3, 0).
 ///
-/// # Errors
-/// [`ShapeError::Length`] if `to` has not the length of `from`; nothing was written then.
-pub fn copy<E: Element>(isa: Isa, from: &[E], to: &mut [E]) -> Result<(), ShapeError> {
-    check_length("to", to, from.len())?;
-    E::copy(isa, Copy { from, to });
-    Ok(())
-}
-
-/// Adds `gradient` to each of the three slices in one pass: four reads and three writes an
-/// element, as an Adam step has (the gradient; the parameter and its two moments), with as little
-/// arithmetic as can be.
-///
-/// The traffic is seven times the size of `gradient`.
+/// ```
+/// use deltarule_kernels::{Isa, limits};
+/// let (mut state, mut copy) = ([1.0_f32; 5], [0.0; 5]);
+/// limits::pass(Isa::detect(), 3.0, [&[2.0; 5]], [&mut state], [&mut copy])?;
+/// assert_eq!((state, copy), ([7.0; 5], [2.0; 5]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
-/// [`ShapeError::Length`] if a slice of `state` has not the length of `gradient`; nothing was
-/// written then.
-pub fn update<E: Element>(
+/// [`ShapeError::Length`] if the slices differ in length; nothing was written then.
+pub fn pass<E: Element, const R: usize, const U: usize, const W: usize>(
     isa: Isa,
-    gradient: &[E],
-    state: [&mut [E]; 3],
+    factor: E,
+    read: [&[E]; R],
+    update: [&mut [E]; U],
+    write: [&mut [E]; W],
 ) -> Result<(), ShapeError> {
-    for (argument, slice) in ["state[0]", "state[1]", "state[2]"].into_iter().zip(&state) {
-        check_length(argument, slice, gradient.len())?;
+    let lengths = read.iter().map(|slice| ("read", slice.len()));
+    let lengths = lengths.chain(update.iter().map(|slice| ("update", slice.len())));
+    let lengths = lengths.chain(write.iter().map(|slice| ("write", slice.len())));
+    let mut expected = None;
+    for (argument, actual) in lengths {
+        let expected = *expected.get_or_insert(actual);
+        if actual != expected {
+            return Err(ShapeError::Length { argument, expected, actual });
+        }
     }
-    E::update_all(isa, Update { gradient, state });
+    if let Some(length) = expected {
+        isa.run(Pass { length, factor, read, update, write });
+    }
     Ok(())
 }
 
@@ -172,65 +174,51 @@ fn read_sum<V: Lanes, const VECTORS: usize>(simd: V::Simd, x: &[V::Element]) -> 
     lanes.into_iter().sum()
 }
 
-pub(crate) struct Copy<'a, E> {
-    from: &'a [E],
-    to: &'a mut [E],
+struct Pass<'a, E, const R: usize, const U: usize, const W: usize> {
+    length: usize,
+    factor: E,
+    read: [&'a [E]; R],
+    update: [&'a mut [E]; U],
+    write: [&'a mut [E]; W],
 }
 
-impl<E: Element> Kernel for Copy<'_, E> {
+impl<E: Element, const R: usize, const U: usize, const W: usize> Kernel for Pass<'_, E, R, U, W> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        copy_vectors::<E::Lanes<S>>(simd, self.from, self.to);
-    }
-}
-
-#[inline(always)]
-fn copy_vectors<V: Lanes>(simd: V::Simd, from: &[V::Element], to: &mut [V::Element]) {
-    let mut from = from.chunks_exact(COPY_VECTORS * V::LEN);
-    let mut to = to.chunks_exact_mut(COPY_VECTORS * V::LEN);
-    for (from, to) in (&mut from).zip(&mut to) {
-        for v in 0..COPY_VECTORS {
-            V::load(simd, &from[v * V::LEN..]).store(&mut to[v * V::LEN..]);
-        }
-    }
-    let tails = from.remainder().chunks(V::LEN).zip(to.into_remainder().chunks_mut(V::LEN));
-    for (from, to) in tails {
-        V::load_partial(simd, from).store_partial(to);
-    }
-}
-
-pub(crate) struct Update<'a, E> {
-    gradient: &'a [E],
-    state: [&'a mut [E]; 3],
-}
-
-impl<E: Element> Kernel for Update<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        update_vectors::<E::Lanes<S>>(simd, self.gradient, self.state);
-    }
-}
-
-#[inline(always)]
-fn update_vectors<V: Lanes>(simd: V::Simd, gradient: &[V::Element], state: [&mut [V::Element]; 3]) {
-    let mut gradient = gradient.chunks_exact(V::LEN);
-    let mut state = state.map(|slice| slice.chunks_exact_mut(V::LEN));
-    for gradient in &mut gradient {
-        let gradient = V::load(simd, gradient);
-        for slice in &mut state {
-            if let Some(vector) = slice.next() {
-                (V::load(simd, vector) + gradient).store(vector);
+        let Self { length, factor, read, mut update, mut write } = self;
+        let factor = E::Lanes::splat_in(simd, factor);
+        let len = E::Lanes::<S>::LEN;
+        let mut at = 0;
+        while at < length {
+            let lanes = at..length.min(at + len);
+            let mut sum = E::Lanes::splat_in(simd, E::ZERO);
+            if lanes.len() == len {
+                for slice in &read {
+                    sum = sum + E::Lanes::load(simd, &slice[lanes.clone()]);
+                }
+                for slice in &mut update {
+                    let slice = &mut slice[lanes.clone()];
+                    sum.mul_add(factor, E::Lanes::load(simd, slice)).store(slice);
+                }
+                for slice in &mut write {
+                    sum.store(&mut slice[lanes.clone()]);
+                }
+            } else {
+                for slice in &read {
+                    sum = sum + E::Lanes::load_partial(simd, &slice[lanes.clone()]);
+                }
+                for slice in &mut update {
+                    let slice = &mut slice[lanes.clone()];
+                    sum.mul_add(factor, E::Lanes::load_partial(simd, slice)).store_partial(slice);
+                }
+                for slice in &mut write {
+                    sum.store_partial(&mut slice[lanes.clone()]);
+                }
             }
+            at += len;
         }
-    }
-    let gradient = V::load_partial(simd, gradient.remainder());
-    for slice in state {
-        let tail = slice.into_remainder();
-        (V::load_partial(simd, tail) + gradient).store_partial(tail);
     }
 }
 
@@ -248,17 +236,18 @@ mod tests {
         assert_eq!(read(isa, &x).to_f64(), sum, "{isa} {count}");
 
         // An element more than is given away, which must stay.
-        let mut to = vec![E::INFINITY; count + 1];
-        copy(isa, &x, &mut to[..count]).unwrap();
-        assert_eq!((&to[..count], to[count]), (&x[..], E::INFINITY), "{isa} {count}");
-
         let mut state = [1.0, 2.0, 3.0].map(|s| vec![E::from_f64(s); count + 1]);
-        update(isa, &x, state.each_mut().map(|slice| &mut slice[..count])).unwrap();
+        let mut sums = vec![E::INFINITY; count + 1];
+        let update = state.each_mut().map(|slice| &mut slice[..count]);
+        pass(isa, E::TWO, [&x, &x], update, [&mut sums[..count]]).unwrap();
         for (slice, begin) in state.iter().zip([1.0, 2.0, 3.0]) {
             let begin = E::from_f64(begin);
-            assert!(slice[..count].iter().zip(&x).all(|(&s, &x)| s == x + begin), "{isa} {count}");
+            let sums = x.iter().map(|&x| begin + E::TWO * (x + x));
+            assert!(slice[..count].iter().copied().eq(sums), "{isa} {count}");
             assert_eq!(slice[count], begin, "{isa} {count}");
         }
+        assert!(sums[..count].iter().zip(&x).all(|(&s, &x)| s == x + x), "{isa} {count}");
+        assert_eq!(sums[count], E::INFINITY, "{isa} {count}");
     }
 
     #[test]
@@ -285,13 +274,11 @@ mod tests {
     #[test]
     fn lengths_that_differ_are_errors_and_write_nothing() {
         let isa = Isa::detect();
-        let (x, mut to) = ([1.0f32; 4], [5.0f32; 5]);
-        let error = copy(isa, &x, &mut to).unwrap_err();
-        assert_eq!(error, ShapeError::Length { argument: "to", expected: 4, actual: 5 });
-        assert_eq!(to, [5.0; 5]);
-        let (mut a, mut b, mut c) = ([0.0f32; 4], [0.0f32; 4], [0.0f32; 3]);
-        let error = update(isa, &x, [&mut a, &mut b, &mut c]).unwrap_err();
-        assert_eq!(error, ShapeError::Length { argument: "state[2]", expected: 4, actual: 3 });
-        assert_eq!((a, b, c), ([0.0; 4], [0.0; 4], [0.0; 3]));
+        let (x, mut to, mut state) = ([1.0f32; 4], [5.0f32; 5], [0.0f32; 4]);
+        let error = pass(isa, 1.0, [&x], [&mut state], [&mut to]).unwrap_err();
+        assert_eq!(error, ShapeError::Length { argument: "write", expected: 4, actual: 5 });
+        let error = pass(isa, 1.0, [&x], [&mut state[..3]], []).unwrap_err();
+        assert_eq!(error, ShapeError::Length { argument: "update", expected: 4, actual: 3 });
+        assert_eq!((to, state), ([5.0; 5], [0.0; 4]));
     }
 }

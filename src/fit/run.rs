@@ -320,7 +320,7 @@ impl<'a, E: Element> Gathered<'a, E> {
         let norm = |layer: crate::LayerRef<'_, E>| {
             let (own, after) = rest.split_at(layer.parameters());
             rest = after;
-            reduce::sum_of_squares(network.isa(), own).to_f64().sqrt()
+            reduce::sum_of_squares(network.isa(), own).sqrt()
         };
         Ok(network.layers().filter(|layer| layer.parameters() > 0).map(norm).collect())
     }

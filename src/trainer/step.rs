@@ -123,7 +123,7 @@ impl<E: Element> Trainer<E> {
     ) -> Result<()> {
         let mut factor = 1.0;
         if let Some(limit) = self.optimizer.norm_limit() {
-            let sum = reduce::sum_of_squares(self.network.isa(), gradient).to_f64();
+            let sum = reduce::sum_of_squares(self.network.isa(), gradient);
             if !sum.is_finite() {
                 return Err(Error::NonFiniteGradient { rows, norm: sum.sqrt() });
             }

@@ -105,6 +105,7 @@ def write_optimizers():
         "sgd_l2": lambda p: o.SGD(p, lr=0.1, weight_decay=0.02),
         "momentum": lambda p: o.SGD(p, lr=0.05, momentum=0.9),
         "nesterov": lambda p: o.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
+        "momentum_dampened": lambda p: o.SGD(p, lr=0.05, momentum=0.9, dampening=0.25),
         "rms_prop": lambda p: o.RMSprop(p, lr=0.02, alpha=0.9, eps=1e-6),
         "rms_prop_centered": lambda p: o.RMSprop(p, lr=0.02, alpha=0.9, eps=1e-6, centered=True),
         "rms_prop_momentum": lambda p: o.RMSprop(p, lr=0.02, alpha=0.9, eps=1e-6, momentum=0.5),
@@ -141,6 +142,20 @@ def write_optimizers():
             new_parameter=outputs[0],
             new_state=outputs[1],
         )
+    # Its inputs: R, T = 0, then the parameter, the gradient, m and v.
+    attributes, inputs, outputs = node_test("test_adam")
+    scalars = [float(inputs[0].reshape(())), *(attributes[k] for k in sorted(attributes))]
+    file.case(
+        "onnx_adam",
+        scalars=scalars,
+        parameter=inputs[2],
+        gradient=inputs[3],
+        m=inputs[4],
+        v=inputs[5],
+        new_parameter=outputs[0],
+        new_m=outputs[1],
+        new_v=outputs[2],
+    )
     file.write("optimizers.txt")
 
 

@@ -163,17 +163,29 @@ fn a_loss_that_overflows() {
 
 #[test]
 fn a_gradient_whose_norm_overflows() {
-    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    let network = NetworkBuilder::<f64>::new(1).dense(1, Activation::Identity).build().unwrap();
     let optimizer = Optimizer::sgd(0.1).clip_norm(1.0);
     let mut trainer =
         Trainer::builder(network, Loss::MeanAbsoluteError, optimizer).build().unwrap();
     trainer.network_mut().parameters_mut().fill(0.5);
-    let error = trainer.step(&[1e30], Targets::Values(&[0.0])).unwrap_err();
+    let error = trainer.step(&[1e200], Targets::Values(&[0.0])).unwrap_err();
     assert!(matches!(error, Error::NonFiniteGradient { rows: 1, norm: f64::INFINITY }), "{error}");
     assert_eq!(trainer.network().parameters(), [0.5, 0.5]);
     assert_eq!(trainer.steps(), 0);
     trainer.step(&[1.0], Targets::Values(&[0.0])).unwrap();
     assert_eq!(trainer.steps(), 1);
+}
+
+/// The squares of these are beyond f32, but not their norm.
+#[test]
+fn a_huge_gradient_is_clipped() {
+    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    let optimizer = Optimizer::sgd(0.1).clip_norm(1.0);
+    let mut trainer =
+        Trainer::builder(network, Loss::MeanAbsoluteError, optimizer).build().unwrap();
+    trainer.network_mut().parameters_mut().fill(0.5);
+    trainer.step(&[1e30], Targets::Values(&[0.0])).unwrap();
+    assert_eq!(trainer.network().parameters(), [0.4, 0.5]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::gelu::limit_at_minus_infinity;
 use super::{ActivationFunction, DerivativeFrom};
 use crate::Element;
 use crate::lanes::Lanes;
-use crate::math::{Logistic, exact_mul_add};
+use crate::math::{Logistic, exact_mul_add, in_f64};
 use crate::reference::Real;
 
 /// σ(x) = x·tanh(ln(1 + eˣ)) (Misra, Mish: A Self Regularized Non-Monotonic Activation Function,
@@ -30,12 +30,18 @@ impl ActivationFunction for Mish {
 
     #[inline(always)]
     fn value<V: Lanes>(self, x: V) -> V {
+        if let Some(y) = in_f64::mish(x) {
+            return y;
+        }
         let logistic = Logistic::new(x);
         logistic.choose(x * TanhSoftplus::new(logistic).value(), Logistic::finite(x), x)
     }
 
     #[inline(always)]
     fn derivative<V: Lanes>(self, x: V) -> V {
+        if let Some(y) = in_f64::mish_derivative(x) {
+            return y;
+        }
         let (one, two) = (x.splat(V::Element::ONE), x.splat(V::Element::TWO));
         let four = two + two;
         let logistic = Logistic::new(x);

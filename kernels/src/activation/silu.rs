@@ -2,9 +2,8 @@
 
 use super::gelu::limit_at_minus_infinity;
 use super::{ActivationFunction, DerivativeFrom};
-use crate::Element;
 use crate::lanes::Lanes;
-use crate::math::Logistic;
+use crate::math;
 use crate::reference::Real;
 
 /// σ(x) = x/(1 + e⁻ˣ), accurate in relative terms down the negative tail.
@@ -25,16 +24,13 @@ impl ActivationFunction for Silu {
 
     #[inline(always)]
     fn value<V: Lanes>(self, x: V) -> V {
-        let logistic = Logistic::new(x);
-        logistic.choose(x * logistic.value(), Logistic::finite(x), x)
+        math::times_sigmoid(x)
     }
 
     /// s(1 + x(1 − s)).
     #[inline(always)]
     fn derivative<V: Lanes>(self, x: V) -> V {
-        let (zero, one) = (x.splat(V::Element::ZERO), x.splat(V::Element::ONE));
-        let logistic = Logistic::new(x);
-        logistic.choose(logistic.gated_derivative((x, zero)), one + Logistic::finite(x), one)
+        math::times_sigmoid_derivative(x)
     }
 
     fn reference_value<R: Real>(self, x: R) -> R {

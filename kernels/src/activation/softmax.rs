@@ -4,11 +4,11 @@ use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Mask, Simd};
 use crate::lockstep::{Quotient, update_all, updates};
-use crate::loss::softmax::{Exponentials, greatest};
+use crate::loss::softmax::{Exponentials, exponentials, greatest};
 use crate::math::{exp, log1p};
 use crate::precompiled::precompiled;
 use crate::reduce::Values;
-use crate::reduce::fixed_tree::{Terms, sum_terms};
+use crate::reduce::fixed_tree::{Columns, LANES, Terms, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// A function from a row of numbers to a row of probabilities, or of their logarithms.
@@ -28,6 +28,9 @@ pub enum RowActivation {
     /// yⱼ = xⱼ − ln Σₖ e^{xₖ}
     LogSoftmax,
 }
+
+/// Elements that are sure to stay in L1.
+const CACHED: usize = 1024;
 
 precompiled! {
     /// The kernels of this module.
@@ -94,8 +97,9 @@ impl RowActivation {
         check_length("x", x, area)?;
         check_length("y", y, area)?;
         if columns > 0 {
-            // Row after row, so that the second pass finds y in cache.
-            for (x, y) in x.chunks_exact(columns).zip(y.chunks_exact_mut(columns)) {
+            // Some rows after some rows, so that the second pass finds y in cache.
+            let block = columns * (CACHED / columns).max(1);
+            for (x, y) in x.chunks(block).zip(y.chunks_mut(block)) {
                 y.copy_from_slice(x);
                 E::row_forward(self, isa, columns, y);
             }
@@ -136,6 +140,9 @@ impl<E: Element> Kernel for Forward<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if self.columns <= LANES {
+            return self.a_lane_a_row(simd);
+        }
         for y in self.y.chunks_exact_mut(self.columns) {
             let max = greatest(simd, y);
             match self.function {
@@ -158,6 +165,42 @@ impl<E: Element> Kernel for Forward<'_, E> {
     }
 }
 
+impl<E: Element> Forward<'_, E> {
+    #[inline(always)]
+    fn a_lane_a_row<S: Simd>(self, simd: S) {
+        let columns = self.columns;
+        let zero = E::Lanes::splat_in(simd, E::ZERO);
+        let [mut x, mut out]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
+        for y in self.y.chunks_mut(E::Lanes::<S>::LEN * columns) {
+            E::Lanes::load_columns(simd, y, columns, &mut x);
+            let (max, mut terms) = exponentials(simd, &x[..columns], &mut out);
+            match self.function {
+                RowActivation::Softmax => {
+                    let sum = sum_of_columns(terms);
+                    for (out, term) in out.iter_mut().zip(terms).take(columns) {
+                        (term / sum).store(out);
+                    }
+                }
+                RowActivation::LogSoftmax => {
+                    let mut left_out = zero;
+                    let one = zero.splat(E::ONE);
+                    for (x, term) in x.iter().zip(&mut terms).take(columns) {
+                        let is_max = E::Lanes::load(simd, x).eq(max);
+                        let is_first = is_max & left_out.eq(zero);
+                        *term = zero.select(is_first, *term);
+                        left_out = one.select(is_max, left_out);
+                    }
+                    let log_sum = log1p(sum_of_columns(terms)) + max * zero;
+                    for (out, x) in out.iter_mut().zip(&x).take(columns) {
+                        (E::Lanes::load(simd, x) - max - log_sum).store(out);
+                    }
+                }
+            }
+            E::Lanes::store_columns(simd, &out, columns, y);
+        }
+    }
+}
+
 struct Backward<'a, E> {
     function: RowActivation,
     columns: usize,
@@ -170,6 +213,9 @@ impl<E: Element> Kernel for Backward<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if self.columns <= LANES {
+            return self.a_lane_a_row(simd);
+        }
         let rows = self.y.chunks_exact(self.columns);
         for (y, delta) in rows.zip(self.delta.chunks_exact_mut(self.columns)) {
             match self.function {
@@ -182,6 +228,33 @@ impl<E: Element> Kernel for Backward<'_, E> {
                     update_all(simd, LogSoftmaxDerivative { sum }, [y], delta, []);
                 }
             }
+        }
+    }
+}
+
+impl<E: Element> Backward<'_, E> {
+    #[inline(always)]
+    fn a_lane_a_row<S: Simd>(self, simd: S) {
+        let columns = self.columns;
+        let area = E::Lanes::<S>::LEN * columns;
+        let zero = E::Lanes::splat_in(simd, E::ZERO);
+        let [mut y, mut delta]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
+        for (outputs, deltas) in self.y.chunks(area).zip(self.delta.chunks_mut(area)) {
+            E::Lanes::load_columns(simd, outputs, columns, &mut y);
+            E::Lanes::load_columns(simd, deltas, columns, &mut delta);
+            let is_softmax = self.function == RowActivation::Softmax;
+            let mut terms = [zero; LANES];
+            for (j, term) in terms.iter_mut().enumerate().take(columns) {
+                let delta = E::Lanes::load(simd, &delta[j]);
+                *term = if is_softmax { E::Lanes::load(simd, &y[j]) * delta } else { delta };
+            }
+            let sum = sum_of_columns(terms);
+            for (y, delta) in y.iter().zip(&mut delta).take(columns) {
+                let (y, old) = (E::Lanes::load(simd, y), E::Lanes::load(simd, delta));
+                let new = if is_softmax { y * (old - sum) } else { exp(y).neg_mul_add(sum, old) };
+                new.store(delta);
+            }
+            E::Lanes::store_columns(simd, &delta, columns, deltas);
         }
     }
 }
@@ -295,6 +368,38 @@ mod tests {
     fn rows_and_gradients_agree_with_the_reference() {
         check_reference::<f32>(2e-6);
         check_reference::<f64>(4e-15);
+    }
+
+    /// Rows of more than 16 elements, of which those behind the first few are masked.
+    fn check_narrow_rows<E: Element>() {
+        for (isa, f) in Isa::available().flat_map(|isa| BOTH.map(|f| (isa, f))) {
+            for columns in 1..=16 {
+                let narrow: Vec<E> = values(columns as u64, 37 * columns);
+                let delta: Vec<E> = values(4, 37 * columns);
+                let widened = |rows: &[E], fill: E| -> Vec<E> {
+                    let rows = rows.chunks(columns);
+                    rows.flat_map(|row| row.iter().copied().chain([fill; 17]).take(17)).collect()
+                };
+                let y = forward(f, isa, columns, &narrow);
+                let wide = forward(f, isa, 17, &widened(&narrow, -E::INFINITY));
+                let mut gradient = delta.clone();
+                f.backward(isa, (37, columns), &y, &mut gradient).unwrap();
+                let mut wide_gradient = widened(&delta, E::ZERO);
+                f.backward(isa, (37, 17), &wide, &mut wide_gradient).unwrap();
+                for (i, row) in wide.chunks(17).enumerate() {
+                    let at = i * columns..(i + 1) * columns;
+                    assert_eq!(y[at.clone()], row[..columns], "{isa}: {f:?}: {columns}");
+                    let row = &wide_gradient[17 * i..][..columns];
+                    assert_eq!(gradient[at], *row, "{isa}: {f:?}′: {columns}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_rows_have_the_bits_of_wide_ones() {
+        check_narrow_rows::<f32>();
+        check_narrow_rows::<f64>();
     }
 
     #[test]

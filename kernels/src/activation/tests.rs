@@ -19,20 +19,20 @@ const fn row(activation: Activation, value: (f64, f64), derivative: (f64, f64)) 
 
 const ROWS: &[Row] = &[
     row(Activation::Elu { alpha: 1.0 }, (1.0, 1.0), (0.5, 0.5)),
-    row(Activation::Elu { alpha: -0.75 }, (2.0, 2.0), (1.5, 1.5)),
+    row(Activation::Elu { alpha: -0.75 }, (2.0, 2.0), (1.75, 1.75)),
     row(Activation::Gelu, (1.5, 1.75), (2.0, 2.0)),
-    row(Activation::GeluTanh, (1.75, 1.75), (2.5, 2.5)),
+    row(Activation::GeluTanh, (0.75, 0.75), (1.0, 1.0)),
     row(Activation::HardSigmoid, (1.0, 1.0), (0.5, 0.5)),
     row(Activation::HardSwish, (2.0, 2.0), (1.0, 1.0)),
     row(Activation::Identity, (0.0, 0.0), (0.0, 0.0)),
     row(Activation::LeakyRelu { slope: 0.25 }, (0.5, 0.5), (0.0, 0.0)),
     row(Activation::LeakyRelu { slope: -0.25 }, (0.5, 0.5), (0.0, 0.0)),
-    row(Activation::Mish, (2.0, 2.0), (3.0, 3.5)),
+    row(Activation::Mish, (0.75, 0.75), (1.0, 1.0)),
     row(Activation::Relu, (0.0, 0.0), (0.0, 0.0)),
     row(Activation::Selu, (2.0, 2.0), (1.0, 1.0)),
-    row(Activation::Sigmoid, (1.0, 1.0), (1.5, 1.5)),
-    row(Activation::Silu, (1.75, 1.75), (1.5, 1.5)),
-    row(Activation::Softplus, (1.75, 1.75), (1.0, 1.25)),
+    row(Activation::Sigmoid, (0.75, 0.75), (1.5, 1.5)),
+    row(Activation::Silu, (0.75, 0.75), (1.0, 1.0)),
+    row(Activation::Softplus, (2.0, 2.0), (1.0, 1.25)),
     row(Activation::Tanh, (1.0, 1.25), (1.5, 1.5)),
 ];
 

@@ -36,6 +36,19 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn widen(self, x: F32x8) -> [F64x4; 2] {
+        isa!({
+            let low = _mm256_cvtps_pd(_mm256_castps256_ps128(x.0));
+            [F64x4(low), F64x4(_mm256_cvtps_pd(_mm256_extractf128_ps::<1>(x.0)))]
+        })
+    }
+
+    #[inline(always)]
+    fn narrow(self, [low, high]: [F64x4; 2]) -> F32x8 {
+        F32x8(isa!(_mm256_set_m128(_mm256_cvtpd_ps(high.0), _mm256_cvtpd_ps(low.0))))
+    }
+
+    #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the token exists only where the CPU has these features.
         unsafe { dispatch::run_avx2(kernel) }

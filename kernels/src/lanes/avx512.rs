@@ -36,6 +36,22 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn widen(self, x: F32x16) -> [F64x8; 2] {
+        isa!({
+            let low = _mm512_cvtps_pd(_mm512_castps512_ps256(x.0));
+            [F64x8(low), F64x8(_mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(x.0)))]
+        })
+    }
+
+    #[inline(always)]
+    fn narrow(self, [low, high]: [F64x8; 2]) -> F32x16 {
+        isa!({
+            let low = _mm512_castps256_ps512(_mm512_cvtpd_ps(low.0));
+            F32x16(_mm512_insertf32x8::<1>(low, _mm512_cvtpd_ps(high.0)))
+        })
+    }
+
+    #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the token exists only where the CPU has these features.
         unsafe { dispatch::run_avx512(kernel) }

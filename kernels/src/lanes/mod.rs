@@ -37,9 +37,21 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Brings a cache line nearer, if the CPU likes to; it may be anywhere.
     fn prefetch<T>(self, from: *const T);
 
+    /// Each element as f64: the first half of them, and the second.
+    fn widen(self, x: Self::F32) -> [Self::F64; 2];
+
+    /// The elements of both halves rounded to f32.
+    fn narrow(self, halves: [Self::F64; 2]) -> Self::F32;
+
     /// Runs a kernel in a function of its own that is compiled for this ISA: for kernels that are
     /// called from another one and are too large to be part of it.
     fn call<K: Kernel>(self, kernel: K) -> K::Output;
+}
+
+/// A function of lanes of f64.
+pub trait WideFunction: Copy {
+    /// The function.
+    fn evaluate<W: Lanes<Element = f64>>(self, x: W) -> W;
 }
 
 /// One value of each lane's yes or no.
@@ -143,6 +155,106 @@ pub trait Lanes:
         assert!(to.len() <= Self::LEN);
         // SAFETY: exactly the slice's elements are written, and they are at most LEN.
         unsafe { self.store_ptr_partial(to.as_mut_ptr(), to.len()) }
+    }
+
+    /// Transposes a block of at most LEN × LEN elements: `from` has `rows` rows of `columns`
+    /// elements, `to` gets `columns` rows of LEN elements, of which those from `rows` on are +0.
+    ///
+    /// # Safety
+    /// `rows` and `columns` are at most LEN; row i of `from`, at `from + i · from_stride`, is
+    /// valid for reads of `columns` elements, row j of `to`, at `to + j · to_stride`, for writes
+    /// of LEN elements.
+    #[inline(always)]
+    unsafe fn transpose_ptr(
+        simd: Self::Simd,
+        (from, from_stride): (*const Self::Element, usize),
+        rows: usize,
+        columns: usize,
+        (to, to_stride): (*mut Self::Element, usize),
+    ) {
+        let simd = Self::transposer(simd);
+        let side = <Self::Transposer as Lanes>::LEN;
+        for i in (0..Self::LEN).step_by(side) {
+            for j in (0..columns).step_by(side) {
+                let there = rows.saturating_sub(i).min(side);
+                let some = side.min(columns - j);
+                let from = from.wrapping_add(i * from_stride + j);
+                // SAFETY: rows i to i + `there` and columns j to j + `some` of `from`, as the
+                // caller promises; rows of `to` below `columns`, and `side` of their LEN elements,
+                // which it divides.
+                unsafe {
+                    let square = Self::Transposer::load_transposed_some(
+                        simd,
+                        from,
+                        from_stride,
+                        there,
+                        some,
+                    );
+                    for (q, lanes) in square.as_ref().iter().enumerate().take(some) {
+                        lanes.store_ptr(to.add((j + q) * to_stride + i));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads rows of `columns` elements, at most LEN rows, one after another: `to[j][i]` gets the
+    /// element j of row i. What has no row in `to[j]`'s first LEN elements becomes +0.
+    #[inline(always)]
+    fn load_columns(
+        simd: Self::Simd,
+        from: &[Self::Element],
+        columns: usize,
+        to: &mut [[Self::Element; 16]; 16],
+    ) {
+        assert!((1..=16).contains(&columns) && from.len() <= columns * Self::LEN);
+        let rows = from.len() / columns;
+        for start in (0..columns).step_by(Self::LEN) {
+            let count = Self::LEN.min(columns - start);
+            // SAFETY: there are `rows` ≤ LEN rows of `columns` elements, and the elements from
+            // `start` on are `count` at least; `to` has 16 rows of 16 ≥ LEN elements, and start +
+            // count is at most 16.
+            unsafe {
+                let from = from.as_ptr().add(start);
+                let to = to.as_mut_ptr().add(start).cast();
+                Self::transpose_ptr(simd, (from, columns), rows, count, (to, 16));
+            }
+        }
+    }
+
+    /// Writes rows of `columns` elements, at most LEN rows, one after another: the element j of
+    /// row i is `from[j][i]`.
+    #[inline(always)]
+    fn store_columns(
+        simd: Self::Simd,
+        from: &[[Self::Element; 16]; 16],
+        columns: usize,
+        to: &mut [Self::Element],
+    ) {
+        assert!((1..=16).contains(&columns) && to.len() <= columns * Self::LEN);
+        let rows = to.len() / columns;
+        let mut block = [[Self::Element::ZERO; 16]; 16];
+        for start in (0..columns).step_by(Self::LEN) {
+            let count = Self::LEN.min(columns - start);
+            // SAFETY: `from` has 16 ≥ start + count rows of 16 ≥ `rows` elements; each of the
+            // `rows` ≤ LEN rows of `block` has LEN elements from `start` on, for LEN divides 16.
+            unsafe {
+                let from = from.as_ptr().add(start).cast();
+                let to = block.as_mut_ptr().cast::<Self::Element>().add(start);
+                Self::transpose_ptr(simd, (from, 16), count, rows, (to, 16));
+            }
+        }
+        for (i, row) in block.iter().enumerate().take(rows) {
+            // What a whole store puts behind its row is overwritten by the next one.
+            match to[i * columns..].as_chunks_mut::<16>().0.first_mut() {
+                Some(whole) => {
+                    for (to, row) in whole.chunks_mut(Self::LEN).zip(row.chunks(Self::LEN)) {
+                        Self::load(simd, row).store(to);
+                    }
+                }
+                None => to[i * columns..(i + 1) * columns].copy_from_slice(&row[..columns]),
+            }
+        }
     }
 
     /// `self · factor + addend`, rounded once where [`Simd::HAS_FMA`].

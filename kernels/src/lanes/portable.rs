@@ -23,6 +23,18 @@ impl Simd for Portable {
     fn prefetch<T>(self, _: *const T) {}
 
     #[inline(always)]
+    fn widen(self, x: F32x8) -> [F64x4; 2] {
+        let x = x.0.to_array().map(f64::from);
+        [0, 4].map(|half| F64x4(f64x4::new([x[half], x[half + 1], x[half + 2], x[half + 3]])))
+    }
+
+    #[inline(always)]
+    fn narrow(self, [low, high]: [F64x4; 2]) -> F32x8 {
+        let ([a, b, c, d], [e, f, g, h]) = (low.0.to_array(), high.0.to_array());
+        F32x8(f32x8::new([a, b, c, d, e, f, g, h].map(|x| x as f32)))
+    }
+
+    #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run(self)
     }

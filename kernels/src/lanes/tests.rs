@@ -179,6 +179,78 @@ impl<E: Element> Kernel for Transposed<E> {
     }
 }
 
+/// Rows of up to 16 elements become columns and rows again, and nothing else is written.
+struct Columns<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Kernel for Columns<E> {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        let len = E::Lanes::<S>::LEN;
+        for columns in 1..=16 {
+            for rows in 0..=len {
+                let count = rows * columns;
+                let from: Vec<E> = (0..count).map(|i| E::from_f64(i as f64 + 1.0)).collect();
+                let mut block = [[E::HALF; 16]; 16];
+                E::Lanes::<S>::load_columns(simd, &from, columns, &mut block);
+                for (j, column) in block.iter().enumerate() {
+                    for (i, &value) in column.iter().enumerate() {
+                        let expected = match (i < rows, j < columns && i < len) {
+                            (true, true) => from[i * columns + j],
+                            (false, true) => E::ZERO,
+                            (_, false) => E::HALF,
+                        };
+                        assert_eq!(value, expected, "{rows}x{columns}: ({j}, {i})");
+                    }
+                }
+                let mut to = vec![E::HALF; count + 1];
+                E::Lanes::<S>::store_columns(simd, &block, columns, &mut to[..count]);
+                assert_eq!((&to[..count], to[count]), (&from[..], E::HALF), "{rows}x{columns}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_become_columns_and_rows_again() {
+    for isa in Isa::available() {
+        isa.run(Columns::<f32>(core::marker::PhantomData));
+        isa.run(Columns::<f64>(core::marker::PhantomData));
+    }
+}
+
+/// Lanes of f32 become f64 and f32 again.
+struct Halves;
+
+impl Kernel for Halves {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        for chunk in specials::<f32>().chunks(S::F32::LEN) {
+            let [low, high] = simd.widen(S::F32::load_partial(simd, chunk));
+            let mut wide = [0.5; 16];
+            low.store(&mut wide);
+            high.store(&mut wide[S::F64::LEN..]);
+            for (&wide, &x) in wide.iter().zip(chunk) {
+                assert!(same(wide, f64::from(x)), "{x} became {wide}");
+            }
+            let third = low.splat(1.0 / 3.0);
+            let mut narrow = [0.5; 16];
+            simd.narrow([low * third, high * third]).store(&mut narrow);
+            for (&narrow, &x) in narrow.iter().zip(chunk) {
+                assert!(same(narrow, (f64::from(x) * (1.0 / 3.0)) as f32), "{x} / 3 = {narrow}");
+            }
+        }
+    }
+}
+
+#[test]
+fn f32_lanes_become_f64_and_f32_again() {
+    for isa in Isa::available() {
+        isa.run(Halves);
+    }
+}
+
 #[test]
 fn blocks_are_transposed() {
     for isa in Isa::available() {

@@ -39,8 +39,8 @@ pub trait Transpose: Lanes {
             }
             let mut square = [Self::Element::default(); LONGEST * LONGEST];
             for i in 0..rows {
-                let row = square.as_mut_ptr().add(i * Self::LEN);
-                core::ptr::copy_nonoverlapping(from.add(i * stride), row, columns);
+                let row = Self::load_ptr_partial(simd, from.add(i * stride), columns);
+                row.store_ptr(square.as_mut_ptr().add(i * Self::LEN));
             }
             Self::load_transposed(simd, square.as_ptr(), Self::LEN)
         }

@@ -2,12 +2,13 @@
 
 use super::Scale;
 use super::element::divergence;
-use super::softmax::{Exponentials, check_labels, greatest, is_index, log_scalar};
+use super::softmax::{Exponentials, check_labels, exponentials, greatest, is_index, log_scalar};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, update_all};
-use crate::reduce::fixed_tree::{Terms, sum_terms};
+use crate::math::log;
+use crate::reduce::fixed_tree::{Columns, LANES, Terms, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// The target distribution q of each row, for a softmax over classes.
@@ -166,14 +167,33 @@ impl<E: Element> Distribution<E> {
         !self.probabilities && !self.weighted
     }
 
+    /// From index `at` on.
     #[inline(always)]
     fn at<V: Lanes<Element = E>>(self, at: usize, t: V, w: V) -> V {
+        self.of(is_index(t, at, self.label), t, w)
+    }
+
+    #[inline(always)]
+    fn of<V: Lanes<Element = E>>(self, is_label: V::Mask, t: V, w: V) -> V {
         let q = if self.probabilities {
             t
         } else {
-            t.splat(self.on).select(is_index(t, at, self.label), t.splat(self.off))
+            t.splat(self.on).select(is_label, t.splat(self.off))
         };
         if self.weighted { q * w } else { q }
+    }
+}
+
+/// A class's share in the loss.
+#[inline(always)]
+fn share<V: Lanes, const DIVERGENCE: bool>(z: V, q: V, max: V, log_total: V) -> V {
+    // −log softmax: two addends that are never negative.
+    let surprise = log_total + (max - z);
+    if DIVERGENCE {
+        divergence(q, -surprise)
+    } else {
+        let zero = z.splat(V::Element::ZERO);
+        zero.select(q.eq(zero) & !surprise.is_nan(), q * surprise)
     }
 }
 
@@ -187,25 +207,95 @@ impl<E: Element, const DIVERGENCE: bool> Kernel for TargetRows<'_, '_, E, DIVERG
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if (1..=LANES).contains(&self.arguments.shape.1) {
+            self.a_lane_a_row(simd);
+        } else {
+            self.row_by_row(simd);
+        }
+    }
+}
+
+impl<E: Element, const DIVERGENCE: bool> TargetRows<'_, '_, E, DIVERGENCE> {
+    /// All but the label.
+    #[inline(always)]
+    fn distribution(&self) -> Distribution<E> {
+        let weighted = self.targets.class_weights.is_some();
+        let label = usize::MAX;
+        match self.targets.kind {
+            Kind::Labels { smoothing, .. } => {
+                let off = smoothing / self.arguments.shape.1 as f64;
+                let (on, off) = (E::from_f64(1.0 - smoothing + off), E::from_f64(off));
+                Distribution { probabilities: false, weighted, label, on, off }
+            }
+            Kind::Probabilities(_) => {
+                let (on, off) = (E::ONE, E::ZERO);
+                Distribution { probabilities: true, weighted, label, on, off }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn a_lane_a_row<S: Simd>(self, simd: S) {
+        let distribution = self.distribution();
+        let SoftmaxRows { shape: (_, classes), logits, scale, losses, delta } = self.arguments;
+        let splat = |value| E::Lanes::splat_in(simd, value);
+        let (zero, one) = (splat(E::ZERO), splat(E::ONE));
+        let together = E::Lanes::<S>::LEN;
+        let area = together * classes;
+        let [mut z, mut t, mut out]: [Columns<E>; 3] = [[[E::ZERO; LANES]; LANES]; 3];
+        let outputs = losses.chunks_mut(together).zip(delta.chunks_mut(area));
+        for (block, (logits, (losses, delta))) in logits.chunks(area).zip(outputs).enumerate() {
+            let first = block * together;
+            E::Lanes::load_columns(simd, logits, classes, &mut z);
+            let mut own = [-E::ONE; LANES];
+            match self.targets.kind {
+                Kind::Labels { labels, .. } => {
+                    for (own, &label) in own.iter_mut().zip(&labels[first..][..losses.len()]) {
+                        *own = E::from_f64(label as f64);
+                    }
+                }
+                Kind::Probabilities(all) => {
+                    let rows = &all[first * classes..][..delta.len()];
+                    E::Lanes::load_columns(simd, rows, classes, &mut t);
+                }
+            }
+            let own = E::Lanes::load(simd, &own);
+            let (max, terms) = exponentials(simd, &z[..classes], &mut out);
+            let total = sum_of_columns(terms);
+            let log_total = log(total);
+            let (mut masses, mut shares) = ([zero; LANES], [zero; LANES]);
+            for j in 0..classes {
+                let w = splat(self.targets.class_weights.map_or(E::ONE, |weights| weights[j]));
+                let is_own = own.eq(splat(E::from_f64(j as f64)));
+                masses[j] = distribution.of(is_own, E::Lanes::load(simd, &t[j]), w);
+                let z = E::Lanes::load(simd, &z[j]);
+                shares[j] = share::<_, DIVERGENCE>(z, masses[j], max, log_total);
+            }
+            let mass = if distribution.is_normalized() { one } else { sum_of_columns(masses) };
+            let scale = scale.of_rows(simd, first, losses.len());
+            let factor = scale * (mass / total);
+            for (out, q) in out.iter_mut().zip(masses).take(classes) {
+                E::Lanes::load(simd, out).mul_add(factor, -(q * scale)).store(out);
+            }
+            (scale * sum_of_columns(shares)).store_partial(losses);
+            E::Lanes::store_columns(simd, &out, classes, delta);
+        }
+    }
+
+    #[inline(always)]
+    fn row_by_row<S: Simd>(self, simd: S) {
+        let mut distribution = self.distribution();
         let SoftmaxRows { shape: (_, classes), logits, scale, losses, delta } = self.arguments;
         for (i, loss) in losses.iter_mut().enumerate() {
             let elements = i * classes..(i + 1) * classes;
             let z = &logits[elements.clone()];
-            let (mut distribution, t) = match self.targets.kind {
-                Kind::Labels { labels, smoothing } => {
-                    let off = smoothing / classes as f64;
-                    let (on, off) = (E::from_f64(1.0 - smoothing + off), E::from_f64(off));
-                    let label = labels[i];
-                    (Distribution { probabilities: false, weighted: false, label, on, off }, z)
+            let t = match self.targets.kind {
+                Kind::Labels { labels, .. } => {
+                    distribution.label = labels[i];
+                    z
                 }
-                Kind::Probabilities(t) => {
-                    let (on, off) = (E::ONE, E::ZERO);
-                    let label = usize::MAX;
-                    let t = &t[elements.clone()];
-                    (Distribution { probabilities: true, weighted: false, label, on, off }, t)
-                }
+                Kind::Probabilities(t) => &t[elements.clone()],
             };
-            distribution.weighted = self.targets.class_weights.is_some();
             let w = self.targets.class_weights.unwrap_or(z);
             let delta = &mut delta[elements];
 
@@ -250,15 +340,8 @@ impl<E: Element, const DIVERGENCE: bool> Terms<E, 3, 0> for Shares<E, DIVERGENCE
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, at: usize, [z, t, w]: [V; 3], sum: V) -> ([V; 0], V) {
         let q = self.distribution.at(at, t, w);
-        // −log softmax: two addends that are never negative.
-        let surprise = z.splat(self.log_total) + (z.splat(self.max) - z);
-        let share = if DIVERGENCE {
-            divergence(q, -surprise)
-        } else {
-            let zero = z.splat(E::ZERO);
-            zero.select(q.eq(zero) & !surprise.is_nan(), q * surprise)
-        };
-        ([], sum + share)
+        let (max, log_total) = (z.splat(self.max), z.splat(self.log_total));
+        ([], sum + share::<_, DIVERGENCE>(z, q, max, log_total))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, sign};
 use crate::math::{exp, log};
-use crate::reduce::fixed_tree::{Terms, sum_terms};
+use crate::reduce::fixed_tree::{Columns, LANES, Terms, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// A loss that is a sum over the elements ŷ of the network's output and y of the targets.
@@ -181,9 +181,10 @@ impl<E: Element> Loss<E> for BinaryCrossEntropy<E> {
         let (zero, one) = (logit.splat(E::ZERO), logit.splat(E::ONE));
         let small = exp(-logit.abs());
         let total = one + small;
+        let greater = one / total;
+        let lesser = small * greater;
         // log1p: the logarithm of the rounded total, and what the rounding lost.
-        let log1p = log(total) + (small - (total - one)) / total;
-        let (lesser, greater) = (small / total, one / total);
+        let log1p = (small - (total - one)).mul_add(greater, log(total));
         let positive = zero.lt(logit);
         let (sigmoid, complement) =
             (greater.select(positive, lesser), lesser.select(positive, greater));
@@ -222,9 +223,12 @@ impl<E: Element, L: Loss<E>> Kernel for Rows<'_, E, L> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        let columns = self.arguments.shape.1;
+        if (2..=LANES).contains(&columns) {
+            return self.a_lane_a_row(simd);
+        }
         let Self { loss, arguments } = self;
-        let ElementRows { shape: (_, columns), predictions, targets, scale, losses, delta } =
-            arguments;
+        let ElementRows { predictions, targets, scale, losses, delta, .. } = arguments;
         if columns == 1 {
             // A lane a row.
             let weights = scale.weights.unwrap_or(targets);
@@ -238,6 +242,36 @@ impl<E: Element, L: Loss<E>> Kernel for Rows<'_, E, L> {
             let read = [&predictions[elements.clone()], &targets[elements.clone()]];
             let write = [&mut delta[elements]];
             *total = scale * sum_terms(simd, Row { loss, scale }, columns, read, write);
+        }
+    }
+}
+
+impl<E: Element, L: Loss<E>> Rows<'_, E, L> {
+    /// Rows of 2 to 16 elements.
+    #[inline(always)]
+    fn a_lane_a_row<S: Simd>(self, simd: S) {
+        let Self { loss, arguments } = self;
+        let ElementRows { shape: (_, columns), predictions, targets, scale, losses, delta } =
+            arguments;
+        let zero = E::Lanes::splat_in(simd, E::ZERO);
+        let together = E::Lanes::<S>::LEN;
+        let area = together * columns;
+        let [mut x, mut y, mut slopes]: [Columns<E>; 3] = [[[E::ZERO; LANES]; LANES]; 3];
+        let inputs = predictions.chunks(area).zip(targets.chunks(area));
+        let outputs = losses.chunks_mut(together).zip(delta.chunks_mut(area));
+        for (i, ((predictions, targets), (losses, delta))) in inputs.zip(outputs).enumerate() {
+            E::Lanes::load_columns(simd, predictions, columns, &mut x);
+            E::Lanes::load_columns(simd, targets, columns, &mut y);
+            let scale = scale.of_rows(simd, i * together, losses.len());
+            let mut terms = [zero; LANES];
+            for (j, slopes) in slopes.iter_mut().enumerate().take(columns) {
+                let (x, y) = (E::Lanes::load(simd, &x[j]), E::Lanes::load(simd, &y[j]));
+                let (term, slope) = loss.add(x, y, zero);
+                terms[j] = term;
+                (slope * scale).store(slopes);
+            }
+            (scale * sum_of_columns(terms)).store_partial(losses);
+            E::Lanes::store_columns(simd, &slopes, columns, delta);
         }
     }
 }

@@ -12,7 +12,6 @@
 
 mod class_targets;
 mod element;
-mod few_classes;
 mod scale;
 pub(crate) mod softmax;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a row's loss is multiplied by.
 
 use crate::error::check_length;
+use crate::lanes::{Lanes, Simd};
 use crate::{Element, ShapeError};
 
 /// What a row's loss and its δ are multiplied by: one factor, or a factor and a weight a row.
@@ -30,6 +31,16 @@ impl<'a, E: Element> Scale<'a, E> {
         match self.weights {
             Some(weights) => self.factor * weights[row],
             None => self.factor,
+        }
+    }
+
+    /// [`Scale::of_row`] for `count` rows from `first` on, a lane a row.
+    #[inline(always)]
+    pub(super) fn of_rows<S: Simd>(&self, simd: S, first: usize, count: usize) -> E::Lanes<S> {
+        let factor = E::Lanes::splat_in(simd, self.factor);
+        match self.weights {
+            Some(weights) => factor * E::Lanes::load_partial(simd, &weights[first..first + count]),
+            None => factor,
         }
     }
 

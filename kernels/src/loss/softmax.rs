@@ -1,13 +1,14 @@
 //! Softmax cross-entropy with class indices.
 
 use super::Scale;
-use super::few_classes::{FewClasses, two_sum};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{Product, update_all};
 use crate::math::{exp, log};
-use crate::reduce::fixed_tree::{Greatest, LANES, Terms, across, sum_terms};
+use crate::reduce::fixed_tree::{
+    Columns, Greatest, LANES, Terms, across, sum_of_columns, sum_terms,
+};
 use crate::{Element, Isa, ShapeError};
 
 /// Softmax cross-entropy with class indices: `scale · (log Σⱼ e^{zᵢⱼ} − zᵢ,labelᵢ)` for each row i.
@@ -86,21 +87,39 @@ impl<E: Element> Kernel for LabelledRows<'_, E> {
 impl<E: Element> LabelledRows<'_, E> {
     #[inline(always)]
     fn a_lane_a_row<S: Simd>(self, simd: S) {
-        let (classes, together) = (self.classes.max(1), E::Lanes::<S>::LEN);
-        let mut lanes = FewClasses::new(classes);
-        let mut rows = self.logits.chunks_exact(classes).zip(self.labels).enumerate();
-        let blocks =
-            self.losses.chunks_mut(together).zip(self.delta.chunks_mut(together * classes));
-        for (losses, delta) in blocks {
-            for (lane, (i, (logits, &label))) in rows.by_ref().take(losses.len()).enumerate() {
-                lanes.set_row(lane, logits, label, self.scale.of_row(i));
+        let classes = self.classes.max(1);
+        let zero = E::Lanes::splat_in(simd, E::ZERO);
+        let together = E::Lanes::<S>::LEN;
+        let area = together * classes;
+        let [mut logits, mut out]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
+        let inputs = self.logits.chunks(area).zip(self.labels.chunks(together));
+        let outputs = self.losses.chunks_mut(together).zip(self.delta.chunks_mut(area));
+        for (block, ((rows, labels), (losses, delta))) in inputs.zip(outputs).enumerate() {
+            E::Lanes::load_columns(simd, rows, classes, &mut logits);
+            let mut own = [E::ZERO; LANES];
+            for (own, &label) in own.iter_mut().zip(labels) {
+                *own = E::from_f64(label as f64);
             }
-            lanes.evaluate(simd);
-            for (lane, (loss, delta)) in
-                losses.iter_mut().zip(delta.chunks_exact_mut(classes)).enumerate()
-            {
-                *loss = lanes.take_row(lane, delta);
+            let labels = E::Lanes::load(simd, &own);
+            let is_label = |j: usize| labels.eq(zero.splat(E::from_f64(j as f64)));
+            let (max, mut terms) = exponentials(simd, &logits[..classes], &mut out);
+            let (mut own, mut own_logit) = (zero, zero);
+            for (j, logits) in logits.iter().enumerate().take(classes) {
+                own = terms[j].select(is_label(j), own);
+                own_logit = E::Lanes::load(simd, logits).select(is_label(j), own_logit);
+                terms[j] = zero.select(is_label(j), terms[j]);
             }
+            let others = sum_of_columns(terms);
+            let (total, lost) = two_sum(others, own);
+            let log_total = log(total) + lost / total;
+            let scale = self.scale.of_rows(simd, block * together, losses.len());
+            let factor = scale / total;
+            for (j, delta) in out.iter_mut().enumerate().take(classes) {
+                let scaled = E::Lanes::load(simd, delta) * factor;
+                (-(others * factor)).select(is_label(j), scaled).store(delta);
+            }
+            (scale * (log_total + (max - own_logit))).store_partial(losses);
+            E::Lanes::store_columns(simd, &out, classes, delta);
         }
     }
 
@@ -122,6 +141,34 @@ impl<E: Element> LabelledRows<'_, E> {
             *loss = scale * (log_total + (max - logits[label]));
         }
     }
+}
+
+/// The greatest logit of each row, −∞ if there is none but NaN, and e^(logit − greatest) of each
+/// column, which is written too.
+#[inline(always)]
+pub(crate) fn exponentials<S: Simd, E: Element>(
+    simd: S,
+    logits: &[[E; LANES]],
+    out: &mut Columns<E>,
+) -> (E::Lanes<S>, [E::Lanes<S>; LANES]) {
+    let mut max = E::Lanes::splat_in(simd, -E::INFINITY);
+    for column in logits {
+        max = E::Lanes::load(simd, column).greater_or(max);
+    }
+    let mut terms = [max.splat(E::ZERO); LANES];
+    for ((column, out), term) in logits.iter().zip(out).zip(&mut terms) {
+        *term = exp(E::Lanes::load(simd, column) - max);
+        term.store(out);
+    }
+    (max, terms)
+}
+
+/// a + b, and what its rounding lost (D. Knuth).
+#[inline(always)]
+fn two_sum<V: Lanes>(a: V, b: V) -> (V, V) {
+    let total = a + b;
+    let part = total - a;
+    (total, (a - (total - part)) + (b - part))
 }
 
 /// The greatest element, −∞ if there is none; NaN may get lost.

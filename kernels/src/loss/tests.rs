@@ -361,6 +361,57 @@ fn few_and_many_classes_agree<E: Element>() {
     }
 }
 
+/// Rows of `columns` elements with `fill` behind each, up to 17.
+fn widened<E: Element>(rows: &[E], columns: usize, fill: E) -> Vec<E> {
+    let wide = |row: &[E]| row.iter().copied().chain([fill; 17]).take(17).collect::<Vec<E>>();
+    rows.chunks(columns).flat_map(wide).collect()
+}
+
+/// Rows of more than 16 elements, of which those behind the first few add nothing.
+fn narrow_and_wide_rows_agree<E: Element>() {
+    const ROWS: usize = 37;
+    let narrow = |wide: &[E], columns: usize| {
+        wide.chunks(17).flat_map(|row| row[..columns].to_vec()).collect::<Vec<E>>()
+    };
+    for isa in Isa::available() {
+        for columns in 1..=16 {
+            let x: Vec<E> = values(columns as u64, ROWS * columns);
+            let y: Vec<E> = probabilities(7, ROWS * columns);
+            let weights: Vec<E> = values(9, ROWS);
+            let low = widened(&x, columns, -E::INFINITY);
+            let zeros = widened(&y, columns, E::ZERO);
+            for loss in element_losses() {
+                let scale = Scale::weighted(E::HALF, &weights);
+                let is_binary = matches!(loss, ElementLoss::BinaryCrossEntropy { .. });
+                let wide = if is_binary { low.clone() } else { widened(&x, columns, E::ZERO) };
+                let (losses, delta) = evaluate(isa, loss, (ROWS, columns), &x, &y, scale);
+                let many = evaluate(isa, loss, (ROWS, 17), &wide, &zeros, scale);
+                assert_eq!(losses, many.0, "{isa}: {loss:?}: {columns}");
+                assert_eq!(delta, narrow(&many.1, columns), "{isa}: {loss:?}: {columns}");
+            }
+            let class_weights: Vec<E> = probabilities(3, 17);
+            for (weighted, is_divergence) in
+                [(false, false), (false, true), (true, false), (true, true)]
+            {
+                let of = |q, columns| {
+                    let targets = ClassTargets::probabilities(q);
+                    if weighted { targets.weighted(&class_weights[..columns]) } else { targets }
+                };
+                let few = targeted(isa, (ROWS, columns), &x, of(&y, columns), is_divergence);
+                let many = targeted(isa, (ROWS, 17), &low, of(&zeros, 17), is_divergence);
+                assert_eq!(few.0, many.0, "{isa}: {columns} {weighted} {is_divergence}");
+                assert_eq!(few.1, narrow(&many.1, columns), "{isa}: {columns}");
+            }
+        }
+    }
+}
+
+#[test]
+fn narrow_rows_have_the_bits_of_wide_ones() {
+    narrow_and_wide_rows_agree::<f32>();
+    narrow_and_wide_rows_agree::<f64>();
+}
+
 #[test]
 fn few_classes_have_the_bits_of_a_row_alone() {
     batched_rows_equal_single_ones::<f32>();
@@ -388,6 +439,12 @@ fn huge_and_masked_logits_are_right() {
             let targets = ClassTargets::labels(core::slice::from_ref(&label));
             let (halves, _) = targeted(isa, (1, logits.len()), logits, targets, false);
             assert!(halves[0] == losses[0] / 2.0 || losses[0].is_nan() && halves[0].is_nan());
+            // The same in a row of more classes, all of them masked.
+            let wide = widened(logits, logits.len(), -infinity);
+            let (many, wide_delta) = labelled(isa, 17, &wide, &[label], 1.0.into());
+            let same = |(a, b): (&f32, &f32)| a == b || a.is_nan() && b.is_nan();
+            assert!(same((&losses[0], &many[0])), "{isa}: {losses:?} {many:?}");
+            assert!(delta.iter().zip(&wide_delta).all(same), "{isa}: {delta:?} {wide_delta:?}");
             (losses[0], delta)
         };
         assert_eq!(run(&[1e30, -1e30, 0.0], 0), (0.0, vec![-0.0, 0.0, 0.0]));

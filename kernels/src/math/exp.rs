@@ -2,7 +2,7 @@
 
 use super::polynomial;
 use crate::Element;
-use crate::lanes::{Lanes, Mask};
+use crate::lanes::{Lanes, Mask, Simd};
 
 /// x = n·ln 2 + r with |r| ≤ ½ ln 2, and (eʳ − 1 − r)/r² as a polynomial.
 pub trait ExpConstants: Sized + 'static {
@@ -160,6 +160,18 @@ impl<V: Lanes> Reduced<V> {
         self.low.mul_add(exp_high, rest)
     }
 
+    /// eʳ for what [`Reduced::new`] makes.
+    #[inline(always)]
+    fn exp(self) -> V {
+        let one = self.high.splat(V::Element::ONE);
+        if !V::Simd::HAS_FMA {
+            return self.expm1() + one;
+        }
+        // With multiply-adds the rounding of r counts less than four operations.
+        let r = self.n.neg_mul_add(one.splat(V::Element::LN_2_LO), self.high);
+        polynomial(r, r * r, V::Element::EXP).mul_add(r, one).mul_add(r, one)
+    }
+
     /// Whether [`Reduced::scale`] can scale down values of about 1.
     #[inline(always)]
     pub(super) fn is_normal(self) -> V::Mask {
@@ -190,7 +202,7 @@ impl<V: Lanes> Reduced<V> {
 #[inline(always)]
 pub(super) fn exp_normal<V: Lanes>(x: V) -> V {
     let reduced = Reduced::new(x);
-    reduced.scale(reduced.expm1() + x.splat(V::Element::ONE))
+    reduced.scale(reduced.exp())
 }
 
 /// eˣ.
@@ -204,5 +216,5 @@ pub(crate) fn exp<V: Lanes>(x: V) -> V {
     }
     let lowest = x.splat(V::Element::LOWEST);
     let reduced = Reduced::new((-lowest).less_or(lowest.greater_or(x)));
-    (reduced.expm1() + x.splat(V::Element::ONE)).scale_by_pow2(reduced.n)
+    reduced.exp().scale_by_pow2(reduced.n)
 }

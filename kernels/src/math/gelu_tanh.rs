@@ -1,8 +1,8 @@
 //! x/(1 + e^{−k(x)}), k(x) = 2√(2/π)·(x + 0.044715x³): the tanh form of GELU.
 
-use super::exact_mul_add;
 use super::exp::Reduced;
 use super::logistic::Logistic;
+use super::{exact_mul_add, in_f64};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -73,6 +73,9 @@ impl<V: Lanes> Gate<V> {
 /// −∞ to −0, +∞ to +∞, ±0 to ±0, NaN to NaN.
 #[inline(always)]
 pub(crate) fn gelu_tanh<V: Lanes>(x: V) -> V {
+    if let Some(y) = in_f64::gelu_tanh(x) {
+        return y;
+    }
     let Gate { logistic, x, .. } = Gate::new(x);
     logistic.choose(x * logistic.value(), x, x)
 }
@@ -82,6 +85,9 @@ pub(crate) fn gelu_tanh<V: Lanes>(x: V) -> V {
 /// −∞ to −0, +∞ to 1, NaN to NaN.
 #[inline(always)]
 pub(crate) fn gelu_tanh_derivative<V: Lanes>(x: V) -> V {
+    if let Some(y) = in_f64::gelu_tanh_derivative(x) {
+        return y;
+    }
     let Gate { logistic, x, square } = Gate::new(x);
     // Where this counts at all, x is within ±TOP; beyond, the product with 1 − s = 0 has to be 0.
     let x = x.splat(V::Element::TOP).less_or(x);

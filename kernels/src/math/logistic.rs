@@ -1,8 +1,8 @@
 //! Products with the logistic function 1/(1 + e⁻ˣ), accurate in relative terms down to the
 //! smallest subnormal.
 
-use super::exact_mul_add;
 use super::exp::{ExpConstants, Reduced};
+use super::{exact_mul_add, in_f64};
 use crate::Element;
 use crate::lanes::{Lanes, Mask};
 
@@ -135,7 +135,35 @@ impl<V: Lanes> Logistic<V> {
 /// ±∞ to 1 and 0, ±0 to ½, NaN to NaN.
 #[inline(always)]
 pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
+    if let Some(y) = in_f64::sigmoid(x) {
+        return y;
+    }
     let logistic = Logistic::new(x);
     let one = x.splat(V::Element::ONE);
     logistic.choose(logistic.value(), one, one)
+}
+
+/// x/(1 + e⁻ˣ).
+///
+/// −∞ to −0, +∞ to +∞, ±0 to ±0, NaN to NaN.
+#[inline(always)]
+pub(crate) fn times_sigmoid<V: Lanes>(x: V) -> V {
+    if let Some(y) = in_f64::times_sigmoid(x) {
+        return y;
+    }
+    let logistic = Logistic::new(x);
+    logistic.choose(x * logistic.value(), Logistic::finite(x), x)
+}
+
+/// s(1 + x(1 − s)), s = 1/(1 + e⁻ˣ).
+///
+/// −∞ to −0, +∞ to 1, NaN to NaN.
+#[inline(always)]
+pub(crate) fn times_sigmoid_derivative<V: Lanes>(x: V) -> V {
+    if let Some(y) = in_f64::times_sigmoid_derivative(x) {
+        return y;
+    }
+    let (zero, one) = (x.splat(V::Element::ZERO), x.splat(V::Element::ONE));
+    let logistic = Logistic::new(x);
+    logistic.choose(logistic.gated_derivative((x, zero)), one + Logistic::finite(x), one)
 }

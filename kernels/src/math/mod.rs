@@ -9,6 +9,7 @@ mod exp;
 mod expm1;
 mod function;
 mod gelu_tanh;
+pub(crate) mod in_f64;
 mod log;
 mod log1p;
 mod logistic;
@@ -24,7 +25,7 @@ pub(crate) use expm1::expm1;
 pub(crate) use gelu_tanh::{gelu_tanh, gelu_tanh_derivative};
 pub(crate) use log::log;
 pub(crate) use log1p::{log1p, log1p_inside};
-pub(crate) use logistic::{Logistic, sigmoid};
+pub(crate) use logistic::{Logistic, sigmoid, times_sigmoid, times_sigmoid_derivative};
 pub(crate) use tail::{erfc, times_normal_cdf, times_normal_cdf_derivative};
 pub(crate) use tanh::tanh;
 

@@ -52,7 +52,7 @@ use crate::lanes::{Lanes, Simd};
 use crate::lockstep;
 use crate::precompiled::precompiled;
 use crate::{Element, Isa, ShapeError};
-use preparation::{Prepare, Prepared, Raw};
+use preparation::{Prepare, Prepared};
 
 /// The most slices of state that a rule keeps.
 pub const MAX_STATES: usize = 3;
@@ -214,8 +214,8 @@ impl Optimizer {
         let number = step.number.max(1);
         let rule = match self {
             Self::Sgd(_) => AnyRule::Sgd(sgd::Rule::new(rate)),
-            Self::Momentum(rule) if rule.nesterov => AnyRule::Nesterov(rule.rule(rate)),
-            Self::Momentum(rule) => AnyRule::Momentum(rule.rule(rate)),
+            Self::Momentum(rule) if rule.nesterov => AnyRule::Nesterov(rule.rule(rate, number)),
+            Self::Momentum(rule) => AnyRule::Momentum(rule.rule(rate, number)),
             Self::RmsProp(rule) => match (rule.centered, rule.has_momentum()) {
                 (false, false) => AnyRule::RmsProp(rule.rule(rate)),
                 (true, false) => AnyRule::CenteredRmsProp(rule.rule(rate)),
@@ -253,8 +253,7 @@ enum AnyRule<E> {
 #[derive(Clone, Copy, Debug)]
 pub struct Update<E> {
     rule: AnyRule<E>,
-    /// Nothing where a step asks for nothing: most do not, and then nothing is computed.
-    prepared: Option<Prepared<E>>,
+    prepared: Prepared<E>,
     states: usize,
 }
 
@@ -319,8 +318,15 @@ impl<E: Element> Update<E> {
         state: [&mut [E]; N],
     ) {
         match self.prepared {
-            None => isa.run(Apply { prepare: Raw, rule, gradients, parameters, state }),
-            Some(prepare) => isa.run(Apply { prepare, rule, gradients, parameters, state }),
+            Prepared::Raw(prepare) => {
+                isa.run(Apply { prepare, rule, gradients, parameters, state });
+            }
+            Prepared::Linear(prepare) => {
+                isa.run(Apply { prepare, rule, gradients, parameters, state });
+            }
+            Prepared::Full(prepare) => {
+                isa.run(Apply { prepare, rule, gradients, parameters, state });
+            }
         }
     }
 }

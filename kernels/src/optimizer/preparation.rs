@@ -71,7 +71,7 @@ pub(super) trait Prepare<E: Element>: Copy {
 }
 
 /// Nothing.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Raw;
 
 impl<E: Element> Prepare<E> for Raw {
@@ -81,41 +81,75 @@ impl<E: Element> Prepare<E> for Raw {
     }
 }
 
-/// All that a [`Step`] can ask for.
+/// What a [`Step`] asks for: a kernel has no more operations than that takes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Prepared<E> {
-    gradient_factor: E,
-    clip_value: E,
-    l2: E,
-    l1: E,
-    shrink: E,
+pub(super) enum Prepared<E> {
+    /// Nothing.
+    Raw(Raw),
+    /// Neither clipping by value nor L1 decay: AdamW, L2 decay, clipping by norm.
+    Linear(Linear<E>),
+    /// Anything.
+    Full(Full<E>),
 }
 
 impl<E: Element> Prepared<E> {
-    /// Nothing where `step` asks for nothing: most do not, and then nothing is computed.
-    pub(super) fn new(step: &Step, learning_rate: f64) -> Option<Self> {
+    pub(super) fn new(step: &Step, learning_rate: f64) -> Self {
         let Step { gradient_factor, clip_value, decay, .. } = *step;
-        if gradient_factor == 1.0 && clip_value == f64::INFINITY && decay == Decay::default() {
-            return None;
-        }
-        Some(Self {
+        let linear = Linear {
             gradient_factor: E::from_f64(gradient_factor),
-            clip_value: E::from_f64(clip_value),
             l2: E::from_f64(decay.l2),
-            l1: E::from_f64(decay.l1),
             shrink: E::from_f64(1.0 - learning_rate * decay.decoupled),
-        })
+        };
+        if clip_value != f64::INFINITY || decay.l1 != 0.0 {
+            let (clip_value, l1) = (E::from_f64(clip_value), E::from_f64(decay.l1));
+            Self::Full(Full { clip_value, l1, linear })
+        } else if gradient_factor == 1.0 && decay == Decay::default() {
+            Self::Raw(Raw)
+        } else {
+            Self::Linear(linear)
+        }
     }
 }
 
-impl<E: Element> Prepare<E> for Prepared<E> {
+/// Multiples.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Linear<E> {
+    gradient_factor: E,
+    l2: E,
+    shrink: E,
+}
+
+impl<E: Element> Prepare<E> for Linear<E> {
+    #[inline(always)]
+    fn prepare<V: Lanes<Element = E>>(self, gradient: V, parameter: V) -> (V, V) {
+        let g = gradient * gradient.splat(self.gradient_factor);
+        self.decay(g, parameter)
+    }
+}
+
+impl<E: Element> Linear<E> {
+    #[inline(always)]
+    fn decay<V: Lanes<Element = E>>(self, g: V, parameter: V) -> (V, V) {
+        let g = parameter.mul_add(g.splat(self.l2), g);
+        (g, parameter * g.splat(self.shrink))
+    }
+}
+
+/// All that a [`Step`] can ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Full<E> {
+    clip_value: E,
+    l1: E,
+    linear: Linear<E>,
+}
+
+impl<E: Element> Prepare<E> for Full<E> {
     #[inline(always)]
     fn prepare<V: Lanes<Element = E>>(self, gradient: V, parameter: V) -> (V, V) {
         let limit = gradient.splat(self.clip_value);
-        let g = gradient * gradient.splat(self.gradient_factor);
+        let g = gradient * gradient.splat(self.linear.gradient_factor);
         let g = limit.less_or((-limit).greater_or(g));
-        let g = parameter.mul_add(g.splat(self.l2), g);
-        let g = sign(parameter).mul_add(g.splat(self.l1), g);
-        (g, parameter * g.splat(self.shrink))
+        let (g, shrunk) = self.linear.decay(g, parameter);
+        (sign(parameter).mul_add(g.splat(self.l1), g), shrunk)
     }
 }

@@ -12,6 +12,7 @@ fn optimizers() -> Vec<Optimizer> {
         Sgd::default().into(),
         Momentum::default().into(),
         Momentum { nesterov: true, ..Momentum::default() }.into(),
+        Momentum { dampening: 0.25, ..Momentum::default() }.into(),
         rms(false, 0.0, Epsilon::InsideRoot(1e-8)),
         rms(true, 0.0, Epsilon::InsideRoot(1e-4)),
         rms(false, 0.9, outside),
@@ -27,8 +28,8 @@ fn optimizers() -> Vec<Optimizer> {
     ]
 }
 
-/// A step that asks for nothing, and one that asks for everything.
-fn steps(number: u64) -> [Step; 2] {
+/// A step that asks for nothing, one for multiples only, and one for everything.
+fn steps(number: u64) -> [Step; 3] {
     let decay = Decay { l2: 0.01, l1: 0.001, decoupled: 0.1 };
     let all = Step {
         learning_rate_factor: 0.5,
@@ -37,7 +38,8 @@ fn steps(number: u64) -> [Step; 2] {
         decay,
         ..Step::new(number)
     };
-    [Step::new(number), all]
+    let linear = Step { clip_value: f64::INFINITY, decay: Decay { l1: 0.0, ..decay }, ..all };
+    [Step::new(number), linear, all]
 }
 
 /// Parameters and the three slices of state.

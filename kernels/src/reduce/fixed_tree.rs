@@ -86,6 +86,26 @@ pub(crate) fn across<C: Combine, V: Lanes>(mut v: V) -> V {
     C::combine(v, v.swap_lanes::<1>())
 }
 
+/// A matrix with at most 16 columns and as many rows as a register has lanes, transposed: the
+/// element of row i and column j is `[j][i]`.
+///
+/// A short row leaves most lanes empty and waits for its sum to cross them. So as many rows as a
+/// register has lanes go together, a lane a row, and a row's 16 virtual lanes are 16 registers:
+/// see [`Lanes::load_columns`] and [`sum_of_columns`].
+pub(crate) type Columns<E> = [[E; LANES]; LANES];
+
+/// The sum of 16 virtual lanes, a register each, in the order of this module: the bits are those
+/// of [`sum_terms`] of one row by itself. Columns that there are not are +0.
+#[inline(always)]
+pub(crate) fn sum_of_columns<V: Lanes>(mut lanes: [V; LANES]) -> V {
+    for distance in [8, 4, 2, 1] {
+        for l in 0..distance {
+            lanes[l] = lanes[l] + lanes[l + distance];
+        }
+    }
+    lanes[0]
+}
+
 /// The sum of the terms in the order of this module.
 #[inline(always)]
 pub(crate) fn sum_terms<S, E, T, const R: usize, const W: usize>(

@@ -41,7 +41,17 @@ pub fn sum<E: Element>(isa: Isa, x: &[E]) -> E {
 }
 
 /// Σ xᵢ², each square added by a fused multiply-add: for gradient norms.
-pub fn sum_of_squares<E: Element>(isa: Isa, x: &[E]) -> E {
+///
+/// For f32 it is right at every magnitude that x may have. Where the squares leave the range of
+/// f32, x is gone over once more, multiplied by a power of 2 that brings them back. For f64 a sum
+/// above 1.8·10³⁰⁸ is +∞.
+///
+/// ```
+/// use deltarule_kernels::{Isa, reduce};
+/// let norm = reduce::sum_of_squares(Isa::detect(), &[3e30_f32, -4e30]).sqrt();
+/// assert!((norm / 5e30 - 1.0).abs() < 1e-7);
+/// ```
+pub fn sum_of_squares<E: Element>(isa: Isa, x: &[E]) -> f64 {
     E::sum_of_squares(isa, x)
 }
 
@@ -49,8 +59,7 @@ precompiled! {
     /// The kernels of this module.
     ReduceKernels:
     fn sum(isa: Isa, x: &[Self]) -> Self = |isa: Isa, x| isa.run(Sum { x, terms: Values });
-    fn sum_of_squares(isa: Isa, x: &[Self]) -> Self =
-        |isa: Isa, x| isa.run(Sum { x, terms: Squares });
+    fn sum_of_squares(isa: Isa, x: &[Self]) -> f64 = squares;
     fn add_column_sums(isa: Isa, x: MatRef<'_, Self>, sums: &mut [Self]) = columns::add;
     fn first_non_finite(isa: Isa, x: &[Self]) -> Option<usize> = finite::find;
 }
@@ -82,6 +91,29 @@ impl<E: Element> Terms<E, 1, 0> for Values {
     }
 }
 
+/// A sum of squares from this on has lost nothing that counts to underflow.
+const LEAST: f64 = 1.0 / (1u128 << 80) as f64;
+/// Brings the square of the largest f32 into the range, with room for 2³² of them, and back.
+const DOWN: f64 = LEAST;
+/// Brings the square of the smallest f32 into the range, and those in a sum below [`LEAST`] not
+/// out of it.
+const UP: f64 = (1u128 << 100) as f64;
+
+fn squares<E: Element>(isa: Isa, x: &[E]) -> f64 {
+    let scaled = |scale: f64| {
+        let terms = ScaledSquares { scale: E::from_f64(scale) };
+        isa.run(Sum { x, terms }).to_f64() / scale / scale
+    };
+    let sum = isa.run(Sum { x, terms: Squares }).to_f64();
+    if !sum.is_finite() {
+        scaled(DOWN)
+    } else if sum < LEAST {
+        scaled(UP)
+    } else {
+        sum
+    }
+}
+
 /// x².
 #[derive(Clone, Copy)]
 struct Squares;
@@ -92,5 +124,18 @@ impl<E: Element> Terms<E, 1, 0> for Squares {
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
         ([], x.mul_add(x, sum))
+    }
+}
+
+/// (scale·x)².
+#[derive(Clone, Copy)]
+struct ScaledSquares<E> {
+    scale: E,
+}
+
+impl<E: Element> Terms<E, 1, 0> for ScaledSquares<E> {
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
+        Terms::<E, 1, 0>::add(Squares, at, [x * x.splat(self.scale)], sum)
     }
 }

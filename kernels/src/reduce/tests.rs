@@ -44,7 +44,7 @@ fn sums_are_near_the_exact_ones_and_in_order<E: Element>(unit: f64) {
         let magnitude: f64 = x.iter().map(|x| x.to_f64().abs()).sum();
         for isa in Isa::available() {
             let bound = 27.0 * unit;
-            let (s, q) = (sum(isa, &x).to_f64(), sum_of_squares(isa, &x).to_f64());
+            let (s, q) = (sum(isa, &x).to_f64(), sum_of_squares(isa, &x));
             let exact = reference::sum(&x);
             assert!((s - exact).abs() <= bound * magnitude, "{isa}: {n}: {s} is not {exact}");
             let exact = reference::sum_of_squares(&x);
@@ -53,7 +53,8 @@ fn sums_are_near_the_exact_ones_and_in_order<E: Element>(unit: f64) {
         }
         assert_eq!(plain[0], ordered_sum(n, &|i, sum| sum + x[i]), "{n}");
         if Isa::detect().has_fma() {
-            assert_eq!(squares[0], ordered_sum(n, &|i, sum| x[i].mul_add(x[i], sum)), "{n}");
+            let ordered = ordered_sum(n, &|i, sum| x[i].mul_add(x[i], sum));
+            assert_eq!(squares[0], ordered.to_f64(), "{n}");
         }
     }
 }
@@ -70,8 +71,32 @@ fn small_integers_are_summed_exactly() {
         for n in lengths() {
             let x: Vec<f32> = (0..n).map(|i| (i % 7) as f32 - 3.0).collect();
             assert_eq!(f64::from(sum(isa, &x)), reference::sum(&x), "{isa}: {n}");
-            assert_eq!(f64::from(sum_of_squares(isa, &x)), reference::sum_of_squares(&x));
+            assert_eq!(sum_of_squares(isa, &x), reference::sum_of_squares(&x));
         }
+    }
+}
+
+/// Where all squares, or some, are beyond the range of f32, or below it.
+#[test]
+fn squares_of_every_magnitude_are_summed() {
+    for n in [1, 2, 16, 300, 5000] {
+        for exponent in (-149..=127).step_by(4) {
+            let scale = 2f64.powi(exponent) as f32;
+            let mut x: Vec<f32> = (0..n).map(|i| ((i % 7) as f32 - 3.0) / 4.0 * scale).collect();
+            x[0] = scale;
+            assert_isas_agree(|isa| vec![sum_of_squares(isa, &x)]);
+            for isa in Isa::available() {
+                let (sum, exact) = (sum_of_squares(isa, &x), reference::sum_of_squares(&x));
+                assert!((sum - exact).abs() <= 2e-6 * exact, "{isa}: {n}: {exponent}: {sum}");
+            }
+        }
+    }
+    for isa in Isa::available() {
+        let most = sum_of_squares(isa, &[f32::MAX; 100_000]);
+        let exact = 1e5 * f64::from(f32::MAX) * f64::from(f32::MAX);
+        assert!((most / exact - 1.0).abs() < 2e-6, "{isa}: {most}");
+        assert_eq!(sum_of_squares(isa, &[0.0_f32; 50]), 0.0);
+        assert_eq!(sum_of_squares(isa, &[1e200_f64; 3]), f64::INFINITY);
     }
 }
 
@@ -83,7 +108,7 @@ fn special_values_reach_the_sum<E: Element>() {
             {
                 let mut x: Vec<E> = values(3, n);
                 x[position] = special;
-                let (s, q) = (sum(isa, &x).to_f64(), sum_of_squares(isa, &x).to_f64());
+                let (s, q) = (sum(isa, &x).to_f64(), sum_of_squares(isa, &x));
                 let special = special.to_f64();
                 if special.is_nan() {
                     assert!(s.is_nan() && q.is_nan(), "{isa}: {n}: NaN at {position} is lost");

@@ -24,7 +24,8 @@ pub fn optimizer_step(
     let change = match *optimizer {
         Optimizer::Sgd(_) => g,
         Optimizer::Momentum(rule) => {
-            state[0] = rule.momentum * state[0] + g;
+            let dampening = if step.number == 1 { 0.0 } else { rule.dampening };
+            state[0] = rule.momentum * state[0] + (1.0 - dampening) * g;
             if rule.nesterov { g + rule.momentum * state[0] } else { state[0] }
         }
         Optimizer::RmsProp(rule) => {
