@@ -6,6 +6,7 @@
 
 #![allow(missing_docs, reason = "criterion_group! makes functions without documentation")]
 
+#[expect(dead_code, reason = "the example roofline asks for more")]
 mod workloads;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -17,8 +18,9 @@ use workloads::{Who, Workload};
 const LEN: usize = 1024;
 
 /// Who is timed, and by which name.
-const CONTESTANTS: [(Who, &str); 4] = [
+const CONTESTANTS: [(Who, &str); 5] = [
     (Who::Ours, "deltarule"),
+    (Who::Plain, "plain"),
     (Who::Naive, "naive"),
     (Who::Wide, "wide"),
     (Who::Rten, "rten-vecmath"),

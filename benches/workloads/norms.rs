@@ -80,7 +80,7 @@ impl Kernel {
                         mean,
                         mean_low,
                         inverse_std: &mut inverse_std,
-                        y: y,
+                        y,
                     };
                     layer::forward(isa, forward)
                 }

@@ -12,6 +12,8 @@
 //! let flops = limits::multiply_adds::<f32>(Isa::detect(), 100_000);
 //! println!("{:.1} GFLOP/s", flops as f64 / start.elapsed().as_secs_f64() / 1e9);
 //! ```
+//!
+#![doc = include_str!("../SPEED.md")]
 
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};

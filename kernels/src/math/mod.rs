@@ -3,6 +3,8 @@
 //! A function is written once, over `Lanes`; what differs between f32 and f64 (the constants of
 //! the argument reduction and the polynomial) is in one trait a function. The polynomials come
 //! from `scripts/minimax.py`.
+//!
+#![doc = include_str!("../../ACCURACY.md")]
 
 mod erf;
 mod exp;
