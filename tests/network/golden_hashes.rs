@@ -85,7 +85,12 @@ fn of_every_activation_loss_and_optimizer() {
         Optimizer::sgd(0.1).decay(decay).clip_value(0.01),
         Optimizer::sgd(0.1).clip_norm(0.05),
         Optimizer::momentum(0.05, 0.9),
-        Optimizer::new(Momentum { learning_rate: 0.05, momentum: 0.9, nesterov: true }),
+        Optimizer::new(Momentum {
+            learning_rate: 0.05,
+            momentum: 0.9,
+            nesterov: true,
+            ..Momentum::default()
+        }),
         Optimizer::rms_prop(0.003),
         Optimizer::new(RmsProp { centered: true, ..RmsProp::default() }),
         Optimizer::new(momentum),
