@@ -38,9 +38,9 @@ impl Grid {
             let (rows, columns) = (m.div_ceil(grid.rows), n.div_ceil(grid.columns));
             let padded = columns.saturating_add(COLUMN_UNIT - 1) / COLUMN_UNIT * COLUMN_UNIT;
             let reads = rows.saturating_add(2 * columns);
-            // The time of the largest part, then what keeps it from reading too much or from
-            // writing where its neighbour does.
-            (rows.saturating_mul(padded), if k < FEW_STEPS { grid.columns } else { reads })
+            // The time of the largest part, then what keeps it from writing where its neighbour
+            // does, and from reading too much.
+            (rows.saturating_mul(padded), if k < FEW_STEPS { grid.columns } else { 0 }, reads)
         };
         (1..=parts)
             .map(|rows| Self {
