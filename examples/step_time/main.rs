@@ -1,0 +1,163 @@
+//! The time of one training step or prediction, beside the machine's peak.
+//!
+//! ```text
+//! cargo run --release --example step_time -- --dims 784,512,512,10 --batch 64 --threads 1
+//! cargo run --release --example step_time -- --dims 64,64,64,10 --batch 1 --mode predict
+//! ```
+//!
+//! Prints one line, `median_us: X gflops: Y peak_share: Z`. The step and a burst of multiply-adds
+//! in registers take turns, and the share is the median of the ratios within a turn. The
+//! operations are those of the products: 2 P a row of a prediction, P the weights, and 6 P − 2 P₁
+//! of a step, P₁ the first layer's, whose δ into the input is not computed.
+
+// Contestants that take turns, as in the other comparisons.
+#[path = "../roofline/race.rs"]
+mod race;
+
+use clap::{Parser, ValueEnum};
+use deltarule::kernels::limits;
+use deltarule::{Activation, Isa, Loss, Network, Optimizer, Targets, Trainer, Workspace};
+use race::race;
+use std::error::Error;
+use std::hint::black_box;
+
+/// Times a training step or a prediction of a multi-layer perceptron.
+#[derive(Parser)]
+struct Options {
+    /// The widths, from the input to the output.
+    #[arg(long, value_delimiter = ',', default_value = "784,512,512,10")]
+    dims: Vec<usize>,
+    /// The rows of a batch.
+    #[arg(long, default_value_t = 64)]
+    batch: usize,
+    /// The threads.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// How the weights change.
+    #[arg(long, value_enum, default_value = "adam")]
+    optimizer: Rule,
+    /// The hidden layers' activation, by its name in snake case.
+    #[arg(long, default_value = "relu", value_parser = activation)]
+    activation: Activation,
+    /// What is timed.
+    #[arg(long, value_enum, default_value = "train")]
+    mode: Mode,
+    /// Samples, of which the median is printed.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(9..))]
+    samples: u16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Rule {
+    Sgd,
+    Momentum,
+    Nesterov,
+    RmsProp,
+    Adam,
+    AdamW,
+    Nadam,
+    Adagrad,
+    Lion,
+}
+
+impl Rule {
+    fn optimizer(self) -> Optimizer {
+        match self {
+            Self::Sgd => Optimizer::sgd(1e-3),
+            Self::Momentum => Optimizer::momentum(1e-3, 0.9),
+            Self::Nesterov => Optimizer::nesterov(1e-3, 0.9),
+            Self::RmsProp => Optimizer::rms_prop(1e-3),
+            Self::Adam => Optimizer::adam(1e-3),
+            Self::AdamW => Optimizer::adam_w(1e-3, 1e-2),
+            Self::Nadam => Optimizer::nadam(1e-3),
+            Self::Adagrad => Optimizer::adagrad(1e-2),
+            Self::Lion => Optimizer::lion(1e-4),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Mode {
+    Train,
+    Predict,
+}
+
+fn activation(name: &str) -> Result<Activation, String> {
+    let named = |activation: &&Activation| activation.name() == name;
+    Activation::ALL.iter().find(named).copied().ok_or_else(|| {
+        let names: Vec<&str> = Activation::ALL.iter().map(|activation| activation.name()).collect();
+        format!("expected one of {}", names.join(", "))
+    })
+}
+
+/// Steps of multiply-adds in a burst.
+const BURST: usize = 20_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
+    let line = pool.install(|| run(&options).map_err(|error| error.to_string()))?;
+    println!("{line}");
+    Ok(())
+}
+
+fn run(options: &Options) -> Result<String, Box<dyn Error>> {
+    let Options { dims, batch, threads, mode, .. } = options;
+    let [inputs, hidden @ .., outputs] = &dims[..] else {
+        return Err("--dims needs two widths at least".into());
+    };
+    let mut builder = Network::builder(*inputs);
+    for &width in hidden {
+        builder = builder.dense(width, options.activation);
+    }
+    let network = builder.dense(*outputs, Activation::Identity).build()?;
+    let isa = network.isa();
+    let flops = flops(dims, *batch, *mode);
+    // Values that repeat after a prime number, so that no two rows are alike.
+    let x: Vec<f32> = (0..batch * inputs).map(|i| (i * 7 % 1009) as f32 / 504.5 - 1.0).collect();
+    let labels: Vec<usize> = (0..*batch).map(|row| row * 3 % outputs).collect();
+
+    let mut trainer =
+        Trainer::builder(network.clone(), Loss::SoftmaxCrossEntropy, options.optimizer.optimizer())
+            .max_batch(*batch)
+            .threads(*threads)
+            .build()?;
+    let mut workspace = Workspace::new(&network)?;
+    let mut out = vec![0.0; batch * outputs];
+    let mut failure = None;
+    let samples = race(2, usize::from(options.samples), |contestant| {
+        let done = match (contestant, mode) {
+            (0, _) => {
+                rayon::broadcast(|_| black_box(limits::multiply_adds::<f32>(isa, BURST)));
+                Ok(())
+            }
+            (_, Mode::Train) => trainer.step(&x, Targets::Classes(&labels)).map(drop),
+            (_, Mode::Predict) => network.predict_into(&x, black_box(&mut out), &mut workspace),
+        };
+        failure = failure.take().or(done.err());
+    });
+    if let Some(error) = failure {
+        return Err(error.into());
+    }
+    let burst = rayon::current_num_threads() as f64 * burst_flops(isa);
+    let seconds = samples.seconds(1);
+    let share = flops / burst / samples.ratio(1, 0);
+    let (us, gflops) = (seconds * 1e6, flops / seconds / 1e9);
+    Ok(format!("median_us: {us:.3} gflops: {gflops:.1} peak_share: {share:.3}"))
+}
+
+/// Operations of a burst on one thread.
+fn burst_flops(isa: Isa) -> f64 {
+    limits::multiply_adds::<f32>(isa, 1) as f64 * BURST as f64
+}
+
+/// Operations of the products of a step or a prediction.
+fn flops(dims: &[usize], batch: usize, mode: Mode) -> f64 {
+    let weights: Vec<usize> = dims.windows(2).map(|pair| pair[0] * pair[1]).collect();
+    let all: usize = weights.iter().sum();
+    let a_row = match mode {
+        Mode::Train => 4 * all + 2 * (all - weights[0]),
+        Mode::Predict => 2 * all,
+    };
+    (a_row * batch) as f64
+}
