@@ -228,9 +228,9 @@ impl Part {
     }
 }
 
-/// Elements of a matrix of weights in a part, about: 64 KiB of f32, which leave room for the
+/// Elements of a matrix of weights in a part, about: 256 KiB of f32, which leave room for the
 /// operands in L2.
-const PART_ELEMENTS: usize = 16 * 1024;
+const PART_ELEMENTS: usize = 64 * 1024;
 
 /// Cuts `rows` rows of `columns` elements in parts of a multiple of `step` rows.
 fn parts_of(
