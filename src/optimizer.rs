@@ -170,6 +170,11 @@ impl Optimizer {
         }
     }
 
+    /// Whether steps do the same to parameters with these rates.
+    pub(crate) fn treats_alike(&self, one: Rates, other: Rates) -> bool {
+        one.factor == other.factor && (one.decays == other.decays || self.decay == Decay::default())
+    }
+
     /// What step `number`, counted from 1, does to parameters with these rates.
     pub(crate) fn at_step<E: Element>(
         &self,
