@@ -256,18 +256,3 @@ pub(crate) fn try_vec<T: Clone + Default>(
     vec.resize(elements, T::default());
     Ok(vec)
 }
-
-/// Checks that a number is in the range in which it has a meaning.
-pub(crate) fn check_range(
-    argument: &'static str,
-    value: f64,
-    good: bool,
-    expected: &'static str,
-) -> Result<()> {
-    if good { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
-}
-
-/// Checks a number that must be finite and above 0.
-pub(crate) fn check_positive(argument: &'static str, value: f64) -> Result<()> {
-    check_range(argument, value, value.is_finite() && value > 0.0, "finite and above 0")
-}

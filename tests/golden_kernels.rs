@@ -2,16 +2,15 @@
 //!
 //! The numbers are made by `tests/golden/kernels.py`; no Python is needed here.
 
-#[path = "golden/cases.rs"]
-mod cases;
+mod golden;
 
-use cases::Golden;
 use deltarule_kernels::loss::{ClassTargets, ElementLoss, ElementRows, Scale, SoftmaxRows};
 use deltarule_kernels::norm::{Moments, batch, layer};
 use deltarule_kernels::optimizer::{
     Adagrad, Adam, Decay, Epsilon, Lion, Momentum, NAdam, Optimizer, RmsProp, Sgd, Step,
 };
 use deltarule_kernels::{Element, Isa, MatRef, loss};
+use golden::Golden;
 
 /// The script's `Numbers`.
 struct Numbers(u64);

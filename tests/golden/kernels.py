@@ -6,22 +6,16 @@ arithmetic below. A file is a list of cases: a line `case NAME`, then lines `KEY
 """
 
 import math
-import platform
 import warnings
 
 import numpy
 import onnx
 import torch
+from golden_file import File
 from torch.nn import functional
 
 warnings.filterwarnings("ignore")
 torch.set_default_dtype(torch.float64)
-
-VERSIONS = (
-    f"# Python {platform.python_version()}, torch {torch.__version__}, onnx {onnx.__version__}, "
-    f"numpy {numpy.__version__}"
-)
-
 
 class Numbers:
     """Exact multiples of 2^-31 in -1/2..1/2, which the Rust test makes too."""
@@ -36,23 +30,6 @@ class Numbers:
     def take(self, *shape):
         values = [self.next() for _ in range(math.prod(shape))]
         return torch.tensor(values).reshape(shape)
-
-
-class File:
-    def __init__(self):
-        self.lines = [VERSIONS]
-
-    def case(self, name, **values):
-        self.lines.append(f"case {name}")
-        for key, value in values.items():
-            numbers = numpy.asarray(value).reshape(-1)
-            integral = numbers.dtype.kind == "i"
-            texts = [str(int(n)) if integral else repr(float(n)) for n in numbers]
-            self.lines.append(" ".join([key, *texts]))
-
-    def write(self, name):
-        with open(name, "w", encoding="ascii") as file:
-            file.write("\n".join(self.lines) + "\n")
 
 
 # 100 steps on 7 parameters; the gradient is curvature * parameter - pull + noise.
@@ -121,7 +98,7 @@ def l1_sgd(t, g, p, s):
 
 
 def write_optimizers():
-    file = File()
+    file = File(torch, onnx, numpy)
     o = torch.optim
     rules = {
         "sgd": lambda p: o.SGD(p, lr=0.1),
@@ -180,7 +157,7 @@ def node_test(name):
 
 
 def write_losses():
-    file = File()
+    file = File(torch, onnx, numpy)
     rows, columns = 4, 5
     labels = torch.tensor([2, 0, 4, 1])
     row_weights = torch.tensor([1.0, 0.5, 2.0, 0.25])
@@ -241,7 +218,7 @@ def write_losses():
 
 
 def write_norms():
-    file = File()
+    file = File(torch, onnx, numpy)
     rows, columns = 6, 5
     numbers = Numbers(4)
     x = numbers.take(rows, columns) * 8

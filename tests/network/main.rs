@@ -1,7 +1,7 @@
 //! The network API as a user sees it. One binary, because each would compile every kernel again.
 
 mod bad_input;
-#[path = "../golden/cases.rs"]
+#[path = "../golden/mod.rs"]
 mod cases;
 mod common;
 mod diagnostics;

@@ -1,9 +1,11 @@
-//! Files of numbers that another program made.
+//! The files with golden values.
+#![allow(dead_code, reason = "each test uses a part")]
 
-use deltarule_kernels::{Element, Isa};
+use deltarule_kernels::Element;
 use std::collections::HashMap;
+use std::fmt::Display;
 
-/// A list of cases, each a list of keys with numbers.
+/// A list of cases, each a list of keys with numbers, as `golden_file.py` writes them.
 pub(crate) struct Golden(pub(crate) HashMap<String, HashMap<String, Vec<f64>>>);
 
 impl Golden {
@@ -31,9 +33,10 @@ impl Golden {
         self.0[case]["labels"].iter().map(|&x| x as usize).collect()
     }
 
+    /// Compares what `who` computed: the error may be `tolerance` · (1 + |expected|).
     pub(crate) fn check<E: Element>(
         &self,
-        isa: Isa,
+        who: impl Display,
         case: &str,
         key: &str,
         got: &[E],
@@ -44,7 +47,7 @@ impl Golden {
         for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
             let error = (got.to_f64() - expected).abs();
             let bound = tolerance * (1.0 + expected.abs());
-            assert!(error <= bound, "{isa}: {case}: {key}[{i}] is {got}, not {expected}");
+            assert!(error <= bound, "{who}: {case}: {key}[{i}] is {got}, not {expected}");
         }
     }
 }
