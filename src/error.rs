@@ -132,6 +132,11 @@ pub enum Error {
         /// The width of its outputs.
         outputs: usize,
     },
+    /// A trainer's network was replaced by one of another shape or instruction set.
+    #[error(
+        "the trainer's network was replaced by one of other layers, for which its buffers are not"
+    )]
+    OtherNetwork,
     /// A layer's index is not below the number of layers.
     #[error("`{argument}` names layer {index}, but there are only {layers} layers")]
     Layer {

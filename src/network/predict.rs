@@ -6,7 +6,7 @@ use deltarule_kernels::{Element, Isa};
 
 use super::Network;
 use crate::error::{Error, Result, check_length, checked_area, try_vec, whole_rows};
-use crate::layers::{Forward, Mode, Op, Pass};
+use crate::layers::{Forward, LayerRef, Mode, Op, Pass};
 use crate::metrics::largest_of_rows;
 
 /// Rows that a prediction takes through all layers at a time.
@@ -204,6 +204,64 @@ impl<E: Element> Network<E> {
                 scratch,
             };
             op.operation().forward(&pass, io)?;
+        }
+        Ok(())
+    }
+
+    /// Gives `see` every layer with its index and its outputs for the rows of `x`,
+    /// (rows, outputs) row-major, as they are in a prediction.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let network = Network::builder(2)
+    ///     .dense(3, Activation::Relu)
+    ///     .dense(1, Activation::Identity)
+    ///     .build()?;
+    /// let mut widths = Vec::new();
+    /// network.trace(&[0.5, 1.0], |_, _, outputs| widths.push(outputs.len()))?;
+    /// assert_eq!(widths, [3, 1]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Network::predict`]; [`Error::OutOfMemory`] if there is no memory for the outputs of all
+    /// layers.
+    pub fn trace(&self, x: &[E], mut see: impl FnMut(usize, LayerRef<'_, E>, &[E])) -> Result<()> {
+        let rows = whole_rows("x", x.len(), self.inputs())?;
+        self.check_categories(x, 0)?;
+        let mut moments = try_vec("moments", self.moments_len())?;
+        self.use_running_statistics(&mut moments)?;
+        let pass = Pass {
+            isa: self.isa,
+            parameters: &self.parameters,
+            moments: &moments,
+            mode: Mode::Evaluation,
+            batch_rows: rows,
+            first_row: 0,
+        };
+        let mut outputs: Vec<Vec<E>> = Vec::with_capacity(self.ops.len());
+        for (index, (op, layer)) in self.ops.iter().zip(self.layers()).enumerate() {
+            let shape = op.shape();
+            let area = |columns| checked_area("activations", rows, columns);
+            let mut y = try_vec("activations", area(shape.outputs())?)?;
+            let mut kept = try_vec("activations", area(shape.kept_columns(true))?)?;
+            let mut scratch = match op {
+                Op::Dense(dense) => {
+                    try_vec("scratch", dense.scratch_len::<E>(self.isa, rows, false)?)?
+                }
+                _ => Vec::new(),
+            };
+            let output_of = |index: Option<usize>| index.map_or(x, |index| &outputs[index]);
+            let io = Forward {
+                x: output_of(index.checked_sub(1)),
+                skip: shape.skips_from().map_or(&[], |first| output_of(first.checked_sub(1))),
+                y: &mut y,
+                kept: &mut kept,
+                scratch: &mut scratch,
+            };
+            op.operation().forward(&pass, io)?;
+            see(index, layer, &y);
+            outputs.push(y);
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl<E: Element> TrainerBuilder<E> {
         let arena = try_vec("activations", layout.arena_len(max_batch)?)?;
         let losses = try_vec("losses", max_batch)?;
         let mut products = 0;
-        for op in ops {
+        for op in ops.iter() {
             if let Op::Dense(dense) = op {
                 let needed = dense.scratch_len::<E>(network.isa(), layout.rows(), true)?;
                 products = products.max(needed);
@@ -188,6 +188,7 @@ impl<E: Element> TrainerBuilder<E> {
         };
         let updates = Vec::with_capacity(rates.len());
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
+        let shape = (network.isa(), network.ops().clone());
         let buffers = Buffers { layout, tiles, arena, moments, scratch, occurrences };
         Ok(Trainer {
             network,
@@ -199,6 +200,7 @@ impl<E: Element> TrainerBuilder<E> {
             updates,
             seed,
             max_batch,
+            shape,
             threads,
             work,
             steps: 0,

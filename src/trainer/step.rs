@@ -25,8 +25,10 @@ impl<E: Element> Trainer<E> {
     /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
     /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
     /// [`Error::TargetKind`] for `targets`; [`Error::NonFinite`] for an input or a target that is
-    /// infinite or NaN; [`Error::NonFiniteLoss`] if the loss is, and
-    /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by.
+    /// infinite or NaN; [`Error::Category`] for a categorical column;
+    /// [`Error::NonFiniteLoss`] if the loss is infinite or NaN, and
+    /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by;
+    /// [`Error::OtherNetwork`] if [`Trainer::network_mut`] was used to put in one of other layers.
     pub fn step(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
         let rows = self.check(x, targets)?;
         let parts = self.parts(rows);
