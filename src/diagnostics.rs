@@ -26,10 +26,10 @@ use crate::network::Network;
 /// }
 /// let network = builder
 ///     .dense(2, Activation::Identity)
-///     .init(deltarule::Init::Normal { deviation: 0.01 })
+///     .init(deltarule::Init::Normal { deviation: 0.1 })
 ///     .build()?;
 /// let mut trainer =
-///     Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1)).build()?;
+///     Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.01)).build()?;
 /// let mut diagnostics = Diagnostics::new(trainer.network())?;
 /// trainer.step_diagnosed(&[0.5, -1.0, 2.0, 0.25], Targets::Classes(&[1]), &mut diagnostics)?;
 /// assert!(matches!(diagnostics.verdict(), Verdict::Vanishing { .. }));

@@ -133,6 +133,11 @@ pub enum Error {
         /// The width of its outputs.
         outputs: usize,
     },
+    /// A trainer's network was replaced by one of another shape or instruction set.
+    #[error(
+        "the trainer's network was replaced by one of other layers, for which its buffers are not"
+    )]
+    OtherNetwork,
     /// A layer's index is not below the number of layers.
     #[error("`{argument}` names layer {index}, but there are only {layers} layers")]
     Layer {
@@ -300,19 +305,4 @@ pub(crate) fn try_vec<T: Clone + Default>(
     vec.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { argument, elements })?;
     vec.resize(elements, T::default());
     Ok(vec)
-}
-
-/// Checks that a number is in the range in which it has a meaning.
-pub(crate) fn check_range(
-    argument: &'static str,
-    value: f64,
-    good: bool,
-    expected: &'static str,
-) -> Result<()> {
-    if good { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
-}
-
-/// Checks a number that must be finite and above 0.
-pub(crate) fn check_positive(argument: &'static str, value: f64) -> Result<()> {
-    check_range(argument, value, value.is_finite() && value > 0.0, "finite and above 0")
 }

@@ -1,7 +1,7 @@
 //! How weights begin. Biases begin at 0.
 
-use crate::error::{Result, check_range};
-use crate::optimizer::not_negative;
+use crate::error::Result;
+use crate::optimizer::{check, not_negative};
 use crate::random::Random;
 use deltarule_kernels::Element;
 use deltarule_kernels::activation::Activation;
@@ -128,7 +128,7 @@ impl Init {
             Self::Scaled { gain, .. } | Self::Orthogonal { gain } => not_negative("gain", gain),
             Self::Uniform { bound } => not_negative("bound", bound),
             Self::Normal { deviation } => not_negative("deviation", deviation),
-            Self::Constant(value) => check_range("constant", value, value.is_finite(), "finite"),
+            Self::Constant(value) => check("constant", value, value.is_finite(), "finite"),
             _ => Ok(()),
         }
     }

@@ -6,8 +6,9 @@ use deltarule_kernels::loss::{
 };
 use deltarule_kernels::{Element, Isa, ShapeError};
 
-use crate::error::{Error, Result, check_length, check_positive, checked_area};
+use crate::error::{Error, Result, check_length, checked_area};
 use crate::metrics::check_classes;
+use crate::optimizer::positive;
 
 /// A loss ℒ over the outputs ŷ of a batch of n rows.
 ///
@@ -90,9 +91,9 @@ impl Loss {
     /// Checks that every number has a meaning.
     pub(crate) fn check_numbers(self) -> Result<()> {
         match self {
-            Self::Huber { threshold } => check_positive("threshold", threshold),
+            Self::Huber { threshold } => positive("threshold", Some(threshold)),
             Self::BinaryCrossEntropy { positive_weight } => {
-                check_positive("positive_weight", positive_weight)
+                positive("positive_weight", Some(positive_weight))
             }
             Self::SmoothedCrossEntropy { smoothing } if !(0.0..=1.0).contains(&smoothing) => {
                 let (argument, expected) = ("smoothing", "between 0 and 1");

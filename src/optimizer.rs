@@ -6,7 +6,7 @@ use deltarule_kernels::optimizer::{
     Update,
 };
 
-use crate::error::{Result, check_positive, check_range};
+use crate::error::{Error, Result};
 
 /// A rule by which the gradient g changes the parameters θ, and what is done to g before.
 ///
@@ -137,9 +137,8 @@ impl Optimizer {
         not_negative("decay.l2", self.decay.l2)?;
         not_negative("decay.l1", self.decay.l1)?;
         not_negative("decay.decoupled", self.decay.decoupled)?;
-        for (argument, limit) in [("clip_value", self.clip_value), ("clip_norm", self.clip_norm)] {
-            limit.map_or(Ok(()), |limit| check_positive(argument, limit))?;
-        }
+        positive("clip_value", self.clip_value)?;
+        positive("clip_norm", self.clip_norm)?;
         match self.rule {
             Rule::Momentum(rule) => below_one("momentum", rule.momentum),
             Rule::RmsProp(rule) => {
@@ -168,6 +167,11 @@ impl Optimizer {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether steps do the same to parameters with these rates.
+    pub(crate) fn treats_alike(&self, one: Rates, other: Rates) -> bool {
+        one.factor == other.factor && (one.decays == other.decays || self.decay == Decay::default())
     }
 
     /// What step `number`, counted from 1, does to parameters with these rates.
@@ -308,12 +312,28 @@ pub struct Stretch<'a, E> {
     pub parameters: &'a mut [E],
 }
 
+/// An error that names the number unless it is good.
+pub(crate) fn check(
+    argument: &'static str,
+    value: f64,
+    good: bool,
+    expected: &'static str,
+) -> Result<()> {
+    if good { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
+}
+
 pub(crate) fn not_negative(argument: &'static str, value: f64) -> Result<()> {
-    check_range(argument, value, value.is_finite() && value >= 0.0, "finite and not negative")
+    check(argument, value, value.is_finite() && value >= 0.0, "finite and not negative")
 }
 
 fn below_one(argument: &'static str, value: f64) -> Result<()> {
-    check_range(argument, value, (0.0..1.0).contains(&value), "at least 0 and below 1")
+    check(argument, value, (0.0..1.0).contains(&value), "at least 0 and below 1")
+}
+
+/// [`Option::None`] is for a number that is not there.
+pub(crate) fn positive(argument: &'static str, value: Option<f64>) -> Result<()> {
+    let Some(value) = value else { return Ok(()) };
+    check(argument, value, value.is_finite() && value > 0.0, "finite and above 0")
 }
 
 fn check_epsilon(epsilon: Epsilon) -> Result<()> {

@@ -10,15 +10,21 @@ use deltarule::{
 use rayon::ThreadPoolBuilder;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+/// What counted threads have allocated and not freed.
+static BYTES: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
     /// Whether this thread works for the test: those of the test's harness do not count.
     static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn is_counted() -> bool {
+    IS_COUNTED.try_with(Cell::get).unwrap_or(false)
 }
 
 fn count_this_thread() {
@@ -28,14 +34,18 @@ fn count_this_thread() {
 // SAFETY: every call is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if IS_COUNTED.try_with(Cell::get).unwrap_or(false) {
+        if is_counted() {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+            BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
         }
         // SAFETY: the caller keeps this function's contract, which is that one's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if is_counted() {
+            BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        }
         // SAFETY: the caller keeps this function's contract, which is that one's.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -131,6 +141,32 @@ fn predictions(isa: Isa, builder: NetworkBuilder<f32>) -> usize {
     })
 }
 
+/// The formula of `TrainerBuilder::build`.
+fn memory_is_as_stated(isa: Isa) {
+    const BATCH: usize = 300;
+    for (activation, buffers) in [(Activation::Relu, 2), (Activation::Gelu, 3)] {
+        for (optimizer, states) in [
+            (Optimizer::sgd(0.1), 0),
+            (Optimizer::adam(0.1), 2),
+            (Optimizer::adam(0.1).clip_norm(1.0), 3),
+        ] {
+            let network =
+                network::<f32>(&[784, 512, 512, 10], activation).isa(isa).build().unwrap();
+            let parameters = network.parameters().len();
+            let before = BYTES.load(Ordering::Relaxed);
+            let trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer);
+            let trainer = trainer.max_batch(BATCH).threads(1).build().unwrap();
+            let found = (BYTES.load(Ordering::Relaxed) - before) as usize / size_of::<f32>();
+            let rows = BATCH.next_multiple_of(64);
+            let stated = states * parameters + rows * (buffers * (512 + 512) + 2 * 10) + BATCH;
+            let rest = found.checked_sub(stated).expect("no less than stated");
+            let tile = 24 * 784;
+            assert!((tile..=1 << 19).contains(&rest), "{isa} {activation:?} {optimizer:?}: {rest}");
+            drop(trainer);
+        }
+    }
+}
+
 /// One test, so that no other is counted as well.
 #[test]
 fn a_step_and_a_prediction_allocate_nothing() {
@@ -146,6 +182,7 @@ fn a_step_and_a_prediction_allocate_nothing() {
         assert_eq!(predictions(isa, wide), 0, "{isa}: predictions");
         assert_eq!(steps(isa, 1), 0, "{isa}: on the calling thread");
         every_kind_of_step(isa);
+        memory_is_as_stated(isa);
     }
     let pool = || ThreadPoolBuilder::new().num_threads(2).start_handler(|_| count_this_thread());
     pool().build_global().unwrap();

@@ -10,8 +10,9 @@ use deltarule_kernels::{Element, Isa, MatRef, ShapeError};
 
 use super::norm::Affine;
 use super::{Backward, Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, add};
-use crate::error::{Error, Result, check_range};
+use crate::error::{Error, Result};
 use crate::init::Init;
+use crate::optimizer::check;
 use crate::random::Random;
 
 /// Slices of moments.
@@ -55,7 +56,7 @@ impl BatchNorm {
         affine: bool,
     ) -> Result<Self> {
         let is_share = momentum > 0.0 && momentum <= 1.0;
-        check_range("momentum", momentum, is_share, "above 0 and at most 1")?;
+        check("momentum", momentum, is_share, "above 0 and at most 1")?;
         let affine = Affine::new(to, epsilon, affine)?;
         let (features, statistics, moments) = (affine.features, to.statistics, to.moments);
         // There are as many parameters as statistics at least.

@@ -4,7 +4,8 @@ use deltarule_kernels::random::{Dropout as Mask, MaskStream};
 use deltarule_kernels::{Element, ShapeError};
 
 use super::{Backward, Compiler, Forward, LayerRef, Mode, Operation, Pass, Shape};
-use crate::error::{Error, Result, check_range};
+use crate::error::{Error, Result};
+use crate::optimizer::check;
 
 /// A dropout layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +18,7 @@ pub(crate) struct Dropout {
 
 impl Dropout {
     pub(super) fn new(to: &Compiler, rate: f64) -> Result<Self> {
-        check_range("rate", rate, (0.0..1.0).contains(&rate), "at least 0 and below 1")?;
+        check("rate", rate, (0.0..1.0).contains(&rate), "at least 0 and below 1")?;
         let index = to.ops.len();
         let layer = u16::try_from(index).map_err(|_| Error::OutOfRange {
             argument: "index of a dropout layer",

@@ -212,7 +212,7 @@ impl<E: Element> Operation<E> for Embedding {
             let Categorical { categories, dimensions, .. } = table.column;
             let usual = Init::Uniform { bound: 1.0 / (dimensions as f64).sqrt() };
             let weights = &mut parameters[table.parameters()];
-            self.init.unwrap_or(usual).fill(categories, dimensions, random, weights);
+            self.init.unwrap_or(usual).fill(dimensions, categories, random, weights);
         }
     }
 

@@ -3,7 +3,8 @@
 use deltarule_kernels::Element;
 
 use super::{Compiler, Part};
-use crate::error::{Result, check_positive};
+use crate::error::Result;
+use crate::optimizer::positive;
 
 /// Where γ, and β after it, lie in the network's arena, and ε.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +18,7 @@ pub(super) struct Affine {
 
 impl Affine {
     pub(super) fn new(to: &mut Compiler, epsilon: f64, is_learned: bool) -> Result<Self> {
-        check_positive("epsilon", epsilon)?;
+        positive("epsilon", Some(epsilon))?;
         let features = to.width;
         Ok(Self { features, epsilon, is_learned, start: to.parameters(2, features)? })
     }

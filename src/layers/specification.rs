@@ -56,7 +56,8 @@ pub enum Layer {
     Embedding {
         /// The columns.
         columns: Vec<Categorical>,
-        /// How the vectors begin; uniform in ±1/√dimensions otherwise.
+        /// How the vectors begin; uniform in ±1/√dimensions otherwise. The dimensions count as
+        /// inputs and the categories as outputs.
         init: Option<Init>,
     },
 }

@@ -180,7 +180,7 @@ impl<E: Element> NetworkBuilder<E> {
             inputs: self.inputs,
             outputs: width,
             specification: self.layers,
-            ops,
+            ops: ops.into(),
             parameters,
             statistics,
             route,

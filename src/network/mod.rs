@@ -10,6 +10,7 @@ pub use summary::{LayerSummary, Summary};
 
 use core::fmt;
 use deltarule_kernels::{Element, Isa};
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::layers::{Layer, LayerRef, Op};
@@ -34,7 +35,7 @@ pub struct Network<E: Element = f32> {
     inputs: usize,
     outputs: usize,
     specification: Vec<Layer>,
-    ops: Vec<Op>,
+    ops: Arc<[Op]>,
     parameters: Vec<E>,
     statistics: Vec<E>,
     route: Route,
@@ -112,8 +113,14 @@ impl<E: Element> Network<E> {
         self.ops.iter().map(|op| op.operation().view(&self.parameters, &self.statistics))
     }
 
-    pub(crate) fn ops(&self) -> &[Op] {
+    pub(crate) fn ops(&self) -> &Arc<[Op]> {
         &self.ops
+    }
+
+    /// Whether this is a network of these layers on this instruction set, so that buffers for
+    /// them are buffers for it. For a copy that is one comparison.
+    pub(crate) fn is_shaped(&self, isa: Isa, ops: &Arc<[Op]>) -> bool {
+        self.isa == isa && (Arc::ptr_eq(&self.ops, ops) || self.ops == *ops)
     }
 
     /// What a step changes.
@@ -129,7 +136,7 @@ impl<E: Element> Network<E> {
 
     /// Lets all batch normalizations normalize by their running statistics.
     pub(crate) fn use_running_statistics(&self, moments: &mut [E]) -> Result<()> {
-        for op in &self.ops {
+        for op in self.ops.iter() {
             if let Op::BatchNorm(norm) = op {
                 norm.use_running(self.isa, &self.statistics, moments)?;
             }

@@ -6,7 +6,7 @@ use deltarule_kernels::{Element, Isa};
 
 use super::Network;
 use crate::error::{Error, Result, check_length, checked_area, try_vec, whole_rows};
-use crate::layers::{Forward, Mode, Op, Pass};
+use crate::layers::{Forward, LayerRef, Mode, Op, Pass};
 use crate::metrics::largest_of_rows;
 
 /// Rows that a prediction takes through all layers at a time.
@@ -163,38 +163,12 @@ impl<E: Element> Network<E> {
         self.use_running_statistics(&mut workspace.moments)?;
         let blocks = x.chunks(BLOCK_ROWS * self.inputs());
         for (x, out) in blocks.zip(out.chunks_mut(BLOCK_ROWS * self.outputs())) {
-            self.predict_block(x, out, workspace, |_, _| ())?;
+            self.predict_block(x, out, workspace)?;
         }
         Ok(())
     }
 
-    /// What each layer makes of these rows, in the order of [`Network::layers`]. A layer that does
-    /// nothing in evaluation has no outputs.
-    #[cfg(feature = "report")]
-    pub(crate) fn layer_outputs(&self, x: &[E]) -> Result<Vec<Vec<E>>> {
-        whole_rows("x", x.len(), self.inputs())?;
-        let mut workspace = Workspace::new(self)?;
-        self.check_categories(x, 0)?;
-        self.use_running_statistics(&mut workspace.moments)?;
-        let mut outputs = vec![Vec::new(); self.ops.len()];
-        let mut out = try_vec("out", checked_area("out", BLOCK_ROWS, self.outputs())?)?;
-        for x in x.chunks(BLOCK_ROWS * self.inputs()) {
-            let out = &mut out[..x.len() / self.inputs() * self.outputs()];
-            self.predict_block(x, out, &mut workspace, |layer, y| {
-                outputs[layer].extend_from_slice(y);
-            })?;
-        }
-        Ok(outputs)
-    }
-
-    /// Predicts up to [`BLOCK_ROWS`] rows, and gives `see` the outputs of each layer.
-    fn predict_block(
-        &self,
-        x: &[E],
-        out: &mut [E],
-        workspace: &mut Workspace<E>,
-        mut see: impl FnMut(usize, &[E]),
-    ) -> Result<()> {
+    fn predict_block(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
         if self.route.stages.is_empty() {
             out.copy_from_slice(x);
             return Ok(());
@@ -212,26 +186,82 @@ impl<E: Element> Network<E> {
         for stage in &self.route.stages {
             let op = &self.ops[stage.op];
             let shape = op.shape();
-            let range = match stage.y {
+            let y = match stage.y {
                 Place::Register(start) => start..start + rows * shape.outputs(),
                 Place::Input | Place::Output => 0..0,
             };
-            let (before, rest) = registers.split_at_mut(range.start);
-            let (buffer, after) = rest.split_at_mut(range.len());
+            let (before, rest) = registers.split_at_mut(y.start);
+            let (buffer, after) = rest.split_at_mut(y.len());
             let read = |place, width| match place {
-                Place::Register(start) => read_around(before, &range, after, start, rows * width),
+                Place::Register(start) => read_around(before, &y, after, start, rows * width),
                 Place::Input | Place::Output => x,
             };
-            let y = if stage.y == Place::Output { &mut *out } else { buffer };
             let io = Forward {
                 x: read(stage.x, shape.inputs()),
                 skip: stage.skip.map_or(&[], |skip| read(skip, shape.outputs())),
-                y: &mut *y,
+                y: if stage.y == Place::Output { &mut *out } else { buffer },
                 kept: &mut kept[..rows * shape.kept_columns(true)],
                 scratch,
             };
             op.operation().forward(&pass, io)?;
-            see(stage.op, y);
+        }
+        Ok(())
+    }
+
+    /// Gives `see` every layer with its index and its outputs for the rows of `x`,
+    /// (rows, outputs) row-major, as they are in a prediction.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let network = Network::builder(2)
+    ///     .dense(3, Activation::Relu)
+    ///     .dense(1, Activation::Identity)
+    ///     .build()?;
+    /// let mut widths = Vec::new();
+    /// network.trace(&[0.5, 1.0], |_, _, outputs| widths.push(outputs.len()))?;
+    /// assert_eq!(widths, [3, 1]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Network::predict`]; [`Error::OutOfMemory`] if there is no memory for the outputs of all
+    /// layers.
+    pub fn trace(&self, x: &[E], mut see: impl FnMut(usize, LayerRef<'_, E>, &[E])) -> Result<()> {
+        let rows = whole_rows("x", x.len(), self.inputs())?;
+        self.check_categories(x, 0)?;
+        let mut moments = try_vec("moments", self.moments_len())?;
+        self.use_running_statistics(&mut moments)?;
+        let pass = Pass {
+            isa: self.isa,
+            parameters: &self.parameters,
+            moments: &moments,
+            mode: Mode::Evaluation,
+            batch_rows: rows,
+            first_row: 0,
+        };
+        let mut outputs: Vec<Vec<E>> = Vec::with_capacity(self.ops.len());
+        for (index, (op, layer)) in self.ops.iter().zip(self.layers()).enumerate() {
+            let shape = op.shape();
+            let area = |columns| checked_area("activations", rows, columns);
+            let mut y = try_vec("activations", area(shape.outputs())?)?;
+            let mut kept = try_vec("activations", area(shape.kept_columns(true))?)?;
+            let mut scratch = match op {
+                Op::Dense(dense) => {
+                    try_vec("scratch", dense.scratch_len::<E>(self.isa, rows, false)?)?
+                }
+                _ => Vec::new(),
+            };
+            let output_of = |index: Option<usize>| index.map_or(x, |index| &outputs[index]);
+            let io = Forward {
+                x: output_of(index.checked_sub(1)),
+                skip: shape.skips_from().map_or(&[], |first| output_of(first.checked_sub(1))),
+                y: &mut y,
+                kept: &mut kept,
+                scratch: &mut scratch,
+            };
+            op.operation().forward(&pass, io)?;
+            see(index, layer, &y);
+            outputs.push(y);
         }
         Ok(())
     }

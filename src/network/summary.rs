@@ -81,13 +81,13 @@ impl<E: Element> Network<E> {
     /// assert_eq!(
     ///     network.summary().to_string(),
     ///     "\
-    /// layer                       outputs  parameters  flops a row
-    /// input                            64
-    /// 0 dense identity, no bias        32        2048         4128
-    /// 1 batch norm                     32          64          160
-    /// 2 relu                           32           0           32
-    /// 3 dense identity                 10         330          660
-    /// total                                      2442         4980"
+    /// layer                      outputs  parameters  flops a row
+    /// input                           64
+    /// 0 dense identity, no bias       32        2048         4128
+    /// 1 batch norm                    32          64          160
+    /// 2 relu                          32           0           32
+    /// 3 dense identity                10         330          660
+    /// total                                     2442         4980"
     /// );
     /// # Ok::<(), deltarule::Error>(())
     /// ```

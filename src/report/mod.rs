@@ -92,11 +92,9 @@ impl<'a> Report<'a> {
     /// As [`Network::predict`].
     pub fn activations<E: Element>(mut self, network: &Network<E>, x: &[E]) -> Result<Self> {
         self.activations.clear();
-        for (index, outputs) in network.layer_outputs(x)?.iter().enumerate() {
-            if !outputs.is_empty() {
-                self.activations.push(Histogram::new(format!("Layer {}", index + 1), outputs));
-            }
-        }
+        network.trace(x, |index, _, outputs| {
+            self.activations.push(Histogram::new(format!("Layer {}", index + 1), outputs));
+        })?;
         Ok(self)
     }
 

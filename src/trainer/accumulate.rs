@@ -113,6 +113,7 @@ impl<E: Element> Trainer<E> {
         if rows == 0 || rows < batch_rows {
             return Err(Error::BatchRows { rows, batch_rows, announced: batch_rows });
         }
+        self.check_network()?;
         let parts = self.parts(rows);
         let gradient = mem::take(&mut self.accumulated.gradient);
         let done = enter(parts, || self.apply_kept(&gradient, Span::Marked, rows, parts));

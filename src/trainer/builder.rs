@@ -127,6 +127,15 @@ impl<E: Element> TrainerBuilder<E> {
 
     /// Makes the trainer, with every buffer that a step needs.
     ///
+    /// # Memory
+    /// In elements, besides the network: with P parameters, S·P for the S states of the
+    /// optimizer's rule, and P for a gradient if it is clipped by its norm; for each row of a
+    /// batch, in whole blocks of 64, every layer's outputs and, but where the layer above works in
+    /// place, as all but dense ones do, as many errors, and in a dense layer whose derivative is
+    /// computed from z that too; for each row its loss; and for each thread the largest tile of the
+    /// gradient, some 16,384 elements or 24 rows of the widest W, and the scratch space of the
+    /// largest product, which stays below 2¹⁹ elements together for 784-512-512-10.
+    ///
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
     /// the optimizer's, a group's or the loss's that has no meaning, [`Error::Layer`] for a group
@@ -151,7 +160,7 @@ impl<E: Element> TrainerBuilder<E> {
         let arena = try_vec("activations", layout.arena_len(max_batch)?)?;
         let losses = try_vec("losses", max_batch)?;
         let mut products = 0;
-        for op in ops {
+        for op in ops.iter() {
             if let Op::Dense(dense) = op {
                 let needed = dense.scratch_len::<E>(network.isa(), layout.rows(), true)?;
                 products = products.max(needed);
@@ -179,6 +188,7 @@ impl<E: Element> TrainerBuilder<E> {
         };
         let updates = Vec::with_capacity(rates.len());
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
+        let shape = (network.isa(), network.ops().clone());
         let buffers = Buffers { layout, tiles, arena, moments, scratch, occurrences };
         Ok(Trainer {
             network,
@@ -190,6 +200,7 @@ impl<E: Element> TrainerBuilder<E> {
             updates,
             seed,
             max_batch,
+            shape,
             threads,
             work,
             steps: 0,

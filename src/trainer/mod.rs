@@ -13,6 +13,7 @@ pub use builder::TrainerBuilder;
 use core::fmt;
 use deltarule_kernels::optimizer::{MAX_STATES, Update};
 use deltarule_kernels::{Element, Isa, reduce};
+use std::sync::Arc;
 
 use crate::error::{Error, Result, check_length, try_vec, whole_rows};
 use crate::layers::{Mode, Occurrences, Op, Span};
@@ -60,6 +61,8 @@ pub struct Trainer<E: Element = f32> {
     /// That of dropout's masks.
     seed: u64,
     max_batch: usize,
+    /// What the buffers were made for.
+    shape: (Isa, Arc<[Op]>),
     threads: Threads,
     /// Multiply-adds of a row's forward pass, about.
     work: usize,
@@ -124,7 +127,8 @@ impl<E: Element> Trainer<E> {
         &self.network
     }
 
-    /// The network as it is now, to change its parameters.
+    /// The network as it is now, to change its parameters, or to put another of the same layers
+    /// in its place. With one of other layers every step fails.
     pub fn network_mut(&mut self) -> &mut Network<E> {
         &mut self.network
     }
@@ -212,6 +216,7 @@ impl<E: Element> Trainer<E> {
     /// # Errors
     /// As [`Trainer::step`], but for [`Error::BatchTooLarge`].
     pub fn evaluate(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
+        self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
         self.loss.check(targets, rows, self.network.outputs())?;
         let mut losses = try_vec("losses", rows)?;
@@ -228,8 +233,15 @@ impl<E: Element> Trainer<E> {
         self.score(&losses, targets, correct)
     }
 
+    /// Checks that the network is still the one that the buffers were made for.
+    fn check_network(&self) -> Result<()> {
+        let (isa, ops) = &self.shape;
+        if self.network.is_shaped(*isa, ops) { Ok(()) } else { Err(Error::OtherNetwork) }
+    }
+
     /// Checks a batch's shapes and labels, and returns its rows.
     fn check(&self, x: &[E], targets: Targets<'_, E>) -> Result<usize> {
+        self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
         if rows > self.max_batch {
             let max_batch = self.max_batch;

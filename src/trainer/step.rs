@@ -13,7 +13,7 @@ use crate::error::{Error, Result, check_length, try_vec};
 use crate::layers::{Mode, Op, Part, Span};
 use crate::loss::Targets;
 use crate::network::Trained;
-use crate::optimizer::{Stretch, UpdateRule};
+use crate::optimizer::{Rates, Stretch, UpdateRule};
 
 impl<E: Element> Trainer<E> {
     /// One step of the optimizer on a batch: forward, loss, backward, update. The score is that
@@ -25,8 +25,10 @@ impl<E: Element> Trainer<E> {
     /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
     /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
     /// [`Error::TargetKind`] for `targets`; [`Error::NonFinite`] for an input or a target that is
-    /// infinite or NaN; [`Error::NonFiniteLoss`] if the loss is, and
-    /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by.
+    /// infinite or NaN; [`Error::Category`] for a categorical column;
+    /// [`Error::NonFiniteLoss`] if the loss is infinite or NaN, and
+    /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by;
+    /// [`Error::OtherNetwork`] if [`Trainer::network_mut`] was used to put in one of other layers.
     pub fn step(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
         let rows = self.check(x, targets)?;
         let parts = self.parts(rows);
@@ -89,13 +91,19 @@ impl<E: Element> Trainer<E> {
         self.steps.saturating_add(1)
     }
 
-    /// Computes the step's update for each kind of rates.
+    /// Computes the step's update for each kind of rates. Powers of decay rates take a while in a
+    /// small step, so kinds that come to the same share theirs.
     fn prepare_updates(&mut self, gradient_factor: f64) {
         let (optimizer, number) = (&self.optimizer, self.number());
-        let updates = self.rates.iter();
         self.updates.clear();
-        self.updates
-            .extend(updates.map(|&rates| optimizer.at_step(number, gradient_factor, rates)));
+        for (index, &rates) in self.rates.iter().enumerate() {
+            let same = |earlier: &Rates| optimizer.treats_alike(*earlier, rates);
+            let known = self.rates[..index].iter().position(same);
+            self.updates.push(match known {
+                Some(known) => self.updates[known],
+                None => optimizer.at_step(number, gradient_factor, rates),
+            });
+        }
     }
 
     /// The fused update: each tile of the gradient is applied as soon as it is computed.

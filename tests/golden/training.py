@@ -1,12 +1,12 @@
 """Makes training.txt, with which tests/network/pytorch.rs compares: networks trained by PyTorch.
 
-Run in this folder: python training.py. Needs torch; the versions used are in the first line. The
-file is a list of cases: a line `case NAME`, then lines `KEY VALUE VALUE ...`.
+Run in this folder: python training.py. Needs torch and numpy; the versions used are in the first
+line.
 """
 
-import platform
-
+import numpy
 import torch
+from golden_file import File
 from torch import nn
 
 torch.set_default_dtype(torch.float64)
@@ -76,15 +76,8 @@ def main():
     x[:, 0] = torch.arange(ROWS) % 3
     x[:, 1] = torch.arange(ROWS) % 5
     labels = torch.randint(0, OUTPUTS, (ROWS,))
-    lines = [f"# Python {platform.python_version()}, torch {torch.__version__}"]
-
-    def case(name, **values):
-        lines.append(f"case {name}")
-        lines.extend(
-            " ".join([key, *map(repr, numbers)]) for key, numbers in values.items() if numbers
-        )
-
-    case("data", x=flat([x]), labels=labels.tolist())
+    file = File(torch, numpy)
+    file.case("data", x=flat([x]), labels=labels.tolist())
     for network_name, build in NETWORKS.items():
         for optimizer_name, optimize in OPTIMIZERS.items():
             network = build()
@@ -98,16 +91,11 @@ def main():
                 optimizer.step()
                 losses.append(loss.item())
             network.eval()
-            case(
-                f"{network_name}, {optimizer_name}",
-                start=start,
-                losses=losses,
-                end=flat(network.parameters()),
-                statistics=statistics(network),
-                outputs=flat([network(x)]),
-            )
-    with open("training.txt", "w", encoding="ascii") as file:
-        file.write("\n".join(lines) + "\n")
+            values = {"end": flat(network.parameters()), "outputs": flat([network(x)])}
+            if statistics(network):
+                values["statistics"] = statistics(network)
+            file.case(f"{network_name}, {optimizer_name}", start=start, losses=losses, **values)
+    file.write("training.txt")
 
 
 main()

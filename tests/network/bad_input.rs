@@ -384,6 +384,32 @@ fn categories_that_are_not_there() {
 }
 
 #[test]
+fn a_network_of_other_layers_in_a_trainer() {
+    let (x, labels, _) = good();
+    let targets = Targets::Classes(&labels);
+    let mut trainer = trainer(Loss::SoftmaxCrossEntropy, Isa::active().unwrap());
+    let own = trainer.network().clone();
+    let build = |hidden, activation| {
+        network::<f32>(&[INPUTS, hidden, OUTPUTS], activation).build().unwrap()
+    };
+    for other in [build(50, Activation::Relu), build(5, Activation::Gelu)] {
+        trainer.network_mut().clone_from(&other);
+        let mut gradients = vec![0.5; own.parameters().len()];
+        for error in [
+            trainer.step(&x, targets).unwrap_err(),
+            trainer.gradients(&x, targets, &mut gradients).unwrap_err(),
+            trainer.evaluate(&x, targets).unwrap_err(),
+            trainer.accumulate(&x, targets, ROWS).unwrap_err(),
+        ] {
+            assert_eq!(error, Error::OtherNetwork);
+        }
+        assert_eq!(trainer.network().parameters(), other.parameters());
+    }
+    *trainer.network_mut() = build(5, Activation::Relu);
+    trainer.step(&x, targets).unwrap();
+}
+
+#[test]
 fn parts_that_are_not_a_batch() {
     let (x, labels, _) = good();
     let mut trainer = trainer(Loss::SoftmaxCrossEntropy, Isa::active().unwrap());

@@ -182,3 +182,13 @@ fn states_that_do_not_fit() {
     assert_eq!(error, Error::Length { argument: "a state", expected: 7, actual: 6 });
     assert_eq!((trainer.steps(), trainer.states().map(<[f32]>::to_vec).collect()), (1, before));
 }
+
+#[test]
+fn networks_and_trainers_can_be_sent_and_shared() {
+    fn check<T: Send + Sync>() {}
+    check::<deltarule::Network>();
+    check::<deltarule::Workspace>();
+    check::<Trainer>();
+    check::<deltarule::TrainerBuilder>();
+    check::<deltarule::Diagnostics>();
+}

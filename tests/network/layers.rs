@@ -138,6 +138,9 @@ fn a_prediction_is_that_of_evaluation() {
         }
         let score = trainer.evaluate(&x, Targets::Values(&y)).unwrap();
         let predicted = trainer.network().predict(&x).unwrap();
+        let mut last = Vec::new();
+        trainer.network().trace(&x, |_, _, outputs| last = outputs.to_vec()).unwrap();
+        assert_eq!(bits(&last), bits(&predicted), "{name}");
         let squares = predicted.iter().zip(&y).map(|(p, y)| (p - y).powi(2));
         let loss = squares.sum::<f64>() / 150.0;
         approx::assert_relative_eq!(score.loss, loss, max_relative = 1e-12);
