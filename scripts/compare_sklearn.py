@@ -18,9 +18,10 @@ VENV = ROOT / "target" / "compare-venv"
 if pathlib.Path(sys.prefix).resolve() != VENV:
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        packages = ["numpy", "scikit-learn"]
-        subprocess.run([VENV / "bin" / "python", "-m", "pip", "install", "-q", *packages], check=True)
-    os.execv(VENV / "bin" / "python", ["python", *sys.argv])
+        install = [VENV / "bin" / "python", "-m", "pip", "install", "-q", "numpy", "scikit-learn"]
+        subprocess.run(install, check=True)
+    python = str(VENV / "bin" / "python")
+    os.execv(python, [python, *sys.argv])
 
 import argparse
 import csv
@@ -65,7 +66,8 @@ def fashion_mnist(folder):
     parts = []
     for part in ("train", "t10k"):
         images = idx(folder, f"{part}-images-idx3-ubyte")
-        parts.append((images.reshape(len(images), -1) / 255, idx(folder, f"{part}-labels-idx1-ubyte")))
+        labels = idx(folder, f"{part}-labels-idx1-ubyte")
+        parts.append((images.reshape(len(images), -1) / 255, labels))
     (train_x, train_y), (test_x, test_y) = parts
     return train_x, test_x, train_y, test_y
 
@@ -139,10 +141,11 @@ def main():
         parts = diamonds(options.diamonds)
         races.append(("diamonds", parts, settings((64, 64), 128, 20, 1e-3, True)))
 
+    threads = len(os.sched_getaffinity(0))
     print(f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}, ", end="")
-    print(f"numpy {numpy.__version__}, {len(os.sched_getaffinity(0))} threads, {options.seeds} seeds")
-    print("\n| data | score | scikit-learn's | seconds | scikit-learn's | times as fast |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print(f"numpy {numpy.__version__}, {threads} threads, {options.seeds} seeds\n")
+    print("| data | score | scikit-learn's | seconds | scikit-learn's | times as fast |")
+    print("| --- | --- | --- | --- | --- | --- |", flush=True)
     for name, parts, race in races:
         parts = tuple(part.astype("f4") if part.dtype.kind == "f" else part for part in parts)
         mine = numpy.array(ours(parts, race, options.seeds))
