@@ -4,7 +4,7 @@
 use clap::Parser;
 use deltarule::data::{Dataset, npy};
 use deltarule::kernels::optimizer::{Adam, Epsilon};
-use deltarule::{Activation, Loss, Metric, Network, Optimizer, Trainer};
+use deltarule::{Activation, Init, Loss, Metric, Network, Optimizer, Trainer};
 use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -49,7 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (learning_rate, epsilon) = (options.learning_rate, Epsilon::OutsideRoot(1e-8));
     for seed in options.seed..options.seed.saturating_add(options.seeds) {
         let start = Instant::now();
-        let mut network = Network::builder(train.columns()).seed(seed);
+        // As scikit-learn has it, for ReLU too.
+        let init = Init::XavierUniform;
+        let mut network = Network::builder(train.columns()).seed(seed).init(init);
         for &width in &options.hidden {
             network = network.dense(width, Activation::Relu);
         }

@@ -4,8 +4,9 @@ Run with: python3 scripts/compare_sklearn.py [--fashion-mnist DIR] [--diamonds F
 
 DIR has Fashion-MNIST's IDX files, plain or .gz; FILE is ggplot2's diamonds as CSV. Without them,
 digits and breast cancer are compared, which come with scikit-learn. The first lines make a virtual
-environment in target/compare-venv. Five seeds each; ReLU, no decay, f32 on both sides; the test
-fifth is chosen once. A time is that of one training, on as many threads as the machine gives.
+environment in target/compare-venv. Five seeds each, of the weights, the batches and the split, of
+which a fifth is the test; ReLU, Glorot's weights, no decay, f32 on both sides. A time is that of
+one training, on as many threads as the machine gives.
 """
 
 import os
@@ -18,9 +19,10 @@ VENV = ROOT / "target" / "compare-venv"
 if pathlib.Path(sys.prefix).resolve() != VENV:
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-        packages = ["numpy", "scikit-learn"]
-        subprocess.run([VENV / "bin" / "python", "-m", "pip", "install", "-q", *packages], check=True)
-    os.execv(VENV / "bin" / "python", ["python", *sys.argv])
+        install = [VENV / "bin" / "python", "-m", "pip", "install", "-q", "numpy", "scikit-learn"]
+        subprocess.run(install, check=True)
+    python = str(VENV / "bin" / "python")
+    os.execv(python, [python, *sys.argv])
 
 import argparse
 import csv
@@ -42,15 +44,17 @@ warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 
 def split(x, y, regression=False):
-    parts = train_test_split(
-        x, y, test_size=0.2, random_state=0, stratify=None if regression else y
-    )
-    return scaled(*parts)
+    """The parts of the data for a seed, scaled by the training part."""
 
+    def parts(seed):
+        stratify = None if regression else y
+        train_x, test_x, train_y, test_y = train_test_split(
+            x, y, test_size=0.2, random_state=seed, stratify=stratify
+        )
+        scaler = StandardScaler().fit(train_x)
+        return scaler.transform(train_x), scaler.transform(test_x), train_y, test_y
 
-def scaled(train_x, test_x, train_y, test_y):
-    scaler = StandardScaler().fit(train_x)
-    return scaler.transform(train_x), scaler.transform(test_x), train_y, test_y
+    return parts
 
 
 def idx(folder, name):
@@ -65,9 +69,10 @@ def fashion_mnist(folder):
     parts = []
     for part in ("train", "t10k"):
         images = idx(folder, f"{part}-images-idx3-ubyte")
-        parts.append((images.reshape(len(images), -1) / 255, idx(folder, f"{part}-labels-idx1-ubyte")))
+        labels = idx(folder, f"{part}-labels-idx1-ubyte")
+        parts.append((images.reshape(len(images), -1) / 255, labels))
     (train_x, train_y), (test_x, test_y) = parts
-    return train_x, test_x, train_y, test_y
+    return lambda seed: (train_x, test_x, train_y, test_y)
 
 
 def diamonds(path):
@@ -101,7 +106,7 @@ def theirs(parts, settings, seed):
     return model.score(test_x, test_y), seconds
 
 
-def ours(parts, settings, seeds):
+def ours(parts, settings, seed):
     with tempfile.TemporaryDirectory() as folder:
         for name, part in zip(("train_x", "test_x", "train_y", "test_y"), parts):
             array = part.astype("<f4")
@@ -110,10 +115,11 @@ def ours(parts, settings, seeds):
         arguments = [program, folder, "--hidden", ",".join(map(str, settings["hidden"]))]
         for name in ("epochs", "batch", "learning_rate"):
             arguments += [f"--{name.replace('_', '-')}", str(settings[name])]
-        arguments += ["--seeds", str(seeds)] + ["--regression"] * settings["regression"]
-        lines = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
-    words = [line.split() for line in lines.splitlines()]
-    return [(float(word[3]), float(word[5])) for word in words]
+        arguments += ["--seed", str(seed), "--seeds", "1"]
+        arguments += ["--regression"] * settings["regression"]
+        line = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+    words = line.split()
+    return float(words[3]), float(words[5])
 
 
 def main():
@@ -139,14 +145,18 @@ def main():
         parts = diamonds(options.diamonds)
         races.append(("diamonds", parts, settings((64, 64), 128, 20, 1e-3, True)))
 
+    threads = len(os.sched_getaffinity(0))
     print(f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}, ", end="")
-    print(f"numpy {numpy.__version__}, {len(os.sched_getaffinity(0))} threads, {options.seeds} seeds")
-    print("\n| data | score | scikit-learn's | seconds | scikit-learn's | times as fast |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, parts, race in races:
-        parts = tuple(part.astype("f4") if part.dtype.kind == "f" else part for part in parts)
-        mine = numpy.array(ours(parts, race, options.seeds))
-        their = numpy.array([theirs(parts, race, seed) for seed in range(1, options.seeds + 1)])
+    print(f"numpy {numpy.__version__}, {threads} threads, {options.seeds} seeds\n")
+    print("| data | score | scikit-learn's | seconds | scikit-learn's | times as fast |")
+    print("| --- | --- | --- | --- | --- | --- |", flush=True)
+    for name, parts_of, race in races:
+        runs = []
+        for seed in range(1, options.seeds + 1):
+            f4 = lambda part: part.astype("f4") if part.dtype.kind == "f" else part
+            parts = tuple(map(f4, parts_of(seed)))
+            runs.append((ours(parts, race, seed), theirs(parts, race, seed)))
+        mine, their = numpy.array(runs).swapaxes(0, 1)
         score = lambda runs: f"{runs[:, 0].mean():.4f} ± {runs[:, 0].std():.4f}"
         seconds = mine[:, 1].mean(), their[:, 1].mean()
         print(

@@ -2,8 +2,8 @@
 
 use core::f64::consts::PI;
 
-use crate::error::{Result, check_positive, check_range};
-use crate::optimizer::not_negative;
+use crate::error::Result;
+use crate::optimizer::{check, not_negative, positive};
 
 /// The factor by which the learning rate is multiplied at time t.
 ///
@@ -138,35 +138,35 @@ impl Schedule {
     /// rise outside 0 to 1.
     pub fn check(&self) -> Result<()> {
         if let Some(WarmUp { length, start }) = self.warm_up {
-            check_positive("warm_up.length", length)?;
+            positive("warm_up.length", Some(length))?;
             not_negative("warm_up.start", start)?;
         }
         match self.shape {
             Shape::Constant => Ok(()),
             Shape::Step { every, factor } => {
-                check_positive("every", every)?;
+                positive("every", Some(every))?;
                 not_negative("factor", factor)
             }
             Shape::Exponential { factor } => not_negative("factor", factor),
             Shape::InverseTime { decay } => not_negative("decay", decay),
             Shape::Polynomial { length, power, end } => {
-                check_positive("length", length)?;
+                positive("length", Some(length))?;
                 not_negative("power", power)?;
                 not_negative("end", end)
             }
             Shape::Cosine { length, end } => {
-                check_positive("length", length)?;
+                positive("length", Some(length))?;
                 not_negative("end", end)
             }
             Shape::CosineRestarts { period, growth, end } => {
-                check_positive("period", period)?;
+                positive("period", Some(period))?;
                 let good = growth.is_finite() && growth >= 1.0;
-                check_range("growth", growth, good, "finite and at least 1")?;
+                check("growth", growth, good, "finite and at least 1")?;
                 not_negative("end", end)
             }
             Shape::OneCycle { length, rise, start, end } => {
-                check_positive("length", length)?;
-                check_range("rise", rise, rise > 0.0 && rise < 1.0, "above 0 and below 1")?;
+                positive("length", Some(length))?;
+                check("rise", rise, rise > 0.0 && rise < 1.0, "above 0 and below 1")?;
                 not_negative("start", start)?;
                 not_negative("end", end)
             }
@@ -279,7 +279,7 @@ impl ReduceOnPlateau {
     /// is negative or not finite.
     pub fn check(&self) -> Result<()> {
         let good = (0.0..1.0).contains(&self.factor);
-        check_range("plateau.factor", self.factor, good, "at least 0 and below 1")?;
+        check("plateau.factor", self.factor, good, "at least 0 and below 1")?;
         not_negative("plateau.threshold", self.threshold)?;
         not_negative("plateau.smallest", self.smallest)
     }

@@ -214,6 +214,7 @@ fn a_history_can_be_read() {
         .validation_split(0.5)
         .metric(Metric::F1(Average::Macro))
         .metric(Metric::TopK(2))
+        .metric(Metric::TopK(2))
         .run()
         .unwrap();
     let columns = history.columns();

@@ -122,7 +122,8 @@ impl<E: Element, F: FnMut(&mut Batch<E>) -> Result<(), ReadError> + Send> Source
 ///
 /// There are `ahead` + 2 batches in all, whatever the stream's length: those that wait, the one
 /// that is being read, and the one that the caller has. They go back to the thread and are filled
-/// again. The order is the source's.
+/// again. The order is the source's. To drop it ends the stream, and waits for the read that is
+/// under way.
 ///
 /// ```
 /// use deltarule::data::{Batch, Prefetch};

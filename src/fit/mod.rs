@@ -170,7 +170,9 @@ impl<'a, E: Element> Fit<'a, E> {
     /// Evaluates this metric after each epoch, on the validation rows, or on the training rows if
     /// there are none.
     pub fn metric(mut self, metric: Metric) -> Self {
-        self.metrics.push(metric);
+        if !self.metrics.contains(&metric) {
+            self.metrics.push(metric);
+        }
         self
     }
 

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use super::run::Gathered;
 use crate::data::{Batches, Rows};
-use crate::error::check_positive;
 use crate::error::{Error, Result};
+use crate::optimizer::positive;
 use crate::trainer::TrainerBuilder;
 
 /// How much of the smoothed loss is that of the step before.
@@ -71,8 +71,8 @@ impl RangeTest {
         data: impl Into<Rows<'a, E>>,
     ) -> Result<RangeCurve> {
         let Self { lowest, highest, steps, batch, seed } = self;
-        check_positive("lowest", lowest)?;
-        check_positive("highest", highest)?;
+        positive("lowest", Some(lowest))?;
+        positive("highest", Some(highest))?;
         if highest <= lowest {
             let (argument, expected) = ("highest", "above the lowest rate");
             return Err(Error::OutOfRange { argument, value: highest, expected });
