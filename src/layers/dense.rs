@@ -2,11 +2,11 @@
 
 use core::ops::Range;
 use deltarule_kernels::activation::{Activation, DerivativeFrom};
-use deltarule_kernels::gemm::{Activate, Gemm, Start, TimesDerivative, scratch_len};
+use deltarule_kernels::gemm::{Activate, Gemm, Right, Start, TimesDerivative, scratch_len};
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
 use super::{
-    Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, Stored, part_rows, parts_of,
+    Compiler, Forward, LayerRef, Op, Operation, Part, Pass, Shape, Stored, part_rows, parts_of,
 };
 use crate::error::{Error, Result, checked_area};
 use crate::init::Init;
@@ -26,6 +26,8 @@ pub(crate) struct Dense {
     bias: bool,
     init: Option<Init>,
     start: usize,
+    /// The dense layers before this one.
+    ordinal: usize,
 }
 
 /// A dense layer of a network, to look at: a = σ(W x + b).
@@ -57,6 +59,7 @@ impl Dense {
         }
         init.map_or(Ok(()), Init::check)?;
         let inputs = to.width;
+        let ordinal = to.ops.iter().filter(|op| matches!(op, Op::Dense(_))).count();
         checked_area("weights", outputs, inputs)?;
         let start = to.parameters(outputs, inputs)?;
         to.parameters(outputs, usize::from(bias)).map_err(|_| Error::Overflow {
@@ -64,7 +67,7 @@ impl Dense {
             rows: outputs,
             columns: inputs,
         })?;
-        Ok(Self { inputs, outputs, activation, bias, init, start })
+        Ok(Self { inputs, outputs, activation, bias, init, start, ordinal })
     }
 
     /// Where W lies in the arena.
@@ -76,6 +79,15 @@ impl Dense {
     fn biases(&self) -> Range<usize> {
         let start = self.weights().end;
         start..start + if self.bias { self.outputs } else { 0 }
+    }
+
+    /// Wᵀ.
+    pub(crate) fn transposed_weights<'a, E: Element>(
+        &self,
+        parameters: &'a [E],
+    ) -> Result<MatRef<'a, E>, ShapeError> {
+        let weights = MatRef::new(&parameters[self.weights()], self.outputs, self.inputs)?;
+        Ok(weights.transposed())
     }
 
     /// Whether the backward pass asks for z = W x + b, and not just for a.
@@ -160,8 +172,10 @@ impl<E: Element> Operation<E> for Dense {
         let Forward { x, y: a, kept: z, scratch, .. } = io;
         let rows = x.len() / self.inputs;
         let x = MatRef::new(x, rows, self.inputs)?;
-        let weights =
-            MatRef::new(&pass.parameters[self.weights()], self.outputs, self.inputs)?.transposed();
+        let weights = match pass.packed.get(self.ordinal) {
+            Some(packed) => Right::Packed(packed),
+            None => self.transposed_weights(pass.parameters)?.into(),
+        };
         let start =
             if self.bias { Start::Row(&pass.parameters[self.biases()]) } else { Start::Zero };
         let product = |z| Gemm::new(x, weights, z).start(start);

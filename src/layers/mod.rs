@@ -29,6 +29,7 @@ pub use specification::Layer;
 pub use view::LayerRef;
 
 use core::ops::Range;
+use deltarule_kernels::gemm::PackedMatrix;
 use deltarule_kernels::{Element, Isa, ShapeError};
 
 use crate::init::Init;
@@ -156,6 +157,8 @@ pub(crate) trait Operation<E: Element> {
 pub(crate) struct Pass<'a, E> {
     pub(crate) isa: Isa,
     pub(crate) parameters: &'a [E],
+    /// Each dense layer's Wᵀ, packed, if there is anything.
+    pub(crate) packed: &'a [PackedMatrix<E>],
     /// What batch normalization normalizes by.
     pub(crate) moments: &'a [E],
     pub(crate) mode: Mode,

@@ -178,6 +178,7 @@ impl<E: Element> Network<E> {
         let pass = Pass {
             isa: self.isa,
             parameters: &self.parameters,
+            packed: &[],
             moments,
             mode: Mode::Evaluation,
             batch_rows: rows,
@@ -234,6 +235,7 @@ impl<E: Element> Network<E> {
         let pass = Pass {
             isa: self.isa,
             parameters: &self.parameters,
+            packed: &[],
             moments: &moments,
             mode: Mode::Evaluation,
             batch_rows: rows,

@@ -6,6 +6,7 @@ use deltarule_kernels::optimizer::MAX_STATES;
 
 use super::accumulate::Accumulated;
 use super::layout::ShardLayout;
+use super::packed::PackedWeights;
 use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::update::TilePlan;
 use super::{Buffers, Trainer};
@@ -132,9 +133,11 @@ impl<E: Element> TrainerBuilder<E> {
     /// optimizer's rule, and P for a gradient if it is clipped by its norm; for each row of a
     /// batch, in whole blocks of 64, every layer's outputs and, but where the layer above works in
     /// place, as all but dense ones do, as many errors, and in a dense layer whose derivative is
-    /// computed from z that too; for each row its loss; and for each thread the largest tile of the
-    /// gradient, some 16,384 elements or 24 rows of the widest W, and the scratch space of the
-    /// largest product, which stays below 2¹⁹ elements together for 784-512-512-10.
+    /// computed from z that too; for each row its loss; where a batch is more than one block, each
+    /// dense layer's W once more, its rows filled up to whole vectors; and for each thread the
+    /// largest tile of the gradient, some 65,536 elements or 24 rows of the widest W, and the
+    /// scratch space of the largest product, which stays below 2¹⁹ elements together for
+    /// 784-512-512-10. Blocks have 32 rows where there are too few of 64 for all threads.
     ///
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
@@ -153,7 +156,7 @@ impl<E: Element> TrainerBuilder<E> {
         let Self { network, loss, reduction, optimizer, seed, max_batch, threads, .. } = self;
         let ops = network.ops();
         let is_frozen: Vec<bool> = groups.iter().map(|group| group.frozen).collect();
-        let layout = ShardLayout::new(ops, &is_frozen, max_batch)?;
+        let layout = ShardLayout::new(ops, &is_frozen, max_batch, threads.at_once())?;
         let (tiles, rates) = TilePlan::new(ops, |op, part| {
             groups[op].rates(part.is_weights()).filter(|_| ops[op].shape().learns())
         });
@@ -189,7 +192,8 @@ impl<E: Element> TrainerBuilder<E> {
         let updates = Vec::with_capacity(rates.len());
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
         let shape = (network.isa(), network.ops().clone());
-        let buffers = Buffers { layout, tiles, arena, moments, scratch, occurrences };
+        let packed = PackedWeights::new(&network, max_batch > layout.rows())?;
+        let buffers = Buffers { layout, tiles, arena, moments, scratch, occurrences, packed };
         Ok(Trainer {
             network,
             loss,

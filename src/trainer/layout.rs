@@ -6,8 +6,8 @@ use deltarule_kernels::{Element, reduce};
 use crate::error::{Error, Result, checked_area};
 use crate::layers::{Op, Stored};
 
-/// Rows of a shard. A multiple of [`reduce::PIECE_ROWS`], so that the column sums of shards are
-/// those of the whole batch, and never a function of the number of threads.
+/// Rows of a shard, as a rule: a multiple of [`reduce::PIECE_ROWS`], so that the column sums of
+/// shards are those of the whole batch.
 pub(crate) const SHARD_ROWS: usize = 2 * reduce::PIECE_ROWS;
 
 /// How a shard's stretch of the arena is laid out: the layers' values, then their errors.
@@ -63,8 +63,18 @@ pub(crate) enum ToBelow {
 impl ShardLayout {
     /// Shards for batches of up to `max_batch` rows, in the training of these layers of which some
     /// are frozen.
-    pub(crate) fn new(ops: &[Op], is_frozen: &[bool], max_batch: usize) -> Result<Self> {
-        let rows = SHARD_ROWS.min(max_batch);
+    pub(crate) fn new(
+        ops: &[Op],
+        is_frozen: &[bool],
+        max_batch: usize,
+        threads: usize,
+    ) -> Result<Self> {
+        // Shards of half as many rows give the same bits, unless a layer sums over a shard what the
+        // shards then add up.
+        let enough = max_batch.div_ceil(SHARD_ROWS) >= threads;
+        let sums_by_shard = ops.iter().any(|op| op.shape().partial_len() > 0);
+        let rows = if enough || sums_by_shard { SHARD_ROWS } else { reduce::PIECE_ROWS };
+        let rows = rows.min(max_batch);
         let mut values = Places { argument: "activations", rows, end: 0 };
         let mut layouts: Vec<OpLayout> = Vec::with_capacity(ops.len());
         let mut lowest = None;

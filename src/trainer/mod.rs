@@ -3,6 +3,7 @@
 mod accumulate;
 mod builder;
 mod layout;
+mod packed;
 mod parallel;
 mod propagate;
 mod step;
@@ -22,6 +23,7 @@ use crate::network::Network;
 use crate::optimizer::{Optimizer, Rates, UpdateRule};
 use accumulate::Accumulated;
 use layout::ShardLayout;
+use packed::PackedWeights;
 use parallel::{Scratch, Threads, enter};
 use propagate::{Batch, Propagate};
 use update::{Gradient, TilePlan};
@@ -87,12 +89,13 @@ struct Buffers<E> {
     moments: Vec<E>,
     scratch: Scratch<E>,
     occurrences: Occurrences,
+    packed: PackedWeights<E>,
 }
 
 impl<E: Element> Buffers<E> {
     /// The gradient of the batch that the shards hold.
     fn gradient<'a>(&'a self, isa: Isa, ops: &'a [Op], x: &'a [E], span: Span) -> Gradient<'a, E> {
-        let Self { layout, tiles, arena, moments, scratch, occurrences } = self;
+        let Self { layout, tiles, arena, moments, scratch, occurrences, .. } = self;
         Gradient { isa, ops, tiles, layout, scratch, x, arena, moments, occurrences, span }
     }
 }
@@ -223,9 +226,11 @@ impl<E: Element> Trainer<E> {
         let mut correct = 0;
         let batch = self.batch(x, targets, Mode::Evaluation, PartOfBatch::whole(rows));
         let parts = self.parts(self.max_batch.min(rows));
-        let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
+        let Buffers { layout, arena, moments, scratch, packed, .. } = &mut self.buffers;
         self.network.use_running_statistics(moments)?;
-        let propagate = Propagate::new(&self.network, layout, scratch, batch);
+        let shards = self.max_batch.min(rows).div_ceil(layout.rows());
+        let packed = enter(parts, || packed.of(&self.network, shards, parts))?;
+        let propagate = Propagate::new(&self.network, layout, scratch, packed, batch);
         let first_rows = (0..rows).step_by(self.max_batch);
         for (first_row, losses) in first_rows.zip(losses.chunks_mut(self.max_batch)) {
             correct += enter(parts, || propagate.run(parts, first_row, arena, losses, moments))?;

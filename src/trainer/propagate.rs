@@ -6,6 +6,7 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use deltarule_kernels::activation::Activation;
+use deltarule_kernels::gemm::PackedMatrix;
 use deltarule_kernels::{Element, reduce};
 
 use super::layout::{Shard, ShardLayout, ToBelow};
@@ -34,6 +35,7 @@ pub(crate) struct Propagate<'a, E: Element> {
     network: &'a Network<E>,
     layout: &'a ShardLayout,
     scratch: &'a Scratch<E>,
+    packed: &'a [PackedMatrix<E>],
     batch: Batch<'a, E>,
     /// How many rows' largest output is at their class, in the run under way.
     correct: AtomicUsize,
@@ -106,9 +108,10 @@ impl<'a, E: Element> Propagate<'a, E> {
         network: &'a Network<E>,
         layout: &'a ShardLayout,
         scratch: &'a Scratch<E>,
+        packed: &'a [PackedMatrix<E>],
         batch: Batch<'a, E>,
     ) -> Self {
-        Self { network, layout, scratch, batch, correct: AtomicUsize::new(0) }
+        Self { network, layout, scratch, packed, batch, correct: AtomicUsize::new(0) }
     }
 
     /// Propagates the batch's rows from `first_row` on, one for each of `losses`, and returns how
@@ -195,6 +198,7 @@ impl<'a, E: Element> Propagate<'a, E> {
             let pass = Pass {
                 isa: self.network.isa(),
                 parameters: self.network.parameters(),
+                packed: self.packed,
                 moments,
                 mode: self.batch.mode,
                 batch_rows: sweep.batch_rows,

@@ -267,9 +267,11 @@ impl<E: Element> Trainer<E> {
     ) -> Result<Score> {
         let mode = Mode::Training { seed: self.seed, step: self.number() };
         let batch = self.batch(x, targets, mode, of_batch);
-        let Buffers { layout, arena, moments, scratch, occurrences, .. } = &mut self.buffers;
+        let Buffers { layout, arena, moments, scratch, occurrences, packed, .. } =
+            &mut self.buffers;
         self.network.use_running_statistics(moments)?;
-        let propagate = Propagate::new(&self.network, layout, scratch, batch);
+        let packed = packed.of(&self.network, rows.div_ceil(layout.rows()), parts)?;
+        let propagate = Propagate::new(&self.network, layout, scratch, packed, batch);
         let losses = &mut self.losses[..rows];
         let correct = propagate.run(parts, 0, arena, losses, moments)?;
         if let Some(Op::Embedding(embedding)) = self.network.ops().first() {

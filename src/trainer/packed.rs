@@ -1,0 +1,72 @@
+//! The dense layers' weights in the order in which the forward products read them.
+
+use deltarule_kernels::gemm::PackedMatrix;
+use deltarule_kernels::{Element, MatRef, ShapeError};
+
+use super::parallel::{Divide, divide};
+use crate::error::Result;
+use crate::layers::Op;
+use crate::network::Network;
+
+/// A copy of each dense layer's Wᵀ, packed once for all shards of a batch; there is none if a batch
+/// is one shard, which packs what it needs as it goes along.
+#[derive(Debug)]
+pub(crate) struct PackedWeights<E>(Vec<PackedMatrix<E>>);
+
+impl<E: Element> PackedWeights<E> {
+    /// Room for the weights of a network whose batches are cut in shards, or for none.
+    pub(crate) fn new(network: &Network<E>, has_shards: bool) -> Result<Self> {
+        if !has_shards {
+            return Ok(Self(Vec::new()));
+        }
+        let packed = weights(network).map(|weights| PackedMatrix::new(network.isa(), weights?));
+        Ok(Self(packed.collect::<Result<_, _>>()?))
+    }
+
+    /// Packs the weights as they are now, and returns them, if there is more than one shard.
+    pub(crate) fn of(
+        &mut self,
+        network: &Network<E>,
+        shards: usize,
+        parts: usize,
+    ) -> Result<&[PackedMatrix<E>]> {
+        if shards <= 1 {
+            return Ok(&[]);
+        }
+        divide(Layers { first: 0, packed: &mut self.0 }, parts, &|layers| {
+            let weights = weights(network).skip(layers.first);
+            for (packed, weights) in layers.packed.iter_mut().zip(weights) {
+                packed.pack(weights?)?;
+            }
+            Ok(())
+        })?;
+        Ok(&self.0)
+    }
+}
+
+/// Wᵀ of each dense layer.
+fn weights<E: Element>(
+    network: &Network<E>,
+) -> impl Iterator<Item = Result<MatRef<'_, E>, ShapeError>> {
+    network.ops().iter().filter_map(|op| match op {
+        Op::Dense(dense) => Some(dense.transposed_weights(network.parameters())),
+        _ => None,
+    })
+}
+
+/// Neighbouring dense layers.
+struct Layers<'a, E> {
+    first: usize,
+    packed: &'a mut [PackedMatrix<E>],
+}
+
+impl<E: Element> Divide for Layers<'_, E> {
+    fn len(&self) -> usize {
+        self.packed.len()
+    }
+
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (packed, after) = self.packed.split_at_mut(at);
+        (Self { first: self.first, packed }, Self { first: self.first + at, packed: after })
+    }
+}
