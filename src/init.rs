@@ -32,6 +32,7 @@ use deltarule_kernels::activation::Activation;
 /// # Ok::<(), deltarule::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Init {
     /// Uniform in ±√(6 / (inputs + outputs)).
@@ -80,6 +81,7 @@ pub enum Init {
 
 /// The number of units that a weight's variance is inverse to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Fan {
     /// The layer's inputs: keeps the variance of values on the way forward.
     Inputs,
@@ -91,6 +93,7 @@ pub enum Fan {
 
 /// The shape of a distribution with a given variance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Distribution {
     /// Uniform in ±√(3 · variance).
     Uniform,

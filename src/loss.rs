@@ -15,6 +15,7 @@ use crate::optimizer::positive;
 /// All but [`Loss::SoftmaxCrossEntropy`] are sums over a row's elements and take
 /// [`Targets::Values`]; [`Reduction`] says what they are divided by.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Loss {
     /// (1/n) Σᵢ ‖ŷᵢ − yᵢ‖².
@@ -47,6 +48,7 @@ pub enum Loss {
 
 /// What a loss on values is divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reduction {
     /// The rows: ℒ is the mean of the rows' losses, each a sum over its elements.
     #[default]

@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 /// assert_eq!(optimizer.learning_rate(), 1e-3);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Optimizer {
     rule: Rule,
     decay: Decay,
@@ -203,6 +204,7 @@ pub(crate) struct Rates {
 /// How the parameters of some layers are trained, where that is not as the optimizer says:
 /// [`TrainerBuilder::group`](crate::TrainerBuilder::group).
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ParameterGroup {
     /// Multiplies the learning rate, and with it decoupled decay; 1 otherwise.
     pub learning_rate_factor: f64,
@@ -216,6 +218,7 @@ pub struct ParameterGroup {
 
 /// Which parameters decay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Decays {
     /// Those of dense layers and embeddings that are multiplied: W and the tables. Not b, γ and β.
     #[default]

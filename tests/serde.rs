@@ -6,8 +6,8 @@ use deltarule::data::csv::{Csv, Missing, Schema};
 use deltarule::data::{Dataset, Scaling, stratified_split};
 use deltarule::metrics::Average;
 use deltarule::{
-    Activation, EarlyStopping, Loss, Metric, Monitor, Network, Optimizer, RangeTest,
-    ReduceOnPlateau, Schedule, Trainer,
+    Activation, Categorical, Decays, EarlyStopping, Init, Layer, Loss, Metric, Monitor, Network,
+    Optimizer, ParameterGroup, RangeTest, ReduceOnPlateau, Reduction, Schedule, Trainer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +28,36 @@ fn every_config() {
     let monitor = Monitor::Metric(Metric::F1(Average::Macro));
     comes_back(&EarlyStopping { monitor, ..EarlyStopping::default() });
     comes_back(&stratified_split(&[0, 1, 0, 1], 0.5, 1).unwrap());
+}
+
+#[test]
+fn what_a_network_and_its_training_are() {
+    for &activation in Activation::ALL {
+        comes_back(&activation);
+    }
+    let layers = Network::builder(3)
+        .embedding([Categorical { column: 0, categories: 4, dimensions: 2 }])
+        .residual(|block| block.dense_without_bias(4, Activation::Gelu).layer_norm())
+        .dropout(0.25)
+        .layer(Layer::dense(2, Activation::LeakyRelu { slope: 0.1 }).with_init(Init::HeNormal))
+        .batch_norm()
+        .build()
+        .unwrap();
+    comes_back(&layers.specification().to_vec());
+    for optimizer in [
+        Optimizer::sgd(0.1).clip_norm(1.0),
+        Optimizer::nesterov(0.1, 0.9),
+        Optimizer::rms_prop(0.1),
+        Optimizer::adam_w(0.1, 0.01).clip_value(2.0),
+        Optimizer::nadam(0.1),
+        Optimizer::adagrad(0.1),
+        Optimizer::lion(0.1),
+    ] {
+        comes_back(&optimizer);
+    }
+    comes_back(&Loss::Huber { threshold: 0.5 });
+    comes_back(&Reduction::MeanOverElements);
+    comes_back(&ParameterGroup { decays: Decays::All, ..ParameterGroup::frozen() });
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::random::Random;
 
 /// A column of x that holds the index of a category: 0, 1, … below `categories`, as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Categorical {
     /// The column.
     pub column: usize,

@@ -10,6 +10,7 @@ use crate::init::Init;
 
 /// A layer to be, plain data; [`NetworkBuilder`](crate::NetworkBuilder) makes them of its methods.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Layer {
     /// a = σ(W x + b).

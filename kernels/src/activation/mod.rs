@@ -23,6 +23,7 @@ macro_rules! activations {
 
         /// An activation function σ.
         #[derive(Clone, Copy, Debug, PartialEq)]
+        #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[non_exhaustive]
         pub enum Activation {
             $(

@@ -10,6 +10,7 @@ use crate::lanes::Lanes;
 /// J. Duchi, E. Hazan, Y. Singer, JMLR 12 (2011); an initial accumulator is the value that the
 /// state is filled with before the first step.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Adagrad {
     /// η.
     pub learning_rate: f64,

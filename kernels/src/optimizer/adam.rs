@@ -11,6 +11,7 @@ use crate::lanes::Lanes;
 /// AdamW is this rule with [`super::Decay::decoupled`]. Sources: D. Kingma, J. Ba, ICLR 2015;
 /// I. Loshchilov, F. Hutter, ICLR 2019; S. Reddi, S. Kale, S. Kumar, ICLR 2018.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Adam {
     /// η.
     pub learning_rate: f64,

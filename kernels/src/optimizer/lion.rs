@@ -10,6 +10,7 @@ use crate::lockstep::sign;
 /// θ ← θ − η·sign(β₁m + (1 − β₁)g), then m ← β₂m + (1 − β₂)g; sign 0 = 0. Meant to be used with
 /// [`super::Decay::decoupled`]. Source: X. Chen et al., arXiv:2302.06675.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lion {
     /// η.
     pub learning_rate: f64,

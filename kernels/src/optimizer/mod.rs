@@ -59,6 +59,7 @@ pub const MAX_STATES: usize = 3;
 
 /// Where ε stands in the division by the root of a second moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Epsilon {
     /// 1/√(v + ε); the default.
     InsideRoot(f64),
@@ -139,6 +140,7 @@ where
 
 /// A rule and its hyper-parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Optimizer {
     /// Stochastic gradient descent.

@@ -10,6 +10,7 @@ use crate::lanes::Lanes;
 /// v ← g. Source: I. Sutskever et al., ICML 2013, in the form in which v does not contain η, as
 /// PyTorch and ONNX have it.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Momentum {
     /// η.
     pub learning_rate: f64,

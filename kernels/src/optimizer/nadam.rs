@@ -11,6 +11,7 @@ use crate::lanes::Lanes;
 /// θ ← θ − η·(μₜ₊₁·m/(1 − μ₁…μₜ₊₁) + (1 − μₜ)·g/(1 − μ₁…μₜ)) / √(v̂ + ε). Source: T. Dozat, ICLR
 /// 2016 workshop; as PyTorch has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NAdam {
     /// η.
     pub learning_rate: f64,

@@ -6,6 +6,7 @@ use crate::lockstep::sign;
 
 /// Weight decay; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Decay {
     /// λ of L2 decay, added to the gradient: g ← g + λθ. What PyTorch calls `weight_decay` in all
     /// but AdamW.

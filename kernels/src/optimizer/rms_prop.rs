@@ -10,6 +10,7 @@ use crate::lanes::Lanes;
 /// in what follows. With u = g/√(v + ε): θ ← θ − ηu, or with momentum b ← μb + u, θ ← θ − ηb.
 /// Sources: T. Tieleman, G. Hinton, lecture 6.5 (2012); centered, A. Graves, arXiv:1308.0850.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RmsProp {
     /// η.
     pub learning_rate: f64,

@@ -6,6 +6,7 @@ use crate::{Element, Isa, ShapeError};
 
 /// Stochastic gradient descent: θ ← θ − η·g, one fused multiply-add an element.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sgd {
     /// η.
     pub learning_rate: f64,
