@@ -156,7 +156,10 @@ impl<E: Element> TrainerBuilder<E> {
         let Self { network, loss, reduction, optimizer, seed, max_batch, threads, .. } = self;
         let ops = network.ops();
         let is_frozen: Vec<bool> = groups.iter().map(|group| group.frozen).collect();
-        let layout = ShardLayout::new(ops, &is_frozen, max_batch, threads.at_once())?;
+        // Without fused multiply-adds the bits of a product depend on its shape, so shards must not
+        // depend on the threads.
+        let at_once = if network.isa().has_fma() { threads.at_once() } else { 1 };
+        let layout = ShardLayout::new(ops, &is_frozen, max_batch, at_once)?;
         let (tiles, rates) = TilePlan::new(ops, |op, part| {
             groups[op].rates(part.is_weights()).filter(|_| ops[op].shape().learns())
         });
