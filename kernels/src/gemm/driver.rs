@@ -24,10 +24,10 @@ const PACK_A_ABOVE: usize = 2;
 /// Columns of B that are a multiple of so many bytes apart share a few sets of the L1 cache.
 const ALIASED: usize = 1024;
 
-/// Columns of C are made rows only where there are at least so many rows to be columns, and as many
+/// Columns of C are made rows only where there are at least so many rows to be columns, and so many
 /// steps of k.
-const FEWEST_LANES_TURNED: usize = 16;
-const KC_TURNED: usize = 16;
+const LEAST_ROWS_TURNED: usize = 16;
+const LEAST_STEPS_TURNED: usize = 16;
 
 /// A product, or the part of one that is the given rows and columns of C.
 pub(super) struct Part<'a, E: Element> {
@@ -278,9 +278,9 @@ impl<E: Element> Part<'_, E> {
         let (rows, columns, k) = (self.rows.len(), self.columns.len(), self.a.columns());
         let idle = columns.next_multiple_of(V::LEN) - columns;
         if idle * 4 <= columns
-            || rows < FEWEST_LANES_TURNED
+            || rows < LEAST_ROWS_TURNED
             || self.alpha != E::ONE
-            || k < KC_TURNED
+            || k < LEAST_STEPS_TURNED
         {
             return None;
         }
