@@ -168,14 +168,9 @@ impl<E: Element> Network<E> {
         Ok(())
     }
 
-    fn predict_block(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
-        if self.route.stages.is_empty() {
-            out.copy_from_slice(x);
-            return Ok(());
-        }
-        let rows = x.len() / self.inputs();
-        let Workspace { registers, kept, scratch, moments } = workspace;
-        let pass = Pass {
+    /// A pass of so many rows that learns nothing.
+    fn evaluation<'a>(&'a self, rows: usize, moments: &'a [E]) -> Pass<'a, E> {
+        Pass {
             isa: self.isa,
             parameters: &self.parameters,
             packed: &[],
@@ -183,7 +178,17 @@ impl<E: Element> Network<E> {
             mode: Mode::Evaluation,
             batch_rows: rows,
             first_row: 0,
-        };
+        }
+    }
+
+    fn predict_block(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
+        if self.route.stages.is_empty() {
+            out.copy_from_slice(x);
+            return Ok(());
+        }
+        let rows = x.len() / self.inputs();
+        let Workspace { registers, kept, scratch, moments } = workspace;
+        let pass = self.evaluation(rows, moments);
         for stage in &self.route.stages {
             let op = &self.ops[stage.op];
             let shape = op.shape();
@@ -232,15 +237,7 @@ impl<E: Element> Network<E> {
         self.check_categories(x, 0)?;
         let mut moments = try_vec("moments", self.moments_len())?;
         self.use_running_statistics(&mut moments)?;
-        let pass = Pass {
-            isa: self.isa,
-            parameters: &self.parameters,
-            packed: &[],
-            moments: &moments,
-            mode: Mode::Evaluation,
-            batch_rows: rows,
-            first_row: 0,
-        };
+        let pass = self.evaluation(rows, &moments);
         let mut outputs: Vec<Vec<E>> = Vec::with_capacity(self.ops.len());
         for (index, (op, layer)) in self.ops.iter().zip(self.layers()).enumerate() {
             let shape = op.shape();
