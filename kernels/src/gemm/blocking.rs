@@ -17,7 +17,7 @@ pub(super) struct Blocking {
 }
 
 /// Bytes of B that are packed at once: half of the L2 cache, within reason.
-fn b_block_bytes() -> usize {
+pub(super) fn b_block_bytes() -> usize {
     (l2_cache_bytes() / 2).clamp(128 << 10, 1 << 20)
 }
 
@@ -33,6 +33,9 @@ const KC_TURNED: usize = 512;
 /// The most rows of C that are few.
 const FEW_ROWS: usize = 64;
 
+/// More rows of C are many.
+const MANY_ROWS: usize = 256;
+
 /// The most steps of k that are few: as many rows of B stay in L1.
 const FEW_STEPS: usize = 8;
 
@@ -41,6 +44,9 @@ const MANY_TILE_ROWS: usize = 12;
 
 /// Bytes from one row of B to the next that are short of half a page.
 const SHORT_STRIDE: usize = 2048;
+
+/// Bytes from one row of B to the next that are nearly a page.
+const LONG_STRIDE: usize = 3072;
 
 /// Where tiles take B from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +66,15 @@ impl Source {
     ///
     /// To read B a few times where it lies takes less time than to copy it; to read it often does
     /// too, if a tile has many rows, or if B's rows are so close that they are spread over the sets
-    /// of the L1 cache.
+    /// of the L1 cache; not, if many tiles meet rows so far apart that each is in another page.
     #[inline(always)]
     pub(super) fn new<V: MicroKernels>((m, k): (usize, usize), b: &Right<'_, V::Element>) -> Self {
         match b {
             Right::Packed(_) => Self::Packed,
             Right::Strided(b) => {
                 let stride = b.shape().row_stride * size_of::<V::Element>();
-                let seldom = m <= FEW_ROWS || k <= FEW_STEPS || V::ROWS >= MANY_TILE_ROWS;
+                let near = m <= MANY_ROWS || stride < LONG_STRIDE;
+                let seldom = m <= FEW_ROWS || k <= FEW_STEPS || V::ROWS >= MANY_TILE_ROWS && near;
                 match b.shape().column_stride {
                     1 if seldom || stride < SHORT_STRIDE => Self::InPlace,
                     _ => Self::Blocks,

@@ -6,13 +6,14 @@
 //! from L2. A strip of C is handed to the epilogue when its last block of k is done.
 
 use super::blocking::{Blocking, Source};
+use super::few_rows::{Room, multiply_few_rows};
 use super::gemv::multiply_row;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packed::ALIGNMENT;
 use super::packing::{pack_block, pack_strip};
 use super::{Epilogue, Right, Start};
 use crate::dispatch::Kernel;
-use crate::lanes::Simd;
+use crate::lanes::{Lanes, Simd};
 use crate::{Element, Isa, MatMut, MatRef};
 use core::ops::Range;
 use core::{ptr, slice};
@@ -60,16 +61,17 @@ impl<E: Element> Kernel for ScratchLen<E> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
         let (m, n, k) = self.shape;
-        let mut largest = 0;
+        let mut largest = Room::most::<E::Lanes<S>>(self.shape);
+        largest = largest.max(Room::most::<Narrow<E, S>>(self.shape));
         for source in Source::ALL {
             // Few rows are blocked in another way than many, and parts may have fewer; and few
             // columns may be turned to rows.
             for (shape, turned) in [((m, n, k), false), ((1, n, k), false), ((n, m, k), true)] {
                 let blocking = Blocking::new::<E::Lanes<S>>(shape, source, turned);
-                largest = Scratch::new::<E::Lanes<S>>(blocking).total::<E>().max(largest);
+                largest = Scratch::new::<E::Lanes<S>>(blocking).total().max(largest);
             }
         }
-        largest
+        largest + ALIGNMENT / size_of::<E>()
     }
 }
 
@@ -87,8 +89,8 @@ impl Scratch {
         Self { panels: blocking.packed, strip: blocking.kc * V::ROWS + V::LEN, tile }
     }
 
-    fn total<E>(&self) -> usize {
-        self.panels + self.strip + self.tile + ALIGNMENT / size_of::<E>()
+    fn total(&self) -> usize {
+        self.panels + self.strip + self.tile
     }
 }
 
@@ -129,18 +131,38 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
         };
         // SAFETY: run only by `Multiplication::run`, whose caller promises what it needs.
         unsafe {
-            match part.columns_for_row() {
-                Some(b) => {
-                    multiply_row::<E::Lanes<S>>(simd, &part, b);
-                    if let Some(epilogue) = epilogue {
-                        part.finish(epilogue, part.rows.clone(), part.columns.clone());
-                    }
-                    true
+            if let Some(b) = part.columns_for_row() {
+                multiply_row::<E::Lanes<S>>(simd, &part, b);
+                if let Some(epilogue) = epilogue {
+                    part.finish(epilogue, part.rows.clone(), part.columns.clone());
                 }
-                None => multiply_blocks::<E::Lanes<S>>(simd, part, epilogue, scratch),
+            } else if let Some((weights, room)) = part.rows_of_weights::<E::Lanes<S>>() {
+                let Some(scratch) = aligned(scratch, room.total()) else { return false };
+                multiply_few_rows::<E::Lanes<S>>(simd, &part, weights, room, epilogue, scratch);
+            } else if Narrow::<E, S>::LEN < E::Lanes::<S>::LEN
+                && part.rows.len() <= Narrow::<E, S>::LEN
+                && let Some((weights, room)) = part.rows_of_weights::<Narrow<E, S>>()
+            {
+                let Some(scratch) = aligned(scratch, room.total()) else { return false };
+                let simd = E::Lanes::<S>::transposer(simd);
+                multiply_few_rows::<Narrow<E, S>>(simd, &part, weights, room, epilogue, scratch);
+            } else {
+                return multiply_blocks::<E::Lanes<S>>(simd, part, epilogue, scratch);
             }
         }
+        true
     }
+}
+
+/// Lanes that fewer rows fill.
+type Narrow<E, S> = <<E as Element>::Lanes<S> as Lanes>::Transposer;
+
+/// The first aligned element, if as many are there as are needed from there on.
+#[inline(always)]
+fn aligned<E>(scratch: &mut [E], needed: usize) -> Option<*mut E> {
+    let enough = needed + ALIGNMENT / size_of::<E>() <= scratch.len();
+    let first = scratch.as_mut_ptr();
+    enough.then(|| first.wrapping_add(first.align_offset(ALIGNMENT)))
 }
 
 /// The epilogue of a product that is computed as Cᵀ = Bᵀ Aᵀ.
@@ -175,11 +197,7 @@ unsafe fn multiply_blocks<V: MicroKernels>(
     let source = Source::new::<V>((shape.0, k), &part.b);
     let blocking = Blocking::new::<V>(shape, source, part.turned);
     let lengths = Scratch::new::<V>(blocking);
-    if scratch.len() < lengths.total::<V::Element>() {
-        return false;
-    }
-    let scratch = scratch.as_mut_ptr();
-    let to_pack = scratch.wrapping_add(scratch.align_offset(ALIGNMENT));
+    let Some(to_pack) = aligned(scratch, lengths.total()) else { return false };
     let strip = to_pack.wrapping_add(lengths.panels);
     let spare = strip.wrapping_add(lengths.strip);
     let a_shape = part.a.shape();
@@ -257,7 +275,7 @@ impl<E: Element> Part<'_, E> {
     /// # Safety
     /// The block lies within C, is not empty, and nobody else touches it meanwhile.
     #[inline(always)]
-    unsafe fn finish(
+    pub(super) unsafe fn finish(
         &self,
         epilogue: &mut dyn Epilogue<E>,
         rows: Range<usize>,

@@ -32,6 +32,8 @@ pub trait MicroKernels: Lanes {
     const ROWS: usize;
     /// NR / LEN: the registers in a row of a full tile.
     const VECTORS: usize;
+    /// The rows of a full tile of one vector.
+    const NARROW_ROWS: usize;
 
     /// How many panels a tile of this many rows takes at once: few rows have too few chains in one
     /// panel to hide the latency of a multiply-add.
@@ -45,7 +47,8 @@ pub trait MicroKernels: Lanes {
     }
 
     /// Computes a tile of `rows` rows, 1 to ROWS, and `vectors` vectors, 1 to VECTORS, in each of
-    /// `panels` panels: 1, or [`MicroKernels::panels_at_once`] with VECTORS vectors.
+    /// `panels` panels: 1, or [`MicroKernels::panels_at_once`] with VECTORS vectors. Of one vector
+    /// there may be NARROW_ROWS rows.
     ///
     /// # Safety
     /// With columns = `panels` · `vectors` · LEN: A is valid for reads of `rows` × `k` elements, B
@@ -64,10 +67,14 @@ pub trait MicroKernels: Lanes {
 /// The accumulators' shape is the table here: as many registers as the ISA has, less those for
 /// the vectors of B and one broadcast of A.
 macro_rules! micro_kernels {
-    ($Lanes:ty: $full:literal rows of $vectors:literal vectors, any of $($rows:literal)*) => {
+    (
+        $Lanes:ty: $full:literal rows of $vectors:literal vectors, any of $($rows:literal)*;
+        $narrow:literal of 1 vector $(, $more:literal)*
+    ) => {
         impl MicroKernels for $Lanes {
             const ROWS: usize = $full;
             const VECTORS: usize = $vectors;
+            const NARROW_ROWS: usize = $narrow;
 
             #[expect(private_interfaces, reason = "the trait is sealed in a private module")]
             #[inline(always)]
@@ -85,6 +92,7 @@ macro_rules! micro_kernels {
                         ($rows, $vectors, 1) => simd.call(Multiply::<_, $rows, $vectors, 1>(tile)),
                         ($rows, 1, 1) => simd.call(Multiply::<_, $rows, 1, 1>(tile)),
                     )*
+                    $(($more, 1, 1) => simd.call(Multiply::<_, $more, 1, 1>(tile)),)*
                     _ => debug_assert!(false, "no tile {rows} x {panels} x {vectors}"),
                 }
             }
@@ -93,15 +101,33 @@ macro_rules! micro_kernels {
 }
 
 #[cfg(target_arch = "x86_64")]
-micro_kernels! { avx512::F32x16: 14 rows of 2 vectors, any of 1 2 3 4 5 6 7 8 9 10 11 12 13 14 }
+micro_kernels! {
+    avx512::F32x16: 14 rows of 2 vectors, any of 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
+    14 of 1 vector
+}
 #[cfg(target_arch = "x86_64")]
-micro_kernels! { avx512::F64x8: 14 rows of 2 vectors, any of 1 2 3 4 5 6 7 8 9 10 11 12 13 14 }
+micro_kernels! {
+    avx512::F64x8: 14 rows of 2 vectors, any of 1 2 3 4 5 6 7 8 9 10 11 12 13 14;
+    14 of 1 vector
+}
 #[cfg(target_arch = "x86_64")]
-micro_kernels! { avx2::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
+micro_kernels! {
+    avx2::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6;
+    12 of 1 vector, 7, 8, 9, 10, 11, 12
+}
 #[cfg(target_arch = "x86_64")]
-micro_kernels! { avx2::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
-micro_kernels! { portable::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
-micro_kernels! { portable::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6 }
+micro_kernels! {
+    avx2::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6;
+    12 of 1 vector, 7, 8, 9, 10, 11, 12
+}
+micro_kernels! {
+    portable::F32x8: 6 rows of 2 vectors, any of 1 2 3 4 5 6;
+    12 of 1 vector, 7, 8, 9, 10, 11, 12
+}
+micro_kernels! {
+    portable::F64x4: 6 rows of 2 vectors, any of 1 2 3 4 5 6;
+    12 of 1 vector, 7, 8, 9, 10, 11, 12
+}
 
 /// C's tile of the next panel is prefetched while one of at least so many steps is computed.
 const PREFETCH_STEPS: usize = 64;

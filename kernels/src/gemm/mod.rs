@@ -6,6 +6,7 @@ mod blocking;
 mod driver;
 mod epilogue;
 pub(crate) mod fallback;
+mod few_rows;
 mod gemv;
 pub(crate) mod micro_kernel;
 mod packed;

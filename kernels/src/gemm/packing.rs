@@ -65,7 +65,7 @@ pub(super) unsafe fn pack_block<V: Lanes>(
 /// As for [`pack_block`]: every column, at `from` and `stride` from the one before, is valid for
 /// reads of `steps` elements.
 #[inline(always)]
-unsafe fn pack_columns<T: Transpose>(
+pub(super) unsafe fn pack_columns<T: Transpose>(
     simd: T::Simd,
     (from, stride): (*const T::Element, usize),
     (steps, columns): (usize, usize),

@@ -219,6 +219,34 @@ fn products_with_few_rows_or_columns_equal_the_reference() {
     }
 }
 
+/// x Wᵀ of small batches, where x is transposed instead of W; rows of W that are 4 KiB apart too.
+#[test]
+fn products_with_small_batches_equal_the_reference() {
+    let shapes = [
+        (5, 37, 70),
+        (8, 61, 40),
+        (12, 64, 130),
+        (16, 50, 99),
+        (24, 100, 180),
+        (33, 250, 200),
+        (64, 300, 401),
+        (9, 45, 512),
+        (32, 90, 1024),
+    ];
+    let layouts = [Layout::RowMajor, Layout::ColumnMajor, Layout::RowMajor];
+    for isa in isas() {
+        for shape in shapes {
+            for begin in BEGINS {
+                for gap in [0, 3] {
+                    let case = Case { shape, layouts, gap, begin, alpha: 1.0 };
+                    check::<f32>(isa, &case);
+                    check::<f64>(isa, &case);
+                }
+            }
+        }
+    }
+}
+
 /// Every way of handing A, B and C to the system's BLAS, and the layouts that it does not know.
 #[cfg(feature = "blas")]
 #[test]
@@ -268,11 +296,16 @@ fn integer_products_are_exact_on_every_isa() {
 #[test]
 fn portable_micro_kernels_multiply_integers_exactly() {
     let isa = Isa::named("portable").unwrap();
-    for (m, n, k) in [(1, 1, 1), (6, 16, 9), (13, 37, 40), (20, 7, 300)] {
+    for (m, n, k) in [(1, 1, 1), (6, 16, 9), (13, 37, 40), (20, 7, 300), (11, 50, 60)] {
         let a: Vec<f64> = (0..m * k).map(|i| ((i * 5) % 13) as f64 - 6.0).collect();
         let b: Vec<f64> = (0..k * n).map(|i| ((i * 3) % 11) as f64 - 5.0).collect();
         let (mut c, mut expected) = (vec![f64::NAN; m * n], vec![0.0; m * n]);
-        let (a, b) = (MatRef::new(&a, m, k).unwrap(), MatRef::new(&b, k, n).unwrap());
+        let a = MatRef::new(&a, m, k).unwrap();
+        let b = match m {
+            // A small batch times weights.
+            11 => MatRef::new(&b, n, k).unwrap().transposed(),
+            _ => MatRef::new(&b, k, n).unwrap(),
+        };
         let mut scratch = vec![0.0; part_scratch_len::<f64>(isa, (m, n, k))];
         let part = Part {
             isa,
@@ -390,17 +423,19 @@ impl Epilogue<f32> for Visits {
 
 #[test]
 fn the_epilogue_meets_each_finished_element_once() {
+    let shapes = [(1, 1, 0), (1, 40, 9), (40, 10, 64), (40, 70, 13), (31, 1100, 700)];
     for isa in isas() {
-        for (m, n, k) in [(1, 1, 0), (1, 40, 9), (40, 10, 64), (40, 70, 13), (31, 1100, 700)] {
+        for ((m, n, k), transposed) in shapes.iter().flat_map(|&s| [(s, false), (s, true)]) {
             let (a, b) = (vec![1.0f32; m * k], vec![1.0f32; k * n]);
             let mut c = vec![f32::NAN; m * n];
             let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
             let mut visits = Visits { columns: n, counts: vec![0; m * n] };
-            let views = (MatRef::new(&a, m, k), MatRef::new(&b, k, n), MatMut::new(&mut c, m, n));
-            Gemm::new(views.0.unwrap(), views.1.unwrap(), views.2.unwrap())
-                .epilogue(&mut visits)
-                .run(isa, &mut scratch)
-                .unwrap();
+            let b = match transposed {
+                true => MatRef::new(&b, n, k).unwrap().transposed(),
+                false => MatRef::new(&b, k, n).unwrap(),
+            };
+            let (a, c_view) = (MatRef::new(&a, m, k).unwrap(), MatMut::new(&mut c, m, n).unwrap());
+            Gemm::new(a, b, c_view).epilogue(&mut visits).run(isa, &mut scratch).unwrap();
             assert!(visits.counts.iter().all(|&count| count == 1), "{isa}");
             assert!(c.iter().all(|&value| value == k as f32 + 1.0), "{isa}");
         }

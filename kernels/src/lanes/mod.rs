@@ -81,7 +81,7 @@ pub trait Lanes:
     /// What a comparison gives.
     type Mask: Mask;
     /// The lanes that transpose fastest: these, or narrower ones of an ISA that this one includes.
-    type Transposer: Transpose<Element = Self::Element>;
+    type Transposer: Transpose<Element = Self::Element> + MicroKernels;
     /// Elements in a register.
     const LEN: usize;
 
