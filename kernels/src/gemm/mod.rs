@@ -14,6 +14,7 @@ mod packing;
 mod parallel;
 #[cfg(test)]
 mod tests;
+mod tiny;
 
 #[cfg(feature = "blas")]
 pub use blas::BLAS_ABOVE;

@@ -29,10 +29,14 @@ impl Grid {
     /// the smallest perimeter reads and packs the least; columns are preferred, since parts side
     /// by side pack different columns of B, unless there are few steps of k.
     fn new((m, n, k): (usize, usize, usize), threads: usize) -> Self {
+        let whole = Self { rows: 1, columns: 1 };
+        if threads <= 1 {
+            return whole;
+        }
         let work = m.saturating_mul(n).saturating_mul(k);
-        let parts = (work / WORK_PER_THREAD).clamp(1, threads.max(1));
+        let parts = (work / WORK_PER_THREAD).clamp(1, threads);
         if parts == 1 {
-            return Self { rows: 1, columns: 1 };
+            return whole;
         }
         let cost = |grid: &Self| {
             let (rows, columns) = (m.div_ceil(grid.rows), n.div_ceil(grid.columns));
@@ -48,7 +52,7 @@ impl Grid {
                 columns: (parts / rows).min(n.div_ceil(COLUMN_UNIT).max(1)),
             })
             .min_by_key(cost)
-            .unwrap_or(Self { rows: 1, columns: 1 })
+            .unwrap_or(whole)
     }
 
     fn parts(self) -> usize {

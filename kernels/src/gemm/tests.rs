@@ -457,11 +457,14 @@ fn sizes_that_disagree_are_errors_and_write_nothing() {
     let product = Gemm::new(a, b, MatMut::new(&mut c, 3, 2).unwrap()).start(bias);
     let error = product.run(isa, &mut []).unwrap_err();
     assert_eq!(error, ShapeError::Length { argument: "start row", expected: 2, actual: 3 });
+    assert_eq!(c, [7.0; 6]);
     if isa.has_fma() {
-        let product = Gemm::new(a, b, MatMut::new(&mut c, 3, 2).unwrap());
+        let (data, mut c) = ([0.0f32; 400], [7.0f32; 400]);
+        let view = MatRef::new(&data, 20, 20).unwrap();
+        let product = Gemm::new(view, view, MatMut::new(&mut c, 20, 20).unwrap());
         let error = product.run(isa, &mut []).unwrap_err();
         assert!(matches!(error, ShapeError::Length { argument: "scratch", actual: 0, .. }));
+        assert_eq!(c, [7.0; 400]);
     }
-    assert_eq!(c, [7.0; 6]);
     assert!(matches!(scratch_len::<f32>(isa, usize::MAX, 2, 3), Err(ShapeError::Overflow { .. })));
 }
