@@ -228,8 +228,8 @@ impl<E: Element> Trainer<E> {
         let parts = self.parts(self.max_batch.min(rows));
         let Buffers { layout, arena, moments, scratch, packed, .. } = &mut self.buffers;
         self.network.use_running_statistics(moments)?;
-        let shards = self.max_batch.min(rows).div_ceil(layout.rows());
-        let packed = enter(parts, || packed.of(&self.network, shards, parts))?;
+        let at_once = (self.max_batch.min(rows), layout.rows());
+        let packed = enter(parts, || packed.of(&self.network, at_once, parts))?;
         let propagate = Propagate::new(&self.network, layout, scratch, packed, batch);
         let first_rows = (0..rows).step_by(self.max_batch);
         for (first_row, losses) in first_rows.zip(losses.chunks_mut(self.max_batch)) {

@@ -8,8 +8,12 @@ use crate::error::Result;
 use crate::layers::Op;
 use crate::network::Network;
 
+/// How many times the elements of x and y that each shard would transpose, in place of W, have to be
+/// W's before one thread packs W: it reads W from memory, and them from cache.
+const PACKS_ABOVE: usize = 4;
+
 /// A copy of each dense layer's Wᵀ, packed once for all shards of a batch; there is none if a batch
-/// is one shard, which packs what it needs as it goes along.
+/// is one shard, which transposes what it needs as it goes along.
 #[derive(Debug)]
 pub(crate) struct PackedWeights<E>(Vec<PackedMatrix<E>>);
 
@@ -23,14 +27,18 @@ impl<E: Element> PackedWeights<E> {
         Ok(Self(packed.collect::<Result<_, _>>()?))
     }
 
-    /// Packs the weights as they are now, and returns them, if there is more than one shard.
+    /// Packs the weights as they are now, and returns them, if that pays for so many rows in shards
+    /// of `shard_rows`.
+    ///
+    /// Threads that read weights which another core has just changed had better read them once, and
+    /// one after the other.
     pub(crate) fn of(
         &mut self,
         network: &Network<E>,
-        shards: usize,
+        (rows, shard_rows): (usize, usize),
         parts: usize,
     ) -> Result<&[PackedMatrix<E>]> {
-        if shards <= 1 {
+        if rows <= shard_rows || !(parts > 1 || self.pays(rows)) {
             return Ok(&[]);
         }
         divide(Layers { first: 0, packed: &mut self.0 }, parts, &|layers| {
@@ -41,6 +49,16 @@ impl<E: Element> PackedWeights<E> {
             Ok(())
         })?;
         Ok(&self.0)
+    }
+
+    fn pays(&self, rows: usize) -> bool {
+        let (mut moved, mut weights) = (0usize, 0usize);
+        for packed in &self.0 {
+            let (inputs, outputs) = (packed.rows(), packed.columns());
+            moved = moved.saturating_add(inputs).saturating_add(2 * outputs);
+            weights = weights.saturating_add(inputs * outputs);
+        }
+        moved.saturating_mul(rows) > weights.saturating_mul(PACKS_ABOVE)
     }
 }
 

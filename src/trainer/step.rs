@@ -270,7 +270,7 @@ impl<E: Element> Trainer<E> {
         let Buffers { layout, arena, moments, scratch, occurrences, packed, .. } =
             &mut self.buffers;
         self.network.use_running_statistics(moments)?;
-        let packed = packed.of(&self.network, rows.div_ceil(layout.rows()), parts)?;
+        let packed = packed.of(&self.network, (rows, layout.rows()), parts)?;
         let propagate = Propagate::new(&self.network, layout, scratch, packed, batch);
         let losses = &mut self.losses[..rows];
         let correct = propagate.run(parts, 0, arena, losses, moments)?;
