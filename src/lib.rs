@@ -11,6 +11,7 @@ mod loss;
 pub mod metrics;
 mod network;
 mod optimizer;
+mod predictor;
 mod random;
 #[cfg(feature = "report")]
 mod report;
@@ -33,6 +34,7 @@ pub use layers::{
 pub use loss::{Loss, Reduction, Targets};
 pub use network::{Block, LayerSummary, Network, NetworkBuilder, Summary, Workspace};
 pub use optimizer::{Decays, Optimizer, ParameterGroup, Stretch, UpdateRule};
+pub use predictor::{Predictor, PredictorBuilder, Ranked};
 #[cfg(feature = "report")]
 pub use report::{Report, ReportError};
 pub use schedule::{Plateau, ReduceOnPlateau, Schedule};

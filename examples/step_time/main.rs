@@ -16,7 +16,7 @@ mod race;
 
 use clap::{Parser, ValueEnum};
 use deltarule::kernels::limits;
-use deltarule::{Activation, Isa, Loss, Network, Optimizer, Targets, Trainer, Workspace};
+use deltarule::{Activation, Isa, Loss, Network, Optimizer, Targets, Trainer};
 use race::race;
 use std::error::Error;
 use std::hint::black_box;
@@ -122,7 +122,8 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
             .max_batch(*batch)
             .threads(*threads)
             .build()?;
-    let mut workspace = Workspace::new(&network)?;
+    let predictor = network.freeze()?;
+    let mut workspace = predictor.workspace()?;
     let mut out = vec![0.0; batch * outputs];
     let mut failure = None;
     let samples = race(2, usize::from(options.samples), |contestant| {
@@ -132,7 +133,7 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
                 Ok(())
             }
             (_, Mode::Train) => trainer.step(&x, Targets::Classes(&labels)).map(drop),
-            (_, Mode::Predict) => network.predict_into(&x, black_box(&mut out), &mut workspace),
+            (_, Mode::Predict) => predictor.predict_into(&x, black_box(&mut out), &mut workspace),
         };
         failure = failure.take().or(done.err());
     });

@@ -32,6 +32,7 @@ use core::ops::Range;
 use deltarule_kernels::gemm::PackedMatrix;
 use deltarule_kernels::{Element, Isa, ShapeError};
 
+use crate::error::Result;
 use crate::init::Init;
 use crate::random::Random;
 use activation::Activate;
@@ -162,10 +163,31 @@ pub(crate) struct Pass<'a, E> {
     /// What batch normalization normalizes by.
     pub(crate) moments: &'a [E],
     pub(crate) mode: Mode,
-    /// The rows of the batch.
+    /// The rows of the batch, in training.
     pub(crate) batch_rows: usize,
     /// The place in the batch of the first of the rows at hand.
     pub(crate) first_row: usize,
+}
+
+impl<'a, E> Pass<'a, E> {
+    /// A pass that learns nothing.
+    pub(crate) fn evaluation(
+        isa: Isa,
+        parameters: &'a [E],
+        packed: &'a [PackedMatrix<E>],
+        moments: &'a [E],
+    ) -> Self {
+        let mode = Mode::Evaluation;
+        Self { isa, parameters, packed, moments, mode, batch_rows: 0, first_row: 0 }
+    }
+}
+
+/// Checks the categorical columns of rows of x, the first of which is row `first_row`.
+pub(crate) fn check_categories<E: Element>(ops: &[Op], x: &[E], first_row: usize) -> Result<()> {
+    match ops.first() {
+        Some(Op::Embedding(embedding)) => embedding.check(x, first_row),
+        _ => Ok(()),
+    }
 }
 
 /// What layers that are not the same in training have to know.
