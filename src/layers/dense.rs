@@ -2,7 +2,9 @@
 
 use core::ops::Range;
 use deltarule_kernels::activation::{Activation, DerivativeFrom};
-use deltarule_kernels::gemm::{Activate, Gemm, Right, Start, TimesDerivative, scratch_len};
+use deltarule_kernels::gemm::{
+    Activate, Gemm, Rescale, Right, Start, TimesDerivative, scratch_len,
+};
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
 use super::{
@@ -189,9 +191,10 @@ impl<E: Element> Operation<E> for Dense {
         let Forward { x, y: a, kept: z, scratch, .. } = io;
         let rows = x.len() / self.inputs;
         let x = MatRef::new(x, rows, self.inputs)?;
-        let weights = match pass.packed.get(self.ordinal) {
-            Some(packed) => Right::Packed(packed),
-            None => self.transposed_weights(pass.parameters)?.into(),
+        let weights = match (pass.packed.get(self.ordinal), pass.compact.get(self.ordinal)) {
+            (Some(packed), _) => Right::Packed(packed),
+            (None, Some(compact)) => Right::Compact(compact),
+            (None, None) => self.transposed_weights(pass.parameters)?.into(),
         };
         let start =
             if self.bias { Start::Row(&pass.parameters[self.biases()]) } else { Start::Zero };
@@ -201,6 +204,14 @@ impl<E: Element> Operation<E> for Dense {
             return self.activation.forward(pass.isa, z, a);
         }
         let a = MatMut::new(a, rows, self.outputs)?;
+        if let Right::Compact(compact) = weights
+            && !compact.scales().is_empty()
+        {
+            let biases = &pass.parameters[self.biases()];
+            let activation = self.activation;
+            let mut rescale = Rescale { scales: compact.scales(), biases, activation };
+            return Gemm::new(x, weights, a).epilogue(&mut rescale).run(pass.isa, scratch);
+        }
         if self.activation == Activation::Identity {
             return product(a).run(pass.isa, scratch);
         }

@@ -29,7 +29,7 @@ pub use specification::Layer;
 pub use view::LayerRef;
 
 use core::ops::Range;
-use deltarule_kernels::gemm::PackedMatrix;
+use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
 use deltarule_kernels::{Element, Isa, ShapeError};
 
 use crate::error::Result;
@@ -160,6 +160,8 @@ pub(crate) struct Pass<'a, E> {
     pub(crate) parameters: &'a [E],
     /// Each dense layer's Wᵀ, packed, if there is anything.
     pub(crate) packed: &'a [PackedMatrix<E>],
+    /// The same in fewer bytes.
+    pub(crate) compact: &'a [CompactMatrix<E>],
     /// What batch normalization normalizes by.
     pub(crate) moments: &'a [E],
     pub(crate) mode: Mode,
@@ -171,14 +173,17 @@ pub(crate) struct Pass<'a, E> {
 
 impl<'a, E> Pass<'a, E> {
     /// A pass that learns nothing.
-    pub(crate) fn evaluation(
-        isa: Isa,
-        parameters: &'a [E],
-        packed: &'a [PackedMatrix<E>],
-        moments: &'a [E],
-    ) -> Self {
-        let mode = Mode::Evaluation;
-        Self { isa, parameters, packed, moments, mode, batch_rows: 0, first_row: 0 }
+    pub(crate) fn evaluation(isa: Isa, parameters: &'a [E], moments: &'a [E]) -> Self {
+        Self {
+            isa,
+            parameters,
+            packed: &[],
+            compact: &[],
+            moments,
+            mode: Mode::Evaluation,
+            batch_rows: 0,
+            first_row: 0,
+        }
     }
 }
 

@@ -38,7 +38,7 @@ impl<E: Element> Network<E> {
         self.check_categories(x, 0)?;
         self.use_running_statistics(&mut workspace.moments)?;
         let Workspace { buffers, moments, .. } = workspace;
-        let pass = Pass::evaluation(self.isa, &self.parameters, &[], moments);
+        let pass = Pass::evaluation(self.isa, &self.parameters, moments);
         self.route.run(&self.ops, &pass, x, out, buffers)
     }
 
@@ -65,7 +65,7 @@ impl<E: Element> Network<E> {
         self.check_categories(x, 0)?;
         let mut moments = try_vec("moments", self.moments_len())?;
         self.use_running_statistics(&mut moments)?;
-        let pass = Pass::evaluation(self.isa, &self.parameters, &[], &moments);
+        let pass = Pass::evaluation(self.isa, &self.parameters, &moments);
         let mut outputs: Vec<Vec<E>> = Vec::with_capacity(self.ops.len());
         for (index, (op, layer)) in self.ops.iter().zip(self.layers()).enumerate() {
             let shape = op.shape();

@@ -9,7 +9,7 @@ pub use rank::Ranked;
 
 use core::fmt;
 use deltarule_kernels::activation::RowActivation;
-use deltarule_kernels::gemm::PackedMatrix;
+use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
 use deltarule_kernels::{Element, Isa};
 
 use crate::error::{Result, check_length, checked_area, try_vec, whole_rows};
@@ -62,6 +62,7 @@ pub struct Predictor<E: Element = f32> {
     /// Of all operations, but the weights of dense layers.
     parameters: Vec<E>,
     packed: Vec<PackedMatrix<E>>,
+    compact: Vec<CompactMatrix<E>>,
     moments: Vec<E>,
     route: Route,
     softmax: bool,
@@ -142,7 +143,11 @@ impl<E: Element> Predictor<E> {
 
     /// [`Predictor::predict_into`] of arguments that were checked.
     fn run(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
-        let pass = Pass::evaluation(self.isa, &self.parameters, &self.packed, &self.moments);
+        let pass = Pass {
+            packed: &self.packed,
+            compact: &self.compact,
+            ..Pass::evaluation(self.isa, &self.parameters, &self.moments)
+        };
         self.route.run(&self.ops, &pass, x, out, &mut workspace.buffers)?;
         if self.softmax {
             let shape = (x.len() / self.inputs, self.outputs);

@@ -65,6 +65,7 @@ impl Source {
     pub(super) fn new<V: MicroKernels>((m, k): (usize, usize), b: &Right<'_, V::Element>) -> Self {
         match b {
             Right::Packed(_) => Self::Packed,
+            Right::Compact(_) => Self::Blocks,
             Right::Strided(b) => {
                 let stride = b.shape().row_stride * size_of::<V::Element>();
                 let seldom = m <= FEW_ROWS || k <= FEW_STEPS || V::ROWS >= MANY_TILE_ROWS;

@@ -133,6 +133,19 @@ macro_rules! portable_lanes {
                 unsafe { *to.cast::<[$element; $len]>() = self.0.to_array() }
             }
             #[inline(always)]
+            unsafe fn load_bf16_ptr(_: Portable, from: *const u16) -> Self {
+                // SAFETY: the caller promises LEN readable elements; no alignment is asked of them.
+                let halves = unsafe { from.cast::<[u16; $len]>().read_unaligned() };
+                let widened = halves.map(|half| f32::from_bits(u32::from(half) << 16));
+                Self($register::new(widened.map(Into::into)))
+            }
+            #[inline(always)]
+            unsafe fn load_i8_ptr(_: Portable, from: *const i8) -> Self {
+                // SAFETY: the caller promises LEN readable elements.
+                let integers = unsafe { *from.cast::<[i8; $len]>() };
+                Self($register::new(integers.map(Into::into)))
+            }
+            #[inline(always)]
             unsafe fn load_ptr_partial(_: Portable, from: *const $element, count: usize) -> Self {
                 let mut lanes = [0.0; $len];
                 // SAFETY: the caller promises count readable elements, count ≤ LEN; the array is
