@@ -7,6 +7,7 @@
 
 // The digits, which lie in this repository.
 #[path = "digits/data.rs"]
+#[expect(dead_code, reason = "the number of classes is found in the labels here")]
 mod digits;
 
 use clap::Parser;

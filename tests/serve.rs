@@ -201,7 +201,7 @@ fn what_is_too_much_or_wrong_is_refused() {
         let (status, error) = refused("/predict", &json(r#"{"rows": [[1, 2, 3, 4, 5], [1]]}"#));
         assert_eq!((status, error.as_str()), (422, "row 1 has 1 numbers, not 5"));
         let (status, error) = refused("/predict", &json(r#"{"rows": [[1, 2, 3, 4, 1e40]]}"#));
-        assert_eq!((status, error.as_str()), (422, "row 0 has a number that f32 has not"));
+        assert!(status == 400 && error.contains("number out of range"), "{error}");
         let many = serde_json::to_value(Question { rows: rows(41, 1) }).unwrap();
         assert_eq!(refused("/predict", &many).1, "41 rows, but 1 to 40 are taken");
         assert_eq!(refused("/predict", &json(r#"{"row": 1}"#)).0, 422);

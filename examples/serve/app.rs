@@ -20,41 +20,41 @@ use std::time::Instant;
 
 /// What bounds the service's memory and time.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// The bytes of a request's body.
-    pub body: usize,
+    pub(crate) body: usize,
     /// The rows of a request.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Predictions at a time; further ones are refused.
-    pub predictions: usize,
+    pub(crate) predictions: usize,
     /// Batches that wait to be learned; further ones are refused.
-    pub batches: usize,
+    pub(crate) batches: usize,
 }
 
 /// Rows to predict.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Question {
-    pub rows: Vec<Vec<f32>>,
+pub(crate) struct Question {
+    pub(crate) rows: Vec<Vec<f32>>,
 }
 
 /// The outputs of each row, all by one version of the network.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Answer {
-    pub version: u64,
-    pub outputs: Vec<Vec<f32>>,
+pub(crate) struct Answer {
+    pub(crate) version: u64,
+    pub(crate) outputs: Vec<Vec<f32>>,
 }
 
 /// Rows to learn, and the class of each.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Lesson {
-    pub rows: Vec<Vec<f32>>,
-    pub labels: Vec<usize>,
+pub(crate) struct Lesson {
+    pub(crate) rows: Vec<Vec<f32>>,
+    pub(crate) labels: Vec<usize>,
 }
 
 /// Why a request was refused.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Refusal {
-    pub error: String,
+pub(crate) struct Refusal {
+    pub(crate) error: String,
 }
 
 /// A batch of rows that were checked.
@@ -85,7 +85,7 @@ struct Service {
 
 /// The service of what `trainer` has learned, and the learner that goes on from there. The outputs
 /// are the network's, before any softmax.
-pub fn service(trainer: Trainer, limits: Limits) -> deltarule::Result<(Router, Learner)> {
+pub(crate) fn service(trainer: Trainer, limits: Limits) -> deltarule::Result<(Router, Learner)> {
     let network = trainer.network();
     let (inputs, outputs) = (network.inputs(), network.outputs());
     let predictor = network.freeze()?;
@@ -116,7 +116,7 @@ pub fn service(trainer: Trainer, limits: Limits) -> deltarule::Result<(Router, L
 }
 
 /// What learns, on a thread of its own.
-pub struct Learner {
+pub(crate) struct Learner {
     trainer: Trainer,
     lessons: Receiver<Batch>,
     model: Arc<Model>,
@@ -125,7 +125,7 @@ pub struct Learner {
 impl Learner {
     /// Learns each lesson in its turn and publishes what has become of the network, until the
     /// service is gone and no lesson is left. Returns the number of the last version.
-    pub fn run(mut self) -> u64 {
+    pub(crate) fn run(mut self) -> u64 {
         while let Ok(batch) = self.lessons.recv() {
             if let Err(error) = self.learn(&batch) {
                 // The network is as it was before.
@@ -187,9 +187,6 @@ impl Service {
             if row.len() != self.inputs {
                 let (length, inputs) = (row.len(), self.inputs);
                 return unprocessable(format!("row {index} has {length} numbers, not {inputs}"));
-            }
-            if !row.iter().all(|x| x.is_finite()) {
-                return unprocessable(format!("row {index} has a number that f32 has not"));
             }
         }
         Ok(rows.concat())

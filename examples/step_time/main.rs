@@ -20,7 +20,9 @@ mod race;
 
 use clap::{Parser, ValueEnum};
 use deltarule::kernels::limits;
-use deltarule::{Activation, Isa, Loss, Network, Optimizer, Targets, Trainer};
+use deltarule::{
+    Activation, Isa, Loss, Network, Optimizer, Predictor, Targets, Trainer, WeightFormat,
+};
 use race::race;
 use std::error::Error;
 use std::hint::black_box;
@@ -51,6 +53,9 @@ struct Options {
     /// Samples, of which the median is printed.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(9..))]
     samples: u16,
+    /// How a prediction's weights are stored, if not as f32.
+    #[arg(long, value_enum)]
+    weights: Option<Weights>,
     /// Times so many calls one by one instead, and prints percentiles.
     #[arg(long)]
     calls: Option<NonZeroU32>,
@@ -83,6 +88,12 @@ impl Rule {
             Self::Lion => Optimizer::lion(1e-4),
         }
     }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Weights {
+    Bf16,
+    Int8,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -131,7 +142,14 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
             .max_batch(*batch)
             .threads(*threads)
             .build()?;
-    let predictor = network.freeze()?;
+    let mut predictor = Predictor::builder(&network);
+    if let Some(weights) = options.weights {
+        predictor = predictor.weights(match weights {
+            Weights::Bf16 => WeightFormat::Bf16,
+            Weights::Int8 => WeightFormat::Int8,
+        });
+    }
+    let predictor = predictor.build()?;
     let mut workspace = predictor.workspace()?;
     let mut out = vec![0.0; batch * outputs];
     let mut call = || match mode {

@@ -4,7 +4,7 @@ use deltarule_kernels::gemm::{CompactMatrix, Format, PackedMatrix};
 use deltarule_kernels::{Element, MatRef};
 
 use super::Predictor;
-use super::fold::{Linear, Piece, fold};
+use super::fold::{Linear, Map, Piece, fold};
 use crate::data::Scaling;
 use crate::error::{Result, try_vec};
 use crate::layers::{Compiler, Dense, Layer, Op, Residual};
@@ -76,9 +76,9 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
         let Parts { compiler, parameters, packed, compact, maps, .. } = parts;
         let Compiler { ops, moments, .. } = compiler;
         let mut moments = try_vec("moments", moments)?;
-        for (op, (centers, factors)) in maps {
+        for (op, map) in maps {
             if let Op::BatchNorm(norm) = &ops[op] {
-                norm.use_map(&centers, &factors, &mut moments);
+                norm.use_map(&map.centers, &map.factors, &mut moments);
             }
         }
         // The moments are the predictor's own, and none are to be found on the way.
@@ -106,8 +106,8 @@ struct Parts<'a, E: Element> {
     parameters: Vec<E>,
     packed: Vec<PackedMatrix<E>>,
     compact: Vec<CompactMatrix<E>>,
-    /// c and f of the operation at an index.
-    maps: Vec<(usize, (Vec<f64>, Vec<f64>))>,
+    /// The index of an operation, and what it does to each column.
+    maps: Vec<(usize, Map)>,
 }
 
 impl<E: Element> Parts<'_, E> {
@@ -120,8 +120,8 @@ impl<E: Element> Parts<'_, E> {
                 let layer = Layer::BatchNorm { momentum: 1.0, epsilon: 1.0, affine: true };
                 layer.compile(&mut self.compiler)?;
                 self.parameters.extend(map.shifts.iter().map(|_| E::ONE));
-                self.parameters.extend(map.shifts.into_iter().map(E::from_f64));
-                self.maps.push((index, (map.centers, map.factors)));
+                self.parameters.extend(map.shifts.iter().map(|&shift| E::from_f64(shift)));
+                self.maps.push((index, map));
             }
             Piece::Other(layer, parameters) => {
                 layer.compile(&mut self.compiler)?;

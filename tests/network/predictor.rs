@@ -7,7 +7,7 @@ use deltarule::data::Scaling;
 use deltarule::kernels::activation::RowActivation;
 use deltarule::{
     Activation, Categorical, Element, Error, Isa, Layer, LayerRef, Network, NetworkBuilder,
-    Predictor, Ranked,
+    Predictor, Ranked, WeightFormat,
 };
 
 /// The network, as if it had been trained: no parameter or statistic is what it begins as.
@@ -208,9 +208,61 @@ fn keeps_the_digits_of_a_column_that_is_far_from_0() {
     assert_eq!(predictor.predict(&[1e6 + 0.25]).unwrap(), [w]);
 }
 
-fn folded_zoo(isa: Isa) -> Vec<(&'static str, Predictor)> {
-    let freeze = |(name, builder)| (name, trained(builder, isa).freeze().unwrap());
-    zoo().into_iter().map(freeze).collect()
+/// Predictors of every kind of network, with their weights in every format.
+fn folded_zoo(isa: Isa) -> Vec<(String, Predictor)> {
+    let mut all = Vec::new();
+    for (name, builder) in zoo() {
+        let network = trained(builder, isa);
+        for format in [None, Some(WeightFormat::Bf16), Some(WeightFormat::Int8)] {
+            let mut builder = Predictor::builder(&network);
+            if let Some(format) = format {
+                builder = builder.weights(format);
+            }
+            all.push((format!("{name}, {format:?}"), builder.build().unwrap()));
+        }
+    }
+    all
+}
+
+#[test]
+fn loses_what_the_formats_of_weights_lose() {
+    const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
+    let (inputs, outputs, rows) = (65, 35, 20);
+    for isa in Isa::available() {
+        let network =
+            trained(NetworkBuilder::<f32>::new(inputs).dense(outputs, Activation::Identity), isa);
+        let layer = network.layer(0).and_then(LayerRef::as_dense).unwrap();
+        let x = sample::<f32>(rows * inputs, 5);
+        for format in [WeightFormat::Bf16, WeightFormat::Int8] {
+            let predictor = Predictor::builder(&network).weights(format).build().unwrap();
+            let found = predictor.predict(&x).unwrap();
+            let mut worst = 0.0f64;
+            for (x, found) in x.chunks(inputs).zip(found.chunks(outputs)) {
+                for (j, &found) in found.iter().enumerate() {
+                    let weights = &layer.weights[j * inputs..][..inputs];
+                    let bias = f64::from(layer.biases[j]);
+                    let largest = weights.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
+                    let (mut exact, mut scale, mut bound) = (bias, bias.abs(), 0.0);
+                    for (&w, &x) in weights.iter().zip(x) {
+                        let (w, x) = (f64::from(w), f64::from(x));
+                        exact += w * x;
+                        scale += (w * x).abs();
+                        bound += x.abs()
+                            * match format {
+                                WeightFormat::Bf16 => w.abs() / 256.0,
+                                _ => 0.5 * f64::from(largest) / 127.0,
+                            };
+                    }
+                    // The weights, then as many roundings as a row has elements, and a few.
+                    let bound = bound * (1.0 + 1e-5) + (inputs + 4) as f64 * UNIT * scale;
+                    let error = (f64::from(found) - exact).abs();
+                    assert!(error <= bound, "{isa} {format:?}: {error:e} > {bound:e}");
+                    worst = worst.max(error / bound);
+                }
+            }
+            assert!(worst > 0.05, "{isa} {format:?}: the bound is {worst} of what is needed");
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Epilogue;
 use super::aligned::Aligned;
 use super::micro_kernel::MicroKernels;
-use super::one_row::OneRow;
+use super::one_row::{OneRow, VECTORS};
 use crate::activation::Activation;
 use crate::dispatch::Kernel;
 use crate::error::checked_area;
@@ -77,36 +77,48 @@ impl Bf16 {
     }
 }
 
-/// What an element may be stored as.
+/// What the elements of a panel may be stored as, a row after the other.
 pub(super) trait Stored<E: Element>: Copy {
-    /// `LEN` elements.
+    /// The place of a column in a row of `panel` columns.
+    fn place(column: usize, _panel: usize) -> usize {
+        column
+    }
+
+    /// A row of a panel, which is two vectors wide.
     ///
     /// # Safety
-    /// `from` is valid for reads of `LEN` elements.
-    unsafe fn load<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> V;
+    /// `from` is valid for reads of twice `LEN` elements.
+    unsafe fn load_row<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> [V; 2];
 }
 
 impl<E: Element> Stored<E> for E {
     #[inline(always)]
-    unsafe fn load<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> V {
+    unsafe fn load_row<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> [V; 2] {
         // SAFETY: as the caller promises.
-        unsafe { V::load_ptr(simd, from) }
+        unsafe { [V::load_ptr(simd, from), V::load_ptr(simd, from.add(V::LEN))] }
     }
 }
 
 impl<E: Element> Stored<E> for Bf16 {
+    /// An element of the first vector, then one of the second: a single load brings both, and a
+    /// shift and a mask part them.
+    fn place(column: usize, panel: usize) -> usize {
+        let half = panel / 2;
+        2 * (column % half) + column / half
+    }
+
     #[inline(always)]
-    unsafe fn load<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> V {
+    unsafe fn load_row<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> [V; 2] {
         // SAFETY: as the caller promises; a Bf16 is a u16.
-        unsafe { V::load_bf16_ptr(simd, from.cast()) }
+        unsafe { V::load_bf16_pairs_ptr(simd, from.cast()) }
     }
 }
 
 impl<E: Element> Stored<E> for i8 {
     #[inline(always)]
-    unsafe fn load<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> V {
+    unsafe fn load_row<V: Lanes<Element = E>>(simd: V::Simd, from: *const Self) -> [V; 2] {
         // SAFETY: as the caller promises.
-        unsafe { V::load_i8_ptr(simd, from) }
+        unsafe { [V::load_i8_ptr(simd, from), V::load_i8_ptr(simd, from.add(V::LEN))] }
     }
 }
 
@@ -199,12 +211,14 @@ impl<E: Element> CompactMatrix<E> {
         let mut rows = Vec::with_capacity(self.rows * self.columns);
         for i in 0..self.rows {
             for j in 0..self.columns {
-                let at = (j / self.panel * self.rows + i) * self.panel + j % self.panel;
+                let row = (j / self.panel * self.rows + i) * self.panel;
+                let column = j % self.panel;
                 rows.push(E::from_f64(match &self.elements {
                     Elements::Bf16(panels) => {
+                        let at = row + <Bf16 as Stored<E>>::place(column, self.panel);
                         f64::from(f32::from_bits(u32::from(panels.get()[at].0) << 16))
                     }
-                    Elements::Int8(panels) => f64::from(panels.get()[at]),
+                    Elements::Int8(panels) => f64::from(panels.get()[row + column]),
                 }));
             }
         }
@@ -226,14 +240,14 @@ fn scale<E: Element>(b: MatRef<'_, E>, j: usize) -> E {
 }
 
 /// Fills panels of so many columns with what `store` makes of an element and its column.
-fn pack<E: Element, T: Copy>(
+fn pack<E: Element, T: Stored<E>>(
     b: MatRef<'_, E>,
     panel: usize,
     to: &mut [T],
     store: impl Fn(f64, usize) -> T,
 ) {
     for j in 0..b.columns() {
-        let first = j / panel * b.rows() * panel + j % panel;
+        let first = j / panel * b.rows() * panel + T::place(j % panel, panel);
         for i in 0..b.rows() {
             to[first + i * panel] = store(b.at(i, j).to_f64(), j);
         }
@@ -249,14 +263,17 @@ unsafe fn widen<V: MicroKernels, T: Stored<V::Element>>(
     ((first_row, rows), (first_column, columns), all_rows): ((usize, usize), (usize, usize), usize),
     to: *mut V::Element,
 ) {
-    let nr = V::VECTORS * V::LEN;
+    let nr = VECTORS * V::LEN;
     for panel in 0..columns.div_ceil(nr) {
         let place = ((first_column / nr + panel) * all_rows + first_row) * nr;
         let from = panels[place..place + rows * nr].as_ptr();
-        for at in (0..rows * nr).step_by(V::LEN) {
-            // SAFETY: LEN divides NR, and both sides have `rows` · NR elements in this panel.
+        for at in (0..rows * nr).step_by(nr) {
+            // SAFETY: both sides have `rows` rows of NR elements in this panel.
             unsafe {
-                T::load::<V>(simd, from.add(at)).store_ptr(to.add(panel * rows * nr + at));
+                let to = to.add(panel * rows * nr + at);
+                let [first, second] = T::load_row::<V>(simd, from.add(at));
+                first.store_ptr(to);
+                second.store_ptr(to.add(V::LEN));
             }
         }
     }

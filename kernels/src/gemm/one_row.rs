@@ -15,7 +15,7 @@ use crate::{Element, Isa};
 const PANELS: usize = 4;
 
 /// The vectors of a panel.
-const VECTORS: usize = 2;
+pub(super) const VECTORS: usize = 2;
 
 /// Computes the product, if it is one contiguous row times a packed B and overwrites C; returns
 /// whether it was. The shapes and the ISA have been checked.
@@ -128,9 +128,9 @@ unsafe fn multiply<V: MicroKernels, T: Stored<V::Element>, const NP: usize, cons
     for &factor in a {
         let factor = V::splat_in(simd, factor);
         for (q, sums) in sums.iter_mut().enumerate() {
-            for (v, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: panel q < NP has this row, as the caller promises, and NV vectors.
-                let lanes = unsafe { T::load::<V>(simd, from.add(q * panel + v * V::LEN)) };
+            // SAFETY: panel q < NP has this row, as the caller promises.
+            let row = unsafe { T::load_row::<V>(simd, from.add(q * panel)) };
+            for (sum, lanes) in sums.iter_mut().zip(row) {
                 *sum = factor.mul_add(lanes, *sum);
             }
         }

@@ -110,9 +110,9 @@ macro_rules! avx2_lanes {
         impl Lanes for $Lanes {
             common_methods!(Avx2, $LanesMask: $element x $len, $($common)*);
             #[inline(always)]
-            unsafe fn load_bf16_ptr(_: Avx2, $bf16: *const u16) -> Self {
-                // SAFETY: the caller promises LEN readable elements.
-                Self(unsafe { $from_bf16 })
+            unsafe fn load_bf16_pairs_ptr(_: Avx2, $bf16: *const u16) -> [Self; 2] {
+                // SAFETY: the caller promises LEN readable pairs.
+                unsafe { $from_bf16 }.map(Self)
             }
             #[inline(always)]
             unsafe fn load_i8_ptr(_: Avx2, $i8: *const i8) -> Self {
@@ -157,8 +157,10 @@ avx2_lanes! {
     masks WINDOW_32 _mm256_maskload_ps _mm256_maskstore_ps _mm256_blendv_ps _mm256_movemask_ps
         _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_castsi256_ps,
     bf16 from {
-        let upper = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-        _mm256_castsi256_ps(_mm256_slli_epi32::<16>(upper))
+        let pairs = _mm256_loadu_si256(from.cast());
+        let second = _mm256_and_si256(pairs, _mm256_set1_epi32(!0xffff));
+        let first = _mm256_slli_epi32::<16>(pairs);
+        [_mm256_castsi256_ps(first), _mm256_castsi256_ps(second)]
     },
     i8 from _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))),
     common {
@@ -179,8 +181,10 @@ avx2_lanes! {
     masks WINDOW_64 _mm256_maskload_pd _mm256_maskstore_pd _mm256_blendv_pd _mm256_movemask_pd
         _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_castsi256_pd,
     bf16 from {
-        let upper = _mm_cvtepu16_epi32(_mm_loadl_epi64(from.cast()));
-        _mm256_cvtps_pd(_mm_castsi128_ps(_mm_slli_epi32::<16>(upper)))
+        let pairs = _mm_loadu_si128(from.cast());
+        let second = _mm_and_si128(pairs, _mm_set1_epi32(!0xffff));
+        let first = _mm_slli_epi32::<16>(pairs);
+        [_mm256_cvtps_pd(_mm_castsi128_ps(first)), _mm256_cvtps_pd(_mm_castsi128_ps(second))]
     },
     i8 from {
         let bytes = _mm_cvtsi32_si128(from.cast::<i32>().read_unaligned());

@@ -124,9 +124,9 @@ macro_rules! avx512_lanes {
         impl Lanes for $Lanes {
             common_methods!(Avx512, $LanesMask: $element x $len, $($common)*);
             #[inline(always)]
-            unsafe fn load_bf16_ptr(_: Avx512, $bf16: *const u16) -> Self {
-                // SAFETY: the caller promises LEN readable elements.
-                Self(unsafe { $from_bf16 })
+            unsafe fn load_bf16_pairs_ptr(_: Avx512, $bf16: *const u16) -> [Self; 2] {
+                // SAFETY: the caller promises LEN readable pairs.
+                unsafe { $from_bf16 }.map(Self)
             }
             #[inline(always)]
             unsafe fn load_i8_ptr(_: Avx512, $i8: *const i8) -> Self {
@@ -170,8 +170,10 @@ avx512_lanes! {
     masks __mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps _mm512_mask_blend_ps,
     transposed by F32x8,
     bf16 from {
-        let upper = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
-        _mm512_castsi512_ps(_mm512_slli_epi32::<16>(upper))
+        let pairs = _mm512_loadu_si512(from.cast());
+        let second = _mm512_and_si512(pairs, _mm512_set1_epi32(!0xffff));
+        let first = _mm512_slli_epi32::<16>(pairs);
+        [_mm512_castsi512_ps(first), _mm512_castsi512_ps(second)]
     },
     i8 from _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))),
     common {
@@ -193,8 +195,10 @@ avx512_lanes! {
     masks __mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd _mm512_mask_blend_pd,
     transposed by F64x4,
     bf16 from {
-        let upper = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
-        _mm512_cvtps_pd(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(upper)))
+        let pairs = _mm256_loadu_si256(from.cast());
+        let second = _mm256_and_si256(pairs, _mm256_set1_epi32(!0xffff));
+        let first = _mm256_slli_epi32::<16>(pairs);
+        [_mm512_cvtps_pd(_mm256_castsi256_ps(first)), _mm512_cvtps_pd(_mm256_castsi256_ps(second))]
     },
     i8 from _mm512_cvtepi32_pd(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))),
     common {

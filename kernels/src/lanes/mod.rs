@@ -125,11 +125,11 @@ pub trait Lanes:
     /// `to` is valid for writes of `count` elements, and `count ≤ LEN`.
     unsafe fn store_ptr_partial(self, to: *mut Self::Element, count: usize);
 
-    /// Reads `LEN` elements in bf16, the upper halves of f32.
+    /// Reads `LEN` pairs in bf16, the upper halves of f32: the first of each, and the second.
     ///
     /// # Safety
-    /// `from` is valid for reads of `LEN` elements. No alignment is needed.
-    unsafe fn load_bf16_ptr(simd: Self::Simd, from: *const u16) -> Self;
+    /// `from` is valid for reads of `LEN` pairs. No alignment is needed.
+    unsafe fn load_bf16_pairs_ptr(simd: Self::Simd, from: *const u16) -> [Self; 2];
 
     /// Reads `LEN` integers.
     ///

@@ -133,11 +133,13 @@ macro_rules! portable_lanes {
                 unsafe { *to.cast::<[$element; $len]>() = self.0.to_array() }
             }
             #[inline(always)]
-            unsafe fn load_bf16_ptr(_: Portable, from: *const u16) -> Self {
-                // SAFETY: the caller promises LEN readable elements; no alignment is asked of them.
-                let halves = unsafe { from.cast::<[u16; $len]>().read_unaligned() };
-                let widened = halves.map(|half| f32::from_bits(u32::from(half) << 16));
-                Self($register::new(widened.map(Into::into)))
+            unsafe fn load_bf16_pairs_ptr(_: Portable, from: *const u16) -> [Self; 2] {
+                // SAFETY: the caller promises LEN readable pairs; no alignment is asked of them.
+                let pairs = unsafe { from.cast::<[[u16; 2]; $len]>().read_unaligned() };
+                [0, 1].map(|at| {
+                    let widen = |pair: [u16; 2]| f32::from_bits(u32::from(pair[at]) << 16).into();
+                    Self($register::new(pairs.map(widen)))
+                })
             }
             #[inline(always)]
             unsafe fn load_i8_ptr(_: Portable, from: *const i8) -> Self {

@@ -254,12 +254,16 @@ impl<E: Element> Kernel for CompactLoads<E> {
         let len = E::Lanes::<S>::LEN;
         let mut lanes = vec![E::HALF; len];
         let all: Vec<u16> = (0..=u16::MAX).collect();
-        for halves in all.chunks(len) {
-            // SAFETY: LEN divides their number.
-            unsafe { E::Lanes::<S>::load_bf16_ptr(simd, halves.as_ptr()) }.store(&mut lanes);
-            for (&half, &lane) in halves.iter().zip(&lanes) {
-                let expected = f32::from_bits(u32::from(half) << 16);
-                assert!(same(lane, E::from_f64(f64::from(expected))), "{half:#x} became {lane}");
+        for halves in all.chunks(2 * len) {
+            // SAFETY: twice LEN divides their number.
+            let pairs = unsafe { E::Lanes::<S>::load_bf16_pairs_ptr(simd, halves.as_ptr()) };
+            for (at, of_pair) in pairs.into_iter().enumerate() {
+                of_pair.store(&mut lanes);
+                for (pair, &lane) in halves.chunks(2).zip(&lanes) {
+                    let expected = f32::from_bits(u32::from(pair[at]) << 16);
+                    let is_same = same(lane, E::from_f64(f64::from(expected)));
+                    assert!(is_same, "{:#x} became {lane}", pair[at]);
+                }
             }
         }
         let all: Vec<i8> = (i8::MIN..=i8::MAX).collect();
