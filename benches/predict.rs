@@ -6,10 +6,13 @@
 #[expect(dead_code, reason = "it learns in the example alone")]
 #[path = "../examples/digits/naive.rs"]
 mod naive;
+#[path = "common/perceptron.rs"]
+mod perceptron;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use deltarule::{Activation, Network, Predictor, WeightFormat, Workspace};
+use deltarule::{Predictor, WeightFormat, Workspace};
 use naive::Naive;
+use perceptron::{perceptron, rows};
 
 /// Widths and batch: weights that L2 holds, and some that only L3 does, of one row and of many.
 const CASES: [(&[usize], usize); 4] = [
@@ -22,13 +25,9 @@ const CASES: [(&[usize], usize); 4] = [
 fn predict(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("predict");
     for (widths, batch) in CASES {
-        let mut builder = Network::builder(widths[0]);
-        for &width in &widths[1..widths.len() - 1] {
-            builder = builder.dense(width, Activation::Relu);
-        }
-        let classes = widths[widths.len() - 1];
-        let network = builder.dense(classes, Activation::Identity).build().expect("a network");
-        let x: Vec<f32> = (0..batch * widths[0]).map(|i| (i * 37 % 101) as f32 / 101.0).collect();
+        let network = perceptron(widths);
+        let classes = network.outputs();
+        let x = rows(batch, widths[0]);
         let mut out = vec![0.0; batch * classes];
         let case = format!("{widths:?}x{batch}");
         group.throughput(Throughput::Elements(batch as u64));

@@ -147,48 +147,36 @@ impl Route {
         out: &mut [E],
         buffers: &mut Buffers<E>,
     ) -> Result<()> {
-        let blocks = x.chunks(BLOCK_ROWS * self.inputs);
-        for (x, out) in blocks.zip(out.chunks_mut(BLOCK_ROWS * self.outputs)) {
-            self.run_block(ops, pass, x, out, buffers)?;
-        }
-        Ok(())
-    }
-
-    fn run_block<E: Element>(
-        &self,
-        ops: &[Op],
-        pass: &Pass<'_, E>,
-        x: &[E],
-        out: &mut [E],
-        buffers: &mut Buffers<E>,
-    ) -> Result<()> {
         if self.stages.is_empty() {
             out.copy_from_slice(x);
             return Ok(());
         }
-        let rows = x.len() / self.inputs;
         let Buffers { registers, kept, scratch } = buffers;
-        for stage in &self.stages {
-            let op = &ops[stage.op];
-            let shape = op.shape();
-            let y = match stage.y {
-                Place::Register(start) => start..start + rows * shape.outputs(),
-                Place::Input | Place::Output => 0..0,
-            };
-            let (before, rest) = registers.split_at_mut(y.start);
-            let (buffer, after) = rest.split_at_mut(y.len());
-            let read = |place, width| match place {
-                Place::Register(start) => read_around(before, &y, after, start, rows * width),
-                Place::Input | Place::Output => x,
-            };
-            let io = Forward {
-                x: read(stage.x, shape.inputs()),
-                skip: stage.skip.map_or(&[], |skip| read(skip, shape.outputs())),
-                y: if stage.y == Place::Output { &mut *out } else { buffer },
-                kept: &mut kept[..rows * shape.kept_columns(true)],
-                scratch,
-            };
-            op.operation().forward(pass, io)?;
+        let blocks = x.chunks(BLOCK_ROWS * self.inputs);
+        for (x, out) in blocks.zip(out.chunks_mut(BLOCK_ROWS * self.outputs)) {
+            let rows = x.len() / self.inputs;
+            for stage in &self.stages {
+                let op = &ops[stage.op];
+                let shape = op.shape();
+                let y = match stage.y {
+                    Place::Register(start) => start..start + rows * shape.outputs(),
+                    Place::Input | Place::Output => 0..0,
+                };
+                let (before, rest) = registers.split_at_mut(y.start);
+                let (buffer, after) = rest.split_at_mut(y.len());
+                let read = |place, width| match place {
+                    Place::Register(start) => read_around(before, &y, after, start, rows * width),
+                    Place::Input | Place::Output => x,
+                };
+                let io = Forward {
+                    x: read(stage.x, shape.inputs()),
+                    skip: stage.skip.map_or(&[], |skip| read(skip, shape.outputs())),
+                    y: if stage.y == Place::Output { &mut *out } else { buffer },
+                    kept: &mut kept[..rows * shape.kept_columns(true)],
+                    scratch,
+                };
+                op.operation().forward(pass, io)?;
+            }
         }
         Ok(())
     }
