@@ -6,12 +6,15 @@
 #[expect(dead_code, reason = "it classifies in the example alone")]
 #[path = "../examples/digits/naive.rs"]
 mod naive;
+#[path = "common/perceptron.rs"]
+mod perceptron;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use deltarule::{Activation, LayerRef, Loss, Network, Optimizer, Targets, Trainer};
 use naive::Naive;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
+use perceptron::{perceptron, rows};
 
 const LEARNING_RATE: f32 = 1e-3;
 
@@ -101,13 +104,9 @@ impl ByHand {
 fn train_step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("train_step");
     for (widths, batch) in CASES {
-        let mut builder = Network::builder(widths[0]);
-        for &width in &widths[1..widths.len() - 1] {
-            builder = builder.dense(width, Activation::Relu);
-        }
-        let classes = widths[widths.len() - 1];
-        let network = builder.dense(classes, Activation::Identity).build().expect("a network");
-        let x: Vec<f32> = (0..batch * widths[0]).map(|i| (i * 37 % 101) as f32 / 101.0).collect();
+        let network = perceptron(widths);
+        let classes = network.outputs();
+        let x = rows(batch, widths[0]);
         let labels: Vec<usize> = (0..batch).map(|row| row * 7 % classes).collect();
         let case = format!("{widths:?}x{batch}");
         group.throughput(Throughput::Elements(batch as u64));

@@ -11,6 +11,9 @@ mod loss;
 pub mod metrics;
 mod network;
 mod optimizer;
+mod predictor;
+#[cfg(feature = "publish")]
+mod published;
 mod random;
 #[cfg(feature = "report")]
 mod report;
@@ -19,6 +22,7 @@ mod trainer;
 
 pub use deltarule_kernels as kernels;
 pub use deltarule_kernels::activation::Activation;
+pub use deltarule_kernels::gemm::Format as WeightFormat;
 pub use deltarule_kernels::{Element, Isa};
 pub use diagnostics::{Diagnostics, LayerHealth, ParameterNorms, Verdict};
 pub use error::{Error, Result};
@@ -33,6 +37,9 @@ pub use layers::{
 pub use loss::{Loss, Reduction, Targets};
 pub use network::{Block, LayerSummary, Network, NetworkBuilder, Summary, Workspace};
 pub use optimizer::{Decays, Optimizer, ParameterGroup, Stretch, UpdateRule};
+pub use predictor::{Predictor, PredictorBuilder, Ranked};
+#[cfg(feature = "publish")]
+pub use published::{Published, Version};
 #[cfg(feature = "report")]
 pub use report::{Report, ReportError};
 pub use schedule::{Plateau, ReduceOnPlateau, Schedule};

@@ -5,7 +5,8 @@ mod common;
 
 use common::{ZOO_INPUTS, ZOO_OUTPUTS, fused_isas, labels, network, sample, zoo, zoo_rows};
 use deltarule::{
-    Activation, Isa, Loss, NetworkBuilder, Optimizer, Targets, Trainer, TrainerBuilder, Workspace,
+    Activation, Isa, Loss, NetworkBuilder, Optimizer, Predictor, Ranked, Targets, Trainer,
+    TrainerBuilder, WeightFormat, Workspace,
 };
 use rayon::ThreadPoolBuilder;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -133,10 +134,20 @@ fn predictions(isa: Isa, builder: NetworkBuilder<f32>) -> usize {
     let x = zoo_rows::<f32>((ROWS * inputs).div_ceil(ZOO_INPUTS), 1);
     let mut out = vec![0.0; ROWS * outputs];
     let mut workspace = Workspace::new(&network).unwrap();
+    let frozen = || Predictor::builder(&network).softmax(true);
+    let [exact, halves, bytes] =
+        [frozen(), frozen().weights(WeightFormat::Bf16), frozen().weights(WeightFormat::Int8)]
+            .map(|predictor| predictor.build().unwrap());
+    let mut frozen = exact.workspace().unwrap();
+    let mut ranked = vec![Ranked::default(); 2 * ROWS];
     allocations(|| {
         for rows in [1, 2, 63, 64, 65, ROWS] {
             let (x, out) = (&x[..rows * inputs], &mut out[..rows * outputs]);
             network.predict_into(x, out, &mut workspace).unwrap();
+            for predictor in [&exact, &halves, &bytes] {
+                predictor.predict_into(x, out, &mut frozen).unwrap();
+            }
+            exact.top_k_into(x, 2, &mut ranked[..2 * rows], &mut frozen).unwrap();
         }
     })
 }

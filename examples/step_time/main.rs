@@ -3,12 +3,16 @@
 //! ```text
 //! cargo run --release --example step_time -- --dims 784,512,512,10 --batch 64 --threads 1
 //! cargo run --release --example step_time -- --dims 64,64,64,10 --batch 1 --mode predict
+//! cargo run --release --example step_time -- --mode predict --batch 1 --calls 1000000
 //! ```
 //!
 //! Prints one line, `median_us: X gflops: Y peak_share: Z`. The step and a burst of multiply-adds
 //! in registers take turns, and the share is the median of the ratios within a turn. The
 //! operations are those of the products: 2 P a row of a prediction, P the weights, and 6 P − 2 P₁
 //! of a step, P₁ the first layer's, whose δ into the input is not computed.
+//!
+//! With `--calls N` it times N calls one by one, and prints percentiles of their times, the
+//! clock's own included, and the ratio of the 99.9th to the median.
 
 // Contestants that take turns, as in the other comparisons.
 #[path = "../roofline/race.rs"]
@@ -16,10 +20,14 @@ mod race;
 
 use clap::{Parser, ValueEnum};
 use deltarule::kernels::limits;
-use deltarule::{Activation, Isa, Loss, Network, Optimizer, Targets, Trainer, Workspace};
+use deltarule::{
+    Activation, Isa, Loss, Network, Optimizer, Predictor, Targets, Trainer, WeightFormat,
+};
 use race::race;
 use std::error::Error;
 use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::time::Instant;
 
 /// Times a training step or a prediction of a multi-layer perceptron.
 #[derive(Parser)]
@@ -45,6 +53,12 @@ struct Options {
     /// Samples, of which the median is printed.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(9..))]
     samples: u16,
+    /// How a prediction's weights are stored, if not as f32.
+    #[arg(long, value_enum)]
+    weights: Option<Weights>,
+    /// Times so many calls one by one instead, and prints percentiles.
+    #[arg(long)]
+    calls: Option<NonZeroU32>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -74,6 +88,12 @@ impl Rule {
             Self::Lion => Optimizer::lion(1e-4),
         }
     }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Weights {
+    Bf16,
+    Int8,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -122,17 +142,37 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
             .max_batch(*batch)
             .threads(*threads)
             .build()?;
-    let mut workspace = Workspace::new(&network)?;
+    let mut predictor = Predictor::builder(&network);
+    if let Some(weights) = options.weights {
+        predictor = predictor.weights(match weights {
+            Weights::Bf16 => WeightFormat::Bf16,
+            Weights::Int8 => WeightFormat::Int8,
+        });
+    }
+    let predictor = predictor.build()?;
+    let mut workspace = predictor.workspace()?;
     let mut out = vec![0.0; batch * outputs];
+    let mut call = || match mode {
+        Mode::Train => trainer.step(&x, Targets::Classes(&labels)).map(drop),
+        Mode::Predict => predictor.predict_into(&x, black_box(&mut out), &mut workspace),
+    };
+    if let Some(calls) = options.calls {
+        let mut times = Vec::with_capacity(calls.get() as usize);
+        for _ in 0..calls.get() {
+            let start = Instant::now();
+            call()?;
+            times.push(start.elapsed().as_nanos() as u64);
+        }
+        return Ok(percentiles(times));
+    }
     let mut failure = None;
     let samples = race(2, usize::from(options.samples), |contestant| {
-        let done = match (contestant, mode) {
-            (0, _) => {
+        let done = match contestant {
+            0 => {
                 rayon::broadcast(|_| black_box(limits::multiply_adds::<f32>(isa, BURST)));
                 Ok(())
             }
-            (_, Mode::Train) => trainer.step(&x, Targets::Classes(&labels)).map(drop),
-            (_, Mode::Predict) => network.predict_into(&x, black_box(&mut out), &mut workspace),
+            _ => call(),
         };
         failure = failure.take().or(done.err());
     });
@@ -144,6 +184,19 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
     let share = flops / burst / samples.ratio(1, 0);
     let (us, gflops) = (seconds * 1e6, flops / seconds / 1e9);
     Ok(format!("median_us: {us:.3} gflops: {gflops:.1} peak_share: {share:.3}"))
+}
+
+/// The line about times in nanoseconds.
+fn percentiles(mut times: Vec<u64>) -> String {
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize] as f64 / 1e3;
+    let (median, tail) = (at(0.5), at(0.999));
+    format!(
+        "median_us: {median:.3} p99_us: {:.3} p99.9_us: {tail:.3} max_us: {:.3} tail: {:.2}",
+        at(0.99),
+        at(1.0),
+        tail / median
+    )
 }
 
 /// Operations of a burst on one thread.

@@ -108,6 +108,17 @@ impl BatchNorm {
         batch::inverse_std(isa, running_variance, self.affine.epsilon, inverse_std)
     }
 
+    /// Sets the moments so that the layer is x ↦ γ (x − c)·f + β. What the rounding of c loses is
+    /// kept.
+    pub(crate) fn use_map<E: Element>(&self, centers: &[f64], factors: &[f64], moments: &mut [E]) {
+        let [mean, mean_low, inverse_std, ..] = self.slices_mut(moments);
+        for (index, (&center, &factor)) in centers.iter().zip(factors).enumerate() {
+            mean[index] = E::from_f64(center);
+            mean_low[index] = E::from_f64(center - mean[index].to_f64());
+            inverse_std[index] = E::from_f64(factor);
+        }
+    }
+
     /// Lets the moments of a batch of so many rows into the running ones.
     pub(crate) fn update_running<E: Element>(
         &self,

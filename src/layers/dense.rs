@@ -2,11 +2,13 @@
 
 use core::ops::Range;
 use deltarule_kernels::activation::{Activation, DerivativeFrom};
-use deltarule_kernels::gemm::{Activate, Gemm, Right, Start, TimesDerivative, scratch_len};
+use deltarule_kernels::gemm::{
+    Activate, Gemm, Rescale, Right, Start, TimesDerivative, scratch_len,
+};
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
 use super::{
-    Compiler, Forward, LayerRef, Op, Operation, Part, Pass, Shape, Stored, part_rows, parts_of,
+    Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, Stored, part_rows, parts_of,
 };
 use crate::error::{Error, Result, checked_area};
 use crate::init::Init;
@@ -17,7 +19,7 @@ use crate::random::Random;
 const PART_ROWS: usize = 24;
 
 /// A dense layer's shape, and where its parameters begin in the network's arena: W, which is
-/// (outputs, inputs) row-major, then b, if there is one.
+/// (outputs, inputs) row-major, then b, if there is one. The arena of a predictor has just b.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Dense {
     inputs: usize,
@@ -26,6 +28,7 @@ pub(crate) struct Dense {
     bias: bool,
     init: Option<Init>,
     start: usize,
+    first_bias: usize,
     /// The dense layers before this one.
     ordinal: usize,
 }
@@ -59,15 +62,32 @@ impl Dense {
         }
         init.map_or(Ok(()), Init::check)?;
         let inputs = to.width;
-        let ordinal = to.ops.iter().filter(|op| matches!(op, Op::Dense(_))).count();
         checked_area("weights", outputs, inputs)?;
         let start = to.parameters(outputs, inputs)?;
-        to.parameters(outputs, usize::from(bias)).map_err(|_| Error::Overflow {
-            argument: "parameters",
-            rows: outputs,
-            columns: inputs,
+        let first_bias = to.parameters(outputs, usize::from(bias)).map_err(|_| {
+            Error::Overflow { argument: "parameters", rows: outputs, columns: inputs }
         })?;
-        Ok(Self { inputs, outputs, activation, bias, init, start, ordinal })
+        let ordinal = to.dense_layers();
+        Ok(Self { inputs, outputs, activation, bias, init, start, first_bias, ordinal })
+    }
+
+    /// A layer whose W is packed, and not in the arena.
+    pub(crate) fn packed(
+        to: &mut Compiler,
+        outputs: usize,
+        activation: Activation,
+    ) -> Result<Self> {
+        let first_bias = to.parameters(outputs, 1)?;
+        Ok(Self {
+            inputs: to.width,
+            outputs,
+            activation,
+            bias: true,
+            init: None,
+            start: first_bias,
+            first_bias,
+            ordinal: to.dense_layers(),
+        })
     }
 
     /// Where W lies in the arena.
@@ -77,8 +97,7 @@ impl Dense {
 
     /// Where b lies in the arena.
     fn biases(&self) -> Range<usize> {
-        let start = self.weights().end;
-        start..start + if self.bias { self.outputs } else { 0 }
+        self.first_bias..self.first_bias + if self.bias { self.outputs } else { 0 }
     }
 
     /// Wᵀ.
@@ -172,9 +191,10 @@ impl<E: Element> Operation<E> for Dense {
         let Forward { x, y: a, kept: z, scratch, .. } = io;
         let rows = x.len() / self.inputs;
         let x = MatRef::new(x, rows, self.inputs)?;
-        let weights = match pass.packed.get(self.ordinal) {
-            Some(packed) => Right::Packed(packed),
-            None => self.transposed_weights(pass.parameters)?.into(),
+        let weights = match (pass.packed.get(self.ordinal), pass.compact.get(self.ordinal)) {
+            (Some(packed), _) => Right::Packed(packed),
+            (None, Some(compact)) => Right::Compact(compact),
+            (None, None) => self.transposed_weights(pass.parameters)?.into(),
         };
         let start =
             if self.bias { Start::Row(&pass.parameters[self.biases()]) } else { Start::Zero };
@@ -184,6 +204,14 @@ impl<E: Element> Operation<E> for Dense {
             return self.activation.forward(pass.isa, z, a);
         }
         let a = MatMut::new(a, rows, self.outputs)?;
+        if let Right::Compact(compact) = weights
+            && !compact.scales().is_empty()
+        {
+            let biases = &pass.parameters[self.biases()];
+            let activation = self.activation;
+            let mut rescale = Rescale { scales: compact.scales(), biases, activation };
+            return Gemm::new(x, weights, a).epilogue(&mut rescale).run(pass.isa, scratch);
+        }
         if self.activation == Activation::Identity {
             return product(a).run(pass.isa, scratch);
         }

@@ -29,9 +29,10 @@ pub use specification::Layer;
 pub use view::LayerRef;
 
 use core::ops::Range;
-use deltarule_kernels::gemm::PackedMatrix;
+use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
 use deltarule_kernels::{Element, Isa, ShapeError};
 
+use crate::error::Result;
 use crate::init::Init;
 use crate::random::Random;
 use activation::Activate;
@@ -159,13 +160,39 @@ pub(crate) struct Pass<'a, E> {
     pub(crate) parameters: &'a [E],
     /// Each dense layer's Wᵀ, packed, if there is anything.
     pub(crate) packed: &'a [PackedMatrix<E>],
+    /// The same in fewer bytes.
+    pub(crate) compact: &'a [CompactMatrix<E>],
     /// What batch normalization normalizes by.
     pub(crate) moments: &'a [E],
     pub(crate) mode: Mode,
-    /// The rows of the batch.
+    /// The rows of the batch, in training.
     pub(crate) batch_rows: usize,
     /// The place in the batch of the first of the rows at hand.
     pub(crate) first_row: usize,
+}
+
+impl<'a, E> Pass<'a, E> {
+    /// A pass that learns nothing.
+    pub(crate) fn evaluation(isa: Isa, parameters: &'a [E], moments: &'a [E]) -> Self {
+        Self {
+            isa,
+            parameters,
+            packed: &[],
+            compact: &[],
+            moments,
+            mode: Mode::Evaluation,
+            batch_rows: 0,
+            first_row: 0,
+        }
+    }
+}
+
+/// Checks the categorical columns of rows of x, the first of which is row `first_row`.
+pub(crate) fn check_categories<E: Element>(ops: &[Op], x: &[E], first_row: usize) -> Result<()> {
+    match ops.first() {
+        Some(Op::Embedding(embedding)) => embedding.check(x, first_row),
+        _ => Ok(()),
+    }
 }
 
 /// What layers that are not the same in training have to know.

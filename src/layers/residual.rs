@@ -29,6 +29,11 @@ impl Residual {
         }
         Ok(Self { width, first })
     }
+
+    /// Of operations that stand already, the first of them at this index.
+    pub(crate) fn of_block(to: &Compiler, first: usize) -> Self {
+        Self { width: to.width, first }
+    }
 }
 
 impl Shape for Residual {

@@ -113,8 +113,7 @@ impl Layer {
             Self::Residual(block) => Op::Residual(Residual::new(to, block)?),
             Self::Embedding { columns, init } => Op::Embedding(Embedding::new(to, columns, init)?),
         };
-        to.width = op.shape().outputs();
-        to.ops.push(op);
+        to.push(op);
         Ok(())
     }
 }
@@ -137,6 +136,17 @@ impl Compiler {
     /// No operations yet on rows of so many elements.
     pub(crate) fn new(inputs: usize) -> Self {
         Self { width: inputs, ops: Vec::new(), parameters: 0, statistics: 0, moments: 0 }
+    }
+
+    /// Appends an operation.
+    pub(crate) fn push(&mut self, op: Op) {
+        self.width = op.shape().outputs();
+        self.ops.push(op);
+    }
+
+    /// The dense layers so far.
+    pub(super) fn dense_layers(&self) -> usize {
+        self.ops.iter().filter(|op| matches!(op, Op::Dense(_))).count()
     }
 
     /// Where so many more parameters begin.

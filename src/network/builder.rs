@@ -5,7 +5,7 @@ use deltarule_kernels::activation::Activation;
 use deltarule_kernels::{Element, Isa};
 
 use super::Network;
-use super::predict::Route;
+use super::route::Route;
 use crate::error::{Error, Result, try_vec};
 use crate::init::Init;
 use crate::layers::{Categorical, Compiler, Layer};

@@ -2,10 +2,12 @@
 
 mod builder;
 mod predict;
+mod route;
 mod summary;
 
 pub use builder::{Block, NetworkBuilder};
-pub use predict::Workspace;
+pub use route::Workspace;
+pub(crate) use route::{BLOCK_ROWS, Route};
 pub use summary::{LayerSummary, Summary};
 
 use core::fmt;
@@ -13,8 +15,7 @@ use deltarule_kernels::{Element, Isa};
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::layers::{Layer, LayerRef, Op};
-use predict::Route;
+use crate::layers::{Layer, LayerRef, Op, check_categories};
 
 /// A multi-layer perceptron: its layers, and all their parameters in one slice.
 ///
@@ -146,10 +147,7 @@ impl<E: Element> Network<E> {
 
     /// Checks the categorical columns of rows of x, the first of which is row `first_row`.
     pub(crate) fn check_categories(&self, x: &[E], first_row: usize) -> Result<()> {
-        match self.ops.first() {
-            Some(Op::Embedding(embedding)) => embedding.check(x, first_row),
-            _ => Ok(()),
-        }
+        check_categories(&self.ops, x, first_row)
     }
 }
 

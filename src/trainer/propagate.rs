@@ -199,6 +199,7 @@ impl<'a, E: Element> Propagate<'a, E> {
                 isa: self.network.isa(),
                 parameters: self.network.parameters(),
                 packed: self.packed,
+                compact: &[],
                 moments,
                 mode: self.batch.mode,
                 batch_rows: sweep.batch_rows,

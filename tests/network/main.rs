@@ -11,5 +11,6 @@ mod groups;
 mod init;
 mod layers;
 mod optimizers;
+mod predictor;
 mod pytorch;
 mod same_bits;

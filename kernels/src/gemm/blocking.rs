@@ -71,6 +71,7 @@ impl Source {
     pub(super) fn new<V: MicroKernels>((m, k): (usize, usize), b: &Right<'_, V::Element>) -> Self {
         match b {
             Right::Packed(_) => Self::Packed,
+            Right::Compact(_) => Self::Blocks,
             Right::Strided(b) => {
                 let stride = b.shape().row_stride * size_of::<V::Element>();
                 let near = m <= MANY_ROWS || stride < LONG_STRIDE;

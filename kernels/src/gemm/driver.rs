@@ -234,14 +234,20 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                     let in_place = if whole { columns } else { columns / nr * nr };
                     (in_place, Panels { first, k_stride: row, panel_stride: nr })
                 }
-                Right::Strided(_) => (0, packed),
+                Right::Strided(_) | Right::Compact(_) => (0, packed),
             };
-            if let Right::Strided(b) = part.b {
-                let source = (b.data().as_ptr(), b.shape());
-                let rest = (j0 + in_place, columns - in_place);
-                // SAFETY: the block lies within B, whose view was checked on construction; the
-                // scratch space has room for it.
-                unsafe { pack_block::<V>(simd, source, (p0, steps), rest, to_pack, nr) };
+            let rest = (j0 + in_place, columns - in_place);
+            // SAFETY: the block lies within B, whose view was checked on construction; the scratch
+            // space has room for it.
+            unsafe {
+                match part.b {
+                    Right::Packed(_) => {}
+                    Right::Compact(b) => b.widen::<V>(simd, (p0, steps), rest, to_pack),
+                    Right::Strided(b) => {
+                        let source = (b.data().as_ptr(), b.shape());
+                        pack_block::<V>(simd, source, (p0, steps), rest, to_pack, nr);
+                    }
+                }
             }
             // As few strips as can be, all nearly equal: a strip of a row or two would have too
             // few chains to hide the latency of a multiply-add.
@@ -316,6 +322,7 @@ impl<E: Element> Part<'_, E> {
         let b = match self.b {
             Right::Strided(b) => b,
             Right::Packed(b) => b.panel()?,
+            Right::Compact(_) => return None,
         };
         Some(Self {
             a: b.transposed(),

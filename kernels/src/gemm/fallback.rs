@@ -99,7 +99,16 @@ pub(super) fn begin<E: Element>(start: Start<'_, E>, c: &mut MatMut<'_, E>) -> E
 /// Runs a product whose shapes have been checked.
 pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
     let Gemm { a, b, mut c, alpha, start, epilogue, .. } = gemm;
-    let (b, b_strides) = row_major(b);
+    let widened;
+    let (b, b_strides) = match b {
+        Right::Strided(b) => (b.data(), (b.shape().row_stride, b.shape().column_stride)),
+        // Packed for an ISA without micro-kernels it is one row-major panel.
+        Right::Packed(b) => (b.panels(), (b.columns(), 1)),
+        Right::Compact(b) => {
+            widened = b.row_major();
+            (&widened[..], (b.columns(), 1))
+        }
+    };
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
     let beta = begin(start, &mut c);
     // A view's last element lies within its slice, so no stride that is used exceeds isize.
@@ -121,13 +130,5 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
     }
     if let Some(epilogue) = epilogue {
         epilogue.finish(isa, 0, 0, c);
-    }
-}
-
-/// B's elements and strides; packed for an ISA without micro-kernels it is one row-major panel.
-fn row_major<'a, E: Element>(b: Right<'a, E>) -> (&'a [E], (usize, usize)) {
-    match b {
-        Right::Strided(b) => (b.data(), (b.shape().row_stride, b.shape().column_stride)),
-        Right::Packed(b) => (b.panels(), (b.columns(), 1)),
     }
 }

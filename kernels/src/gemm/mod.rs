@@ -1,14 +1,17 @@
 //! General matrix multiplication: C ← start + α · A · B.
 
+mod aligned;
 #[cfg(feature = "blas")]
 mod blas;
 mod blocking;
+mod compact;
 mod driver;
 mod epilogue;
 pub(crate) mod fallback;
 mod few_rows;
 mod gemv;
 pub(crate) mod micro_kernel;
+mod one_row;
 mod packed;
 mod packing;
 mod parallel;
@@ -18,6 +21,7 @@ mod tiny;
 
 #[cfg(feature = "blas")]
 pub use blas::BLAS_ABOVE;
+pub use compact::{CompactMatrix, Format, Rescale};
 pub use epilogue::{Activate, Epilogue, TimesDerivative};
 pub use packed::PackedMatrix;
 
@@ -33,6 +37,8 @@ precompiled! {
     fn scratch_len(isa: Isa, shape: (usize, usize, usize), threads: usize) -> usize =
         parallel::parallel_scratch_len::<Self>;
     fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
+    fn rescale(isa: Isa, scales: &[Self], biases: &[Self], c: MatMut<'_, Self>) =
+        compact::rescale;
     fn pack(isa: Isa, b: MatRef<'_, Self>, panel: usize, to: &mut [Self]) = packed::pack;
 }
 
@@ -56,6 +62,8 @@ pub enum Right<'a, E> {
     Strided(MatRef<'a, E>),
     /// Packed once for many products.
     Packed(&'a PackedMatrix<E>),
+    /// Packed once in fewer bytes.
+    Compact(&'a CompactMatrix<E>),
 }
 
 impl<'a, E> From<MatRef<'a, E>> for Right<'a, E> {
@@ -70,11 +78,27 @@ impl<'a, E> From<&'a PackedMatrix<E>> for Right<'a, E> {
     }
 }
 
+impl<'a, E> From<&'a CompactMatrix<E>> for Right<'a, E> {
+    fn from(b: &'a CompactMatrix<E>) -> Self {
+        Self::Compact(b)
+    }
+}
+
 impl<E: Element> Right<'_, E> {
+    /// The ISA that it was packed for.
+    fn isa(&self) -> Option<Isa> {
+        match self {
+            Self::Strided(_) => None,
+            Self::Packed(b) => Some(b.isa()),
+            Self::Compact(b) => Some(b.isa()),
+        }
+    }
+
     fn shape(&self) -> (usize, usize) {
         match self {
             Self::Strided(b) => (b.rows(), b.columns()),
             Self::Packed(b) => (b.rows(), b.columns()),
+            Self::Compact(b) => (b.rows(), b.columns()),
         }
     }
 }
@@ -180,10 +204,8 @@ impl<'a, E: Element> Gemm<'a, E> {
         check("rows of a", m, self.a.rows())?;
         check("rows of b", k, self.b.shape().0)?;
         check("columns of b", n, self.b.shape().1)?;
-        if let Right::Packed(b) = self.b
-            && b.isa() != isa
-        {
-            return Err(ShapeError::Isa { argument: "b", packed: b.isa(), isa });
+        if let Some(packed) = self.b.isa().filter(|&packed| packed != isa) {
+            return Err(ShapeError::Isa { argument: "b", packed, isa });
         }
         if let Start::Row(row) = self.start {
             check_length("start row", row, n)?;

@@ -1,5 +1,6 @@
 //! A right-hand operand packed once and used many times.
 
+use super::aligned::Aligned;
 use super::micro_kernel::MicroKernels;
 use super::packing::pack_block;
 use crate::dispatch::Kernel;
@@ -30,9 +31,7 @@ pub struct PackedMatrix<E> {
     columns: usize,
     /// NR: the columns of a panel.
     panel: usize,
-    data: Vec<E>,
-    /// Where the panels begin: the first element on a cache line.
-    first: usize,
+    data: Aligned<E>,
 }
 
 /// Panels begin at a multiple of this many bytes: a cache line.
@@ -49,11 +48,8 @@ impl<E: Element> PackedMatrix<E> {
         let panel = if isa.has_fma() { E::panel_columns(isa) } else { columns.max(1) };
         let overflow = ShapeError::Overflow { argument: "b", rows, columns };
         let padded = columns.checked_next_multiple_of(panel).ok_or(overflow.clone())?;
-        let slack = ALIGNMENT / size_of::<E>();
-        let length = checked_area("b", rows, padded)?.checked_add(slack).ok_or(overflow)?;
-        let data = vec![E::ZERO; length];
-        let first = data.as_ptr().align_offset(ALIGNMENT).min(slack);
-        let mut packed = Self { isa, rows, columns, panel, data, first };
+        let data = Aligned::new(checked_area("b", rows, padded)?).ok_or(overflow)?;
+        let mut packed = Self { isa, rows, columns, panel, data };
         packed.pack(b)?;
         Ok(packed)
     }
@@ -70,7 +66,7 @@ impl<E: Element> PackedMatrix<E> {
                 return Err(ShapeError::Length { argument, expected, actual });
             }
         }
-        E::pack(self.isa, b, self.panel, &mut self.data[self.first..]);
+        E::pack(self.isa, b, self.panel, self.data.get_mut());
         Ok(())
     }
 
@@ -99,18 +95,13 @@ impl<E: Element> PackedMatrix<E> {
     }
 
     pub(super) fn panels(&self) -> &[E] {
-        &self.data[self.first..]
+        self.data.get()
     }
 }
 
 impl<E: Element> Clone for PackedMatrix<E> {
-    /// Another allocation may be aligned differently, so the panels move with it.
     fn clone(&self) -> Self {
-        let mut data = vec![E::ZERO; self.data.len()];
-        let first = data.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT / size_of::<E>());
-        let length = self.data.len() - self.first.max(first);
-        data[first..first + length].copy_from_slice(&self.data[self.first..self.first + length]);
-        Self { data, first, ..*self }
+        Self { data: self.data.clone(), ..*self }
     }
 }
 

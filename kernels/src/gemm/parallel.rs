@@ -1,7 +1,7 @@
 //! A product cut in parts for the threads of the current rayon pool.
 
 use super::driver::{Multiplication, Part, scratch_len};
-use super::{Gemm, fallback};
+use super::{Gemm, fallback, one_row};
 use crate::{Element, Isa, ShapeError};
 use rayon::prelude::*;
 
@@ -96,7 +96,7 @@ impl<E> SharedC<E> {
 /// written.
 pub(super) fn run<E: Element>(
     isa: Isa,
-    gemm: Gemm<'_, E>,
+    mut gemm: Gemm<'_, E>,
     scratch: &mut [E],
 ) -> Result<(), ShapeError> {
     if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
@@ -108,9 +108,12 @@ pub(super) fn run<E: Element>(
         fallback::run(isa, gemm);
         return Ok(());
     }
+    let (m, n, k) = (gemm.c.rows(), gemm.c.columns(), gemm.a.columns());
+    let grid = Grid::new((m, n, k), gemm.threads);
+    if grid.parts() == 1 && one_row::run(isa, &mut gemm) {
+        return Ok(());
+    }
     let Gemm { a, b, mut c, alpha, start, epilogue, threads, .. } = gemm;
-    let (m, n, k) = (c.rows(), c.columns(), a.columns());
-    let grid = Grid::new((m, n, k), threads);
     let length = scratch.len();
     let too_short = || ShapeError::Length {
         argument: "scratch",

@@ -65,6 +65,8 @@ macro_rules! avx2_lanes {
         arithmetic $add:ident $sub:ident $mul:ident $div:ident,
         masks $window:ident $maskload:ident $maskstore:ident $blendv:ident $movemask:ident
             $and:ident $or:ident $xor:ident $from_int:ident,
+        bf16 $bf16:ident $from_bf16:expr,
+        i8 $i8:ident $from_i8:expr,
         common { $($common:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 256-bit register.")]
@@ -108,6 +110,16 @@ macro_rules! avx2_lanes {
         impl Lanes for $Lanes {
             common_methods!(Avx2, $LanesMask: $element x $len, $($common)*);
             #[inline(always)]
+            unsafe fn load_bf16_pairs_ptr(_: Avx2, $bf16: *const u16) -> [Self; 2] {
+                // SAFETY: the caller promises LEN readable pairs.
+                unsafe { $from_bf16 }.map(Self)
+            }
+            #[inline(always)]
+            unsafe fn load_i8_ptr(_: Avx2, $i8: *const i8) -> Self {
+                // SAFETY: the caller promises LEN readable elements.
+                Self(unsafe { $from_i8 })
+            }
+            #[inline(always)]
             unsafe fn load_ptr_partial(_: Avx2, from: *const $element, count: usize) -> Self {
                 debug_assert!(count <= $len);
                 // SAFETY: the window has 2·LEN words and count ≤ LEN; a masked load touches only
@@ -144,6 +156,13 @@ avx2_lanes! {
     arithmetic _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
     masks WINDOW_32 _mm256_maskload_ps _mm256_maskstore_ps _mm256_blendv_ps _mm256_movemask_ps
         _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_castsi256_ps,
+    bf16 from {
+        let pairs = _mm256_loadu_si256(from.cast());
+        let second = _mm256_and_si256(pairs, _mm256_set1_epi32(!0xffff));
+        let first = _mm256_slli_epi32::<16>(pairs);
+        [_mm256_castsi256_ps(first), _mm256_castsi256_ps(second)]
+    },
+    i8 from _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))),
     common {
         mantissa bits 23, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
         _mm256_fmadd_ps, _mm256_fnmadd_ps,
@@ -161,6 +180,16 @@ avx2_lanes! {
     arithmetic _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
     masks WINDOW_64 _mm256_maskload_pd _mm256_maskstore_pd _mm256_blendv_pd _mm256_movemask_pd
         _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_castsi256_pd,
+    bf16 from {
+        let pairs = _mm_loadu_si128(from.cast());
+        let second = _mm_and_si128(pairs, _mm_set1_epi32(!0xffff));
+        let first = _mm_slli_epi32::<16>(pairs);
+        [_mm256_cvtps_pd(_mm_castsi128_ps(first)), _mm256_cvtps_pd(_mm_castsi128_ps(second))]
+    },
+    i8 from {
+        let bytes = _mm_cvtsi32_si128(from.cast::<i32>().read_unaligned());
+        _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(bytes))
+    },
     common {
         mantissa bits 52, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
         _mm256_fmadd_pd, _mm256_fnmadd_pd,

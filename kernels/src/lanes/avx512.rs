@@ -64,6 +64,8 @@ macro_rules! avx512_lanes {
         arithmetic $add:ident $sub:ident $mul:ident $div:ident $scalef:ident,
         masks $mask:ident $maskload:ident $maskstore:ident $blend:ident,
         transposed by $narrower:ident,
+        bf16 $bf16:ident $from_bf16:expr,
+        i8 $i8:ident $from_i8:expr,
         common { $($common:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
@@ -122,6 +124,16 @@ macro_rules! avx512_lanes {
         impl Lanes for $Lanes {
             common_methods!(Avx512, $LanesMask: $element x $len, $($common)*);
             #[inline(always)]
+            unsafe fn load_bf16_pairs_ptr(_: Avx512, $bf16: *const u16) -> [Self; 2] {
+                // SAFETY: the caller promises LEN readable pairs.
+                unsafe { $from_bf16 }.map(Self)
+            }
+            #[inline(always)]
+            unsafe fn load_i8_ptr(_: Avx512, $i8: *const i8) -> Self {
+                // SAFETY: the caller promises LEN readable elements.
+                Self(unsafe { $from_i8 })
+            }
+            #[inline(always)]
             unsafe fn load_ptr_partial(_: Avx512, from: *const $element, count: usize) -> Self {
                 debug_assert!(count <= $len);
                 // SAFETY: a masked load touches only the count elements that the caller promises.
@@ -157,6 +169,13 @@ avx512_lanes! {
     arithmetic _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_scalef_ps,
     masks __mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps _mm512_mask_blend_ps,
     transposed by F32x8,
+    bf16 from {
+        let pairs = _mm512_loadu_si512(from.cast());
+        let second = _mm512_and_si512(pairs, _mm512_set1_epi32(!0xffff));
+        let first = _mm512_slli_epi32::<16>(pairs);
+        [_mm512_castsi512_ps(first), _mm512_castsi512_ps(second)]
+    },
+    i8 from _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))),
     common {
         mantissa bits 23, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
         _mm512_fmadd_ps, _mm512_fnmadd_ps,
@@ -175,6 +194,13 @@ avx512_lanes! {
     arithmetic _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_scalef_pd,
     masks __mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd _mm512_mask_blend_pd,
     transposed by F64x4,
+    bf16 from {
+        let pairs = _mm256_loadu_si256(from.cast());
+        let second = _mm256_and_si256(pairs, _mm256_set1_epi32(!0xffff));
+        let first = _mm256_slli_epi32::<16>(pairs);
+        [_mm512_cvtps_pd(_mm256_castsi256_ps(first)), _mm512_cvtps_pd(_mm256_castsi256_ps(second))]
+    },
+    i8 from _mm512_cvtepi32_pd(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))),
     common {
         mantissa bits 52, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
         _mm512_fmadd_pd, _mm512_fnmadd_pd,

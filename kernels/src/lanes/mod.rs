@@ -125,6 +125,18 @@ pub trait Lanes:
     /// `to` is valid for writes of `count` elements, and `count ≤ LEN`.
     unsafe fn store_ptr_partial(self, to: *mut Self::Element, count: usize);
 
+    /// Reads `LEN` pairs in bf16, the upper halves of f32: the first of each, and the second.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `LEN` pairs. No alignment is needed.
+    unsafe fn load_bf16_pairs_ptr(simd: Self::Simd, from: *const u16) -> [Self; 2];
+
+    /// Reads `LEN` integers.
+    ///
+    /// # Safety
+    /// `from` is valid for reads of `LEN` elements.
+    unsafe fn load_i8_ptr(simd: Self::Simd, from: *const i8) -> Self;
+
     /// Reads the first `LEN` elements of `from`.
     #[inline(always)]
     fn load(simd: Self::Simd, from: &[Self::Element]) -> Self {

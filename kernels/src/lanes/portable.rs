@@ -133,6 +133,21 @@ macro_rules! portable_lanes {
                 unsafe { *to.cast::<[$element; $len]>() = self.0.to_array() }
             }
             #[inline(always)]
+            unsafe fn load_bf16_pairs_ptr(_: Portable, from: *const u16) -> [Self; 2] {
+                // SAFETY: the caller promises LEN readable pairs; no alignment is asked of them.
+                let pairs = unsafe { from.cast::<[[u16; 2]; $len]>().read_unaligned() };
+                [0, 1].map(|at| {
+                    let widen = |pair: [u16; 2]| f32::from_bits(u32::from(pair[at]) << 16).into();
+                    Self($register::new(pairs.map(widen)))
+                })
+            }
+            #[inline(always)]
+            unsafe fn load_i8_ptr(_: Portable, from: *const i8) -> Self {
+                // SAFETY: the caller promises LEN readable elements.
+                let integers = unsafe { *from.cast::<[i8; $len]>() };
+                Self($register::new(integers.map(Into::into)))
+            }
+            #[inline(always)]
             unsafe fn load_ptr_partial(_: Portable, from: *const $element, count: usize) -> Self {
                 let mut lanes = [0.0; $len];
                 // SAFETY: the caller promises count readable elements, count ≤ LEN; the array is

@@ -244,6 +244,47 @@ impl Kernel for Halves {
     }
 }
 
+/// Every bf16 and every byte is read as the number that it is.
+struct CompactLoads<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Kernel for CompactLoads<E> {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        let len = E::Lanes::<S>::LEN;
+        let mut lanes = vec![E::HALF; len];
+        let all: Vec<u16> = (0..=u16::MAX).collect();
+        for halves in all.chunks(2 * len) {
+            // SAFETY: twice LEN divides their number.
+            let pairs = unsafe { E::Lanes::<S>::load_bf16_pairs_ptr(simd, halves.as_ptr()) };
+            for (at, of_pair) in pairs.into_iter().enumerate() {
+                of_pair.store(&mut lanes);
+                for (pair, &lane) in halves.chunks(2).zip(&lanes) {
+                    let expected = f32::from_bits(u32::from(pair[at]) << 16);
+                    let is_same = same(lane, E::from_f64(f64::from(expected)));
+                    assert!(is_same, "{:#x} became {lane}", pair[at]);
+                }
+            }
+        }
+        let all: Vec<i8> = (i8::MIN..=i8::MAX).collect();
+        for bytes in all.chunks(len) {
+            // SAFETY: LEN divides their number.
+            unsafe { E::Lanes::<S>::load_i8_ptr(simd, bytes.as_ptr()) }.store(&mut lanes);
+            for (&byte, &lane) in bytes.iter().zip(&lanes) {
+                assert_eq!(lane, E::from_f64(f64::from(byte)));
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_and_bytes_are_read_as_the_numbers_that_they_are() {
+    for isa in Isa::available() {
+        isa.run(CompactLoads::<f32>(core::marker::PhantomData));
+        isa.run(CompactLoads::<f64>(core::marker::PhantomData));
+    }
+}
+
 #[test]
 fn f32_lanes_become_f64_and_f32_again() {
     for isa in Isa::available() {

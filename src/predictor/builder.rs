@@ -1,0 +1,155 @@
+//! How a predictor is put together.
+
+use deltarule_kernels::gemm::{CompactMatrix, Format, PackedMatrix};
+use deltarule_kernels::{Element, MatRef};
+
+use super::Predictor;
+use super::fold::{Linear, Map, Piece, fold};
+use crate::data::Scaling;
+use crate::error::{Result, try_vec};
+use crate::layers::{Compiler, Dense, Layer, Op, Residual};
+use crate::network::{Network, Route};
+
+/// What a [`Predictor`] is to be.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct PredictorBuilder<'a, E: Element = f32> {
+    network: &'a Network<E>,
+    scaling: Option<&'a Scaling>,
+    softmax: bool,
+    format: Option<Format>,
+}
+
+impl<'a, E: Element> PredictorBuilder<'a, E> {
+    pub(super) fn new(network: &'a Network<E>) -> Self {
+        Self { network, scaling: None, softmax: false, format: None }
+    }
+
+    /// Lets the predictor take inputs as they are, where the network takes what this scaling makes
+    /// of them.
+    pub fn scaling(mut self, scaling: &'a Scaling) -> Self {
+        self.scaling = Some(scaling);
+        self
+    }
+
+    /// Sets whether the outputs are the softmax of the network's, which are the probabilities of
+    /// classes after a training on cross-entropy.
+    pub fn softmax(mut self, softmax: bool) -> Self {
+        self.softmax = softmax;
+        self
+    }
+
+    /// Stores the weights of dense layers in fewer bytes: half as many in [`Format::Bf16`], a
+    /// quarter in [`Format::Int8`], with a scale for each output. Inputs, biases and all sums stay
+    /// as they are. Where weights are read from a far cache or from memory, a prediction of a
+    /// single row takes less time; the outputs change by what the weights lose.
+    pub fn weights(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Makes the predictor.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the scaling is not for the network's inputs, [`Error::OutOfRange`] if
+    /// it scales a categorical column, [`Error::Overflow`] and [`Error::OutOfMemory`] if the
+    /// weights are too many.
+    ///
+    /// [`Error::Length`]: crate::Error::Length
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
+    /// [`Error::Overflow`]: crate::Error::Overflow
+    /// [`Error::OutOfMemory`]: crate::Error::OutOfMemory
+    pub fn build(self) -> Result<Predictor<E>> {
+        let Self { network, scaling, softmax, format } = self;
+        let mut parts = Parts {
+            network,
+            format,
+            compiler: Compiler::new(network.inputs()),
+            parameters: Vec::new(),
+            packed: Vec::new(),
+            compact: Vec::new(),
+            maps: Vec::new(),
+        };
+        for piece in fold(network, scaling)? {
+            parts.add(piece)?;
+        }
+        let Parts { compiler, parameters, packed, compact, maps, .. } = parts;
+        let Compiler { ops, moments, .. } = compiler;
+        let mut moments = try_vec("moments", moments)?;
+        for (op, map) in maps {
+            if let Op::BatchNorm(norm) = &ops[op] {
+                norm.use_map(&map.centers, &map.factors, &mut moments);
+            }
+        }
+        // The moments are the predictor's own, and none are to be found on the way.
+        let route = Route::new::<E>(network.isa(), network.inputs(), &ops, 0)?;
+        Ok(Predictor {
+            isa: network.isa(),
+            inputs: network.inputs(),
+            outputs: network.outputs(),
+            ops,
+            parameters,
+            packed,
+            compact,
+            moments,
+            route,
+            softmax,
+        })
+    }
+}
+
+/// A predictor so far.
+struct Parts<'a, E: Element> {
+    network: &'a Network<E>,
+    format: Option<Format>,
+    compiler: Compiler,
+    parameters: Vec<E>,
+    packed: Vec<PackedMatrix<E>>,
+    compact: Vec<CompactMatrix<E>>,
+    /// The index of an operation, and what it does to each column.
+    maps: Vec<(usize, Map)>,
+}
+
+impl<E: Element> Parts<'_, E> {
+    fn add(&mut self, piece: Piece<'_, E>) -> Result<()> {
+        let index = self.compiler.ops.len();
+        match piece {
+            Piece::Linear(linear) => self.add_linear(&linear)?,
+            Piece::Map(map) => {
+                // What ε would be is part of f.
+                let layer = Layer::BatchNorm { momentum: 1.0, epsilon: 1.0, affine: true };
+                layer.compile(&mut self.compiler)?;
+                self.parameters.extend(map.shifts.iter().map(|_| E::ONE));
+                self.parameters.extend(map.shifts.iter().map(|&shift| E::from_f64(shift)));
+                self.maps.push((index, map));
+            }
+            Piece::Other(layer, parameters) => {
+                layer.compile(&mut self.compiler)?;
+                self.parameters.extend(parameters);
+            }
+            Piece::Residual(first) => {
+                let op = Op::Residual(Residual::of_block(&self.compiler, first));
+                self.compiler.push(op);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_linear(&mut self, linear: &Linear) -> Result<()> {
+        let Linear { inputs, weights, biases, activation } = linear;
+        let op = Op::Dense(Dense::packed(&mut self.compiler, biases.len(), *activation)?);
+        self.compiler.push(op);
+        self.parameters.extend(biases.iter().map(|&bias| E::from_f64(bias)));
+        let mut rounded = try_vec("weights", weights.len())?;
+        for (rounded, &weight) in rounded.iter_mut().zip(weights) {
+            *rounded = E::from_f64(weight);
+        }
+        let weights = MatRef::new(&rounded, biases.len(), *inputs)?.transposed();
+        let isa = self.network.isa();
+        match self.format {
+            None => self.packed.push(PackedMatrix::new(isa, weights)?),
+            Some(format) => self.compact.push(CompactMatrix::new(isa, weights, format)?),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! A network frozen for predictions.
+
+mod builder;
+mod fold;
+mod rank;
+
+pub use builder::PredictorBuilder;
+pub use rank::Ranked;
+
+use core::fmt;
+use deltarule_kernels::activation::RowActivation;
+use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
+use deltarule_kernels::{Element, Isa};
+
+use crate::error::{Result, check_length, checked_area, try_vec, whole_rows};
+use crate::layers::{Op, Pass, check_categories};
+use crate::metrics::largest_of_rows;
+use crate::network::{Network, Route, Workspace};
+#[cfg(doc)]
+use crate::{Error, Layer, data::Scaling};
+
+/// A network frozen for predictions: nothing of it changes any more, so that it can be shared by
+/// any number of threads, behind an [`Arc`](std::sync::Arc) or a reference, each with a
+/// [`Workspace`] of its own.
+///
+/// Weights are packed once in the order in which products read them. [`Layer::Dropout`] is gone.
+/// Batch normalization x ↦ (x − μ)·f + β, f = γ/√(σ² + ε), and a [`Scaling`] of the inputs become
+/// part of the dense layer W x + b beside them, whose numbers are computed in f64 and rounded once:
+///
+/// - behind one that has no activation, W ← diag(f) W and b ← (b − μ)·f + β;
+/// - before one, W ← W diag(f) and b ← b + W (β − f·μ), if no |μ| is more than 64 standard
+///   deviations (with a scaling, no |c·f| is more than 64);
+///
+/// unless a residual block needs what is between the two, or a weight would overflow f32; then they
+/// stay a layer. With n inputs of a layer and u half an ulp of 1, the folded layer is within
+/// (n + 2)·u·(Σᵢ |wᵢ xᵢ| + |b|) of the exact value, to first order in u, w and b folded. An
+/// activation behind a dense layer without one is computed with it.
+///
+/// If nothing is folded, the outputs are those of [`Network::predict`] bit for bit.
+///
+/// ```
+/// use deltarule::{Activation, Network};
+/// let network = Network::builder(4)
+///     .dense_without_bias(16, Activation::Identity)
+///     .batch_norm()
+///     .activation(Activation::Relu)
+///     .dropout(0.2)
+///     .dense(3, Activation::Identity)
+///     .build()?;
+/// let predictor = network.freeze()?;
+/// let mut workspace = predictor.workspace()?; // one a thread
+/// let mut scores = [0.0; 3];
+/// predictor.predict_into(&[5.1, 3.5, 1.4, 0.2], &mut scores, &mut workspace)?;
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Predictor<E: Element = f32> {
+    isa: Isa,
+    inputs: usize,
+    outputs: usize,
+    ops: Vec<Op>,
+    /// Of all operations, but the weights of dense layers.
+    parameters: Vec<E>,
+    packed: Vec<PackedMatrix<E>>,
+    compact: Vec<CompactMatrix<E>>,
+    moments: Vec<E>,
+    route: Route,
+    softmax: bool,
+}
+
+impl<E: Element> Network<E> {
+    /// A copy of the network as it is now, frozen for predictions. [`Predictor::builder`] has
+    /// choices.
+    ///
+    /// # Errors
+    /// As [`PredictorBuilder::build`].
+    pub fn freeze(&self) -> Result<Predictor<E>> {
+        Predictor::builder(self).build()
+    }
+}
+
+impl<E: Element> Predictor<E> {
+    /// Begins a predictor of the network as it is now.
+    pub fn builder(network: &Network<E>) -> PredictorBuilder<'_, E> {
+        PredictorBuilder::new(network)
+    }
+
+    /// The elements of an input row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// The elements of an output row.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The instruction set that the kernels run on.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The buffers that [`Predictor::predict_into`] works in, for this predictor and for all whose
+    /// layers are no wider.
+    ///
+    /// # Errors
+    /// [`Error::Overflow`] or [`Error::OutOfMemory`] if they would be too large.
+    pub fn workspace(&self) -> Result<Workspace<E>> {
+        Workspace::for_route(&self.route)
+    }
+
+    /// The outputs for every row of `x`, (rows, [`Predictor::inputs`]) row-major.
+    ///
+    /// The outputs of a row are the same bits alone as in any batch. A row that holds NaN gives
+    /// NaN.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] or [`Error::PartialRow`] if `x` is not one whole row or more,
+    /// [`Error::Category`] if a categorical column does not hold the index of a category.
+    pub fn predict(&self, x: &[E]) -> Result<Vec<E>> {
+        let rows = whole_rows("x", x.len(), self.inputs)?;
+        let mut out = try_vec("out", checked_area("out", rows, self.outputs)?)?;
+        self.predict_into(x, &mut out, &mut self.workspace()?)?;
+        Ok(out)
+    }
+
+    /// [`Predictor::predict`] into a slice, without an allocation.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`]; [`Error::Length`] if `out` is not (rows, [`Predictor::outputs`]),
+    /// or if the workspace was made for a smaller predictor. Nothing was written then.
+    pub fn predict_into(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
+        let rows = whole_rows("x", x.len(), self.inputs)?;
+        check_length("out", out.len(), checked_area("out", rows, self.outputs)?)?;
+        self.check(x, workspace)?;
+        self.run(x, out, workspace)
+    }
+
+    fn check(&self, x: &[E], workspace: &Workspace<E>) -> Result<()> {
+        workspace.check(&self.route)?;
+        check_categories(&self.ops, x, 0)
+    }
+
+    /// [`Predictor::predict_into`] of arguments that were checked.
+    fn run(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
+        let pass = Pass {
+            packed: &self.packed,
+            compact: &self.compact,
+            ..Pass::evaluation(self.isa, &self.parameters, &self.moments)
+        };
+        self.route.run(&self.ops, &pass, x, out, &mut workspace.buffers)?;
+        if self.softmax {
+            let shape = (x.len() / self.inputs, self.outputs);
+            RowActivation::Softmax.forward_in_place(self.isa, shape, out)?;
+        }
+        Ok(())
+    }
+
+    /// The class of every row of `x`: the index of its largest output, the first of equals.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn classify(&self, x: &[E]) -> Result<Vec<usize>> {
+        Ok(largest_of_rows(&self.predict(x)?, self.outputs).collect())
+    }
+}
+
+impl<E: Element> fmt::Debug for Predictor<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Predictor")
+            .field("isa", &self.isa)
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .field("layers", &self.ops.len())
+            .field("softmax", &self.softmax)
+            .finish_non_exhaustive()
+    }
+}
