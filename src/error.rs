@@ -2,7 +2,7 @@
 
 use deltarule_kernels::{IsaError, ShapeError};
 use std::io;
-#[cfg(any(feature = "checkpoint", feature = "safetensors"))]
+#[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -310,6 +310,18 @@ pub enum Error {
         /// The newest version of the format that can be read.
         newest: u32,
     },
+    /// A node of an ONNX model is none that can be read.
+    #[error("node {index} `{name}` ({operator}): {problem}")]
+    Node {
+        /// Its index in the graph.
+        index: usize,
+        /// Its name, which may be empty.
+        name: String,
+        /// Its operator.
+        operator: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// A checkpoint is of another training.
     #[error("the checkpoint's {what} is {checkpoint}, but this training's is {own}")]
     OtherTraining {
@@ -330,13 +342,13 @@ pub enum Error {
 
 impl Error {
     /// What the system said about a file.
-    #[cfg(any(feature = "checkpoint", feature = "safetensors"))]
+    #[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
     pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
         Self::File { path: path.to_owned(), kind: error.kind(), message: error.to_string() }
     }
 
     /// The same error, with the file in which it is.
-    #[cfg(any(feature = "checkpoint", feature = "safetensors"))]
+    #[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Self::InFile { path: path.to_owned(), error: Box::new(self) }
     }

@@ -27,6 +27,8 @@ pub use fit::{
     EarlyStopping, End, Epoch, EpochEnd, Fit, History, Metric, Monitor, RangeCurve, RangePoint,
     RangeTest, Step, Time,
 };
+#[cfg(feature = "onnx")]
+pub use formats::Head;
 #[cfg(feature = "checkpoint")]
 pub use formats::{Checkpoint, Every};
 pub use init::{Distribution, Fan, Init};

@@ -2,9 +2,11 @@
 
 #[cfg(feature = "checkpoint")]
 mod checkpoint;
-#[cfg(any(feature = "checkpoint", feature = "safetensors"))]
+#[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
 mod numbers;
-#[cfg(any(feature = "checkpoint", feature = "safetensors"))]
+#[cfg(feature = "onnx")]
+mod onnx;
+#[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
 mod replace;
 #[cfg(feature = "safetensors")]
 mod safetensors;
@@ -13,3 +15,5 @@ mod safetensors;
 pub use checkpoint::{Checkpoint, Every};
 #[cfg(feature = "checkpoint")]
 pub(crate) use checkpoint::{Saving, Stand, Weights};
+#[cfg(feature = "onnx")]
+pub use onnx::Head;
