@@ -175,6 +175,13 @@ fn what_does_not_fit_is_named() {
     assert!(error.ends_with("`0.weight` is [3, 4], but [4, 3] is needed"), "{error}");
     let error = problem(&[weight, ("0.bias", view(Dtype::I64, &[4]))], "");
     assert!(error.ends_with("`0.bias` is of I64, not of floats"), "{error}");
+    // The library takes the last of two.
+    let tensor = r#""0.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let header = format!("{{{tensor},{tensor}}}");
+    let twice = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    let mut one = Network::builder(1).dense_without_bias(1, Activation::Identity).build().unwrap();
+    let error = one.copy_state_dict(&twice, "").unwrap_err().to_string();
+    assert!(error.contains("`0.weight` is there twice"), "{error}");
     let error = Network::<f32>::from_safetensors(&golden_file("plain_f32")).unwrap_err();
     assert!(error.to_string().contains("it has no layers"), "{error}");
 }

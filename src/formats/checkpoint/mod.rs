@@ -140,7 +140,7 @@ impl<E: Element> Checkpoint<E> {
     }
 
     /// What [`Checkpoint::to_bytes`] has made. Whatever the bytes are, memory stays below 1 MiB
-    /// and 64 times their number.
+    /// and 128 times their number.
     ///
     /// # Errors
     /// [`Error::Version`] if a later version of this crate wrote it in a way that this one does not

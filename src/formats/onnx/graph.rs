@@ -298,11 +298,16 @@ impl<'a> Graph<'a> {
         }
     }
 
-    /// A constant of whole numbers.
+    /// A constant of whole numbers, not more than a few.
     pub(super) fn whole_numbers(&self, value: Value<'a>) -> Option<Vec<i64>> {
+        const MOST: usize = 8;
         match value {
-            Value::Constant(Constant::Tensor(tensor)) => tensor.integers().ok(),
-            Value::Constant(Constant::Attribute(attribute)) if attribute.name == "value_ints" => {
+            Value::Constant(Constant::Tensor(tensor)) if tensor.count().ok()? <= MOST => {
+                tensor.integers().ok()
+            }
+            Value::Constant(Constant::Attribute(attribute))
+                if attribute.name == "value_ints" && attribute.ints.len() <= MOST =>
+            {
                 Some(attribute.ints.clone())
             }
             _ => None,

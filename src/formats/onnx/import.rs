@@ -1,5 +1,6 @@
 //! Reading: from the output back to the input, and then layer after layer.
 
+use core::iter::repeat_n;
 use deltarule_kernels::Element;
 use deltarule_kernels::activation::Activation;
 
@@ -25,6 +26,7 @@ enum Piece<E> {
     },
     /// A normalization of so many features, if that is known, and what is in which arena.
     Norm {
+        node: usize,
         layer: Layer,
         features: Option<usize>,
         parameters: Vec<E>,
@@ -380,7 +382,8 @@ impl<'a> Import<'a> {
         let momentum = (momentum * 1e9).round() / 1e9;
         let epsilon = graph.float(node, "epsilon", 1e-5);
         let layer = Layer::BatchNorm { momentum, epsilon, affine: true };
-        Ok(Piece::Norm { layer, features: Some(features), parameters, statistics })
+        let features = Some(features);
+        Ok(Piece::Norm { node, layer, features, parameters, statistics })
     }
 
     fn layer_norm<E: Element>(&self, node: usize, norm: Normalized<'a>) -> Result<Piece<E>> {
@@ -395,7 +398,7 @@ impl<'a> Import<'a> {
                 match row {
                     Value::Nothing => {
                         graph.spend(node, features)?;
-                        parameters.extend(core::iter::repeat_n(usual, features));
+                        parameters.extend(repeat_n(usual, features));
                     }
                     row => parameters.extend(graph.row::<E>(node, row, features)?),
                 }
@@ -404,7 +407,7 @@ impl<'a> Import<'a> {
             return Err(graph.error(node, "its scale or shift is no constant row"));
         }
         let layer = Layer::LayerNorm { epsilon, affine };
-        Ok(Piece::Norm { layer, features, parameters, statistics: Vec::new() })
+        Ok(Piece::Norm { node, layer, features, parameters, statistics: Vec::new() })
     }
 }
 
@@ -431,12 +434,15 @@ impl<E: Element> Layers<E> {
                     self.parameters.extend(weights);
                     self.parameters.extend(biases);
                 }
-                Piece::Norm { layer, features, parameters, statistics } => {
+                Piece::Norm { node, layer, features, parameters, statistics } => {
                     self.layers.push(layer);
                     self.parameters.extend(parameters);
                     self.statistics.extend(statistics);
                     if features.is_none() {
-                        self.plain_norm(width)?;
+                        // γ and β that are not learned.
+                        graph.spend(node, width.saturating_mul(2))?;
+                        self.parameters.extend(repeat_n(E::ONE, width));
+                        self.parameters.extend(repeat_n(E::ZERO, width));
                     }
                 }
                 Piece::Dropout { rate } => self.layers.push(Layer::Dropout { rate }),
@@ -460,16 +466,5 @@ impl<E: Element> Layers<E> {
             }
         }
         Ok(width)
-    }
-
-    /// γ and β that are not learned.
-    fn plain_norm(&mut self, width: usize) -> Result<()> {
-        let known = self.parameters.len();
-        if self.parameters.try_reserve(2 * width).is_err() || width > known {
-            return Err(invalid(format!("it normalizes {width} columns that no layer makes")));
-        }
-        self.parameters.resize(known + width, E::ONE);
-        self.parameters.resize(known + 2 * width, E::ZERO);
-        Ok(())
     }
 }

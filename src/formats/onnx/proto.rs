@@ -82,8 +82,8 @@ pub(super) struct Attribute {
     pub(super) i: i64,
     #[prost(bytes = "vec", tag = "4")]
     pub(super) s: Vec<u8>,
-    #[prost(message, optional, tag = "5")]
-    pub(super) t: Option<Tensor>,
+    #[prost(message, optional, boxed, tag = "5")]
+    pub(super) t: Option<Box<Tensor>>,
     #[prost(float, repeated, tag = "7")]
     pub(super) floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]

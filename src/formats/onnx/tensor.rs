@@ -46,21 +46,24 @@ impl Tensor {
 
     /// The elements, if they are whole numbers.
     pub(super) fn integers(&self) -> Result<Vec<i64>, String> {
-        let (raw, _) = self.raw_data.as_chunks::<8>();
-        let (raw32, _) = self.raw_data.as_chunks::<4>();
-        let integers: Vec<i64> = match (self.data_type, self.raw_data.is_empty()) {
-            (data_type::INT64, true) => self.int64_data.clone(),
-            (data_type::INT64, false) => raw.iter().map(|&it| i64::from_le_bytes(it)).collect(),
-            (data_type::INT32, true) => self.int32_data.iter().map(|&it| it.into()).collect(),
-            (data_type::INT32, false) => {
-                raw32.iter().map(|&it| i32::from_le_bytes(it).into()).collect()
-            }
+        let raw = &self.raw_data;
+        let count = match (self.data_type, raw.len()) {
+            (data_type::INT64, 0) => self.int64_data.len(),
+            (data_type::INT32, 0) => self.int32_data.len(),
+            (data_type::INT64, bytes) => bytes / 8,
+            (data_type::INT32, bytes) => bytes / 4,
             (other, _) => {
                 return Err(format!("`{}` is of type {other}, not of integers", self.name));
             }
         };
-        self.check(integers.len(), "")?;
-        Ok(integers)
+        self.check(count, "")?;
+        let (longs, ints) = (raw.as_chunks().0, raw.as_chunks().0);
+        Ok(match (self.data_type == data_type::INT64, raw.is_empty()) {
+            (true, true) => self.int64_data.clone(),
+            (true, false) => longs.iter().map(|&it| i64::from_le_bytes(it)).collect(),
+            (false, true) => self.int32_data.iter().map(|&it| it.into()).collect(),
+            (false, false) => ints.iter().map(|&it| i32::from_le_bytes(it).into()).collect(),
+        })
     }
 
     /// The elements, each `N` bytes if they are raw.

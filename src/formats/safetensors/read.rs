@@ -65,7 +65,7 @@ impl<'a> StateDict<'a> {
         let Config { inputs, layers, .. } = serde_json::from_str(config).map_err(wrong)?;
         // What has no numbers in the file must not take more memory than what has: an embedding
         // keeps a list of its inputs, and some norms have a γ and β that are not learned.
-        let most = 16 * (self.data.len() + config.len());
+        let most = 8 * (self.data.len() + config.len());
         if inputs > most && matches!(layers.first(), Some(Layer::Embedding { .. })) {
             return Err(invalid(format!("its embedding has {inputs} inputs")));
         }
