@@ -184,6 +184,46 @@ def scikit_learn(file):
         save(file, f"regressor_{activation}", converted, x, model.predict(x))
 
 
+def types(file):
+    """Weights of every type and kind of storage, and constants of every kind."""
+    random = numpy.random.RandomState(1)
+    x = random.randn(ROWS, 3).astype(numpy.float32)
+    w = (random.randint(-64, 64, (3, 2)) / 32).astype(numpy.float32)
+    rows = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", k]) for name, k in (("x", 3), ("y", 2))]
+
+    def make(name, nodes, tensors):
+        graph = helper.make_graph(nodes, name, rows[:1], rows[1:], tensors)
+        opset = [helper.make_opsetid("", 17)]
+        save(file, name, helper.make_model(graph, opset_imports=opset, ir_version=8), x, x @ w)
+
+    for name in ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"):
+        element = getattr(onnx.TensorProto, name)
+        dtype = helper.tensor_dtype_to_np_dtype(element)
+        for raw in (True, False):
+            values = w.astype(dtype)
+            values = values.tobytes() if raw else values.flatten()
+            tensor = helper.make_tensor("w", element, w.shape, values, raw=raw)
+            cast = helper.make_node("Cast", ["w"], ["v"], to=onnx.TensorProto.FLOAT)
+            product = helper.make_node("MatMul", ["x", "v"], ["y"])
+            make(f"type_{name.lower()}_{'raw' if raw else 'list'}", [cast, product], [tensor])
+    zeros = helper.make_node("Constant", [], ["zeros"], value_floats=[0.0, 0.0])
+    turned = helper.make_node("Transpose", ["t"], ["w"], perm=[1, 0])
+    shape = helper.make_node("Constant", [], ["shape"], value_ints=[-1, 3])
+    make(
+        "constants",
+        [
+            zeros,
+            turned,
+            shape,
+            helper.make_node("Reshape", ["x", "shape"], ["r"]),
+            helper.make_node("Gemm", ["r", "w", "zeros"], ["g"]),
+            helper.make_node("Constant", [], ["zero"], value_float=0.0),
+            helper.make_node("Add", ["zero", "g"], ["y"]),
+        ],
+        [numpy_helper.from_array(numpy.ascontiguousarray(w.T), "t")],
+    )
+
+
 LAST_AXIS = """Relu LeakyRelu Elu Selu Sigmoid Tanh Softplus Mish Gelu HardSwish HardSigmoid
 Identity Softmax LogSoftmax LayerNormalization Dropout""".split()
 PRODUCTS = ["Gemm", "MatMul"]
@@ -245,6 +285,7 @@ for name in ("models", "nodes"):
 file = File(onnx, onnxruntime, onnxscript, torch, sklearn, skl2onnx, numpy)
 pytorch(file)
 scikit_learn(file)
+types(file)
 file.write("models.txt")
 file = File(onnx, numpy)
 backend_nodes(file)
