@@ -167,6 +167,11 @@ impl<'a> Graph<'a> {
         self.arguments[node].get(index).copied().unwrap_or(Value::Nothing)
     }
 
+    /// All inputs of a node.
+    pub(super) fn arguments(&self, node: usize) -> &[Value<'a>] {
+        &self.arguments[node]
+    }
+
     /// An error that names the node.
     pub(super) fn error(&self, index: usize, problem: impl Into<String>) -> Error {
         let name = &self.nodes[index].name;
@@ -296,6 +301,21 @@ impl<'a> Graph<'a> {
             },
             _ => None,
         }
+    }
+
+    /// A constant of indices; none for nothing.
+    pub(super) fn indices(&self, node: usize, value: Value<'a>) -> Result<Vec<usize>> {
+        let tensor = match value {
+            Value::Nothing => return Ok(Vec::new()),
+            Value::Constant(Constant::Tensor(tensor)) => tensor,
+            _ => return Err(self.error(node, "its columns are no constants")),
+        };
+        let count = tensor.count().map_err(|problem| self.error(node, problem))?;
+        self.spend(node, count)?;
+        let numbers = tensor.integers().map_err(|problem| self.error(node, problem))?;
+        let indices = numbers.iter().map(|&number| usize::try_from(number).ok()).collect();
+        let indices: Option<Vec<usize>> = indices;
+        indices.ok_or_else(|| self.error(node, "one of its columns is negative"))
     }
 
     /// A constant of whole numbers, not more than a few.

@@ -5,46 +5,16 @@ use deltarule_kernels::Element;
 use deltarule_kernels::activation::Activation;
 
 use super::graph::{Graph, Value, decimal, transposed};
-use super::patterns::Normalized;
+use super::patterns::{Embedded, Normalized};
+use super::pieces::{Layers, Piece};
 use super::proto::{Model, ValueInfo, data_type};
 use super::{Head, invalid};
 use crate::error::{Result, check_length};
-use crate::layers::Layer;
+use crate::layers::{Categorical, Layer};
 use crate::network::{Network, NetworkBuilder};
 
 /// How deep residual blocks may lie in each other.
 const DEPTH: usize = 64;
-
-/// A piece of the chain.
-enum Piece<E> {
-    /// σ(W x + b), W (outputs, inputs).
-    Dense {
-        inputs: usize,
-        weights: Vec<E>,
-        biases: Vec<E>,
-        activation: Activation,
-    },
-    /// A normalization of so many features, if that is known, and what is in which arena.
-    Norm {
-        node: usize,
-        layer: Layer,
-        features: Option<usize>,
-        parameters: Vec<E>,
-        statistics: Vec<E>,
-    },
-    Dropout {
-        rate: f64,
-    },
-    Activation(Activation),
-    Residual {
-        node: usize,
-        block: Vec<Piece<E>>,
-    },
-    /// The value becomes rows, of so many elements if that is known.
-    Rows {
-        columns: Option<usize>,
-    },
-}
 
 /// The network of a model that is a file of so many bytes.
 pub(super) fn network<E: Element>(model: &Model, bytes: usize) -> Result<(Network<E>, Head)> {
@@ -122,19 +92,6 @@ fn inputs<E: Element>(graph: &Graph<'_>, pieces: &[Piece<E>]) -> Result<usize> {
         ))),
         (declared, needed) => {
             declared.or(needed).ok_or_else(|| invalid("it does not say how wide its input is"))
-        }
-    }
-}
-
-impl<E> Piece<E> {
-    /// The width of its input, if it says so.
-    fn inputs(&self) -> Option<usize> {
-        match self {
-            Self::Dense { inputs, .. } => Some(*inputs),
-            Self::Norm { features, .. } => *features,
-            Self::Rows { columns } => *columns,
-            Self::Residual { block, .. } => block.iter().find_map(Self::inputs),
-            Self::Dropout { .. } | Self::Activation(_) => None,
         }
     }
 }
@@ -246,6 +203,11 @@ impl<'a> Import<'a> {
         if let Some(norm) = graph.layer_norm(node) {
             let x = norm.x;
             pieces.push(self.layer_norm(node, norm)?);
+            return Ok(x);
+        }
+        if let Some(embedded) = graph.embedding(node) {
+            let x = embedded.x;
+            pieces.push(self.embedding(node, embedded)?);
             return Ok(x);
         }
         let operator = graph.operator(node);
@@ -362,6 +324,28 @@ impl<'a> Import<'a> {
         Ok(skip)
     }
 
+    fn embedding<E: Element>(&self, node: usize, embedded: Embedded<'a>) -> Result<Piece<E>> {
+        let graph = self.graph;
+        let numeric = graph.indices(node, embedded.numeric)?;
+        let inputs = embedded.tables.len() + numeric.len();
+        let (mut columns, mut tables) = (Vec::new(), Vec::new());
+        let mut outputs = numeric.len();
+        for (column, table) in embedded.tables {
+            let (categories, dimensions, numbers) = graph.matrix::<E>(node, table)?;
+            columns.push(Categorical { column, categories, dimensions });
+            tables.extend(numbers);
+            outputs += dimensions;
+        }
+        // All columns are there once, which are not categorical in their order.
+        let is_ascending = numeric.is_sorted_by(|one, other| one < other);
+        let mut all: Vec<usize> = columns.iter().map(|it| it.column).chain(numeric).collect();
+        all.sort_unstable();
+        if !is_ascending || !all.into_iter().eq(0..inputs) {
+            return Err(graph.error(node, "it is not of every column once, and in order"));
+        }
+        Ok(Piece::Embedding { inputs, outputs, columns, tables })
+    }
+
     fn batch_norm<E: Element>(&self, node: usize) -> Result<Piece<E>> {
         let graph = self.graph;
         if graph.integer(node, "training_mode", 0) != 0 {
@@ -408,63 +392,5 @@ impl<'a> Import<'a> {
         }
         let layer = Layer::LayerNorm { epsilon, affine };
         Ok(Piece::Norm { node, layer, features, parameters, statistics: Vec::new() })
-    }
-}
-
-/// The layers so far, and their numbers.
-struct Layers<E> {
-    layers: Vec<Layer>,
-    parameters: Vec<E>,
-    statistics: Vec<E>,
-}
-
-impl<E: Element> Layers<E> {
-    /// Adds these pieces on rows of so many elements, and returns how many come out.
-    fn add(&mut self, graph: &Graph<'_>, pieces: Vec<Piece<E>>, inputs: usize) -> Result<usize> {
-        let mut width = inputs;
-        for piece in pieces {
-            if let Some(needed) = piece.inputs().filter(|&needed| needed != width) {
-                return Err(invalid(format!("a layer takes rows of {needed}, but gets {width}")));
-            }
-            match piece {
-                Piece::Dense { inputs, weights, biases, activation } => {
-                    width = weights.len() / inputs;
-                    let bias = !biases.is_empty();
-                    self.layers.push(Layer::Dense { outputs: width, activation, bias, init: None });
-                    self.parameters.extend(weights);
-                    self.parameters.extend(biases);
-                }
-                Piece::Norm { node, layer, features, parameters, statistics } => {
-                    self.layers.push(layer);
-                    self.parameters.extend(parameters);
-                    self.statistics.extend(statistics);
-                    if features.is_none() {
-                        // γ and β that are not learned.
-                        graph.spend(node, width.saturating_mul(2))?;
-                        self.parameters.extend(repeat_n(E::ONE, width));
-                        self.parameters.extend(repeat_n(E::ZERO, width));
-                    }
-                }
-                Piece::Dropout { rate } => self.layers.push(Layer::Dropout { rate }),
-                Piece::Activation(activation) => match self.layers.last_mut() {
-                    Some(Layer::Dense { activation: of_dense @ Activation::Identity, .. }) => {
-                        *of_dense = activation;
-                    }
-                    _ => self.layers.push(Layer::Activation(activation)),
-                },
-                Piece::Residual { node, block } => {
-                    let before = core::mem::take(&mut self.layers);
-                    let outputs = self.add(graph, block, width)?;
-                    let block = core::mem::replace(&mut self.layers, before);
-                    if outputs != width || block.is_empty() {
-                        let problem = format!("its block takes {width} to {outputs}");
-                        return Err(graph.error(node, problem));
-                    }
-                    self.layers.push(Layer::Residual(block));
-                }
-                Piece::Rows { .. } => {}
-            }
-        }
-        Ok(width)
     }
 }

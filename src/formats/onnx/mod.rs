@@ -6,6 +6,7 @@ mod export;
 mod graph;
 mod import;
 mod patterns;
+mod pieces;
 mod proto;
 mod tensor;
 
@@ -85,6 +86,7 @@ impl<E: Element> Network<E> {
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,
     ///   `HardSwish`, and `HardSigmoid` as PyTorch defines it; SiLU, and GELU, Mish and hard swish in
     ///   their parts;
+    /// - an embedding as [`Network::to_onnx`] writes it;
     /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows;
     /// - `Softmax` or `LogSoftmax` at the end, and skl2onnx's `Concat` of two probabilities and
     ///   `ZipMap`, of which the probabilities are the network's outputs.

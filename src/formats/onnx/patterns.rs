@@ -14,6 +14,15 @@ pub(super) struct Normalized<'a> {
     pub(super) beta: Value<'a>,
 }
 
+/// What an embedding is made of.
+pub(super) struct Embedded<'a> {
+    pub(super) x: Value<'a>,
+    /// The categorical columns, each with its table.
+    pub(super) tables: Vec<(usize, Value<'a>)>,
+    /// The columns that stay as they are.
+    pub(super) numeric: Value<'a>,
+}
+
 fn is_near(number: f64, wanted: f64) -> bool {
     (number - wanted).abs() <= 1e-5 * wanted.abs()
 }
@@ -216,5 +225,43 @@ impl<'a> Graph<'a> {
         let axes = self.integers(node, "axes").or(of_input.as_deref());
         let is_last = matches!(axes, Some([-1 | 1]));
         (is_last && self.integer(node, "keepdims", 1) == 1).then_some(x)
+    }
+
+    /// The vectors of categories, and then the other columns, if this node puts them together.
+    pub(super) fn embedding(&self, node: usize) -> Option<Embedded<'a>> {
+        if !self.is(node, "Concat") || self.integer(node, "axis", 0) != 1 {
+            return None;
+        }
+        let mut embedded =
+            Embedded { x: Value::Nothing, tables: Vec::new(), numeric: Value::Nothing };
+        for part in self.arguments(node) {
+            let [from, which] = self.inputs_of(*part, "Gather")?;
+            let x = match self.input_of(which, "Cast") {
+                Some(number) if matches!(embedded.numeric, Value::Nothing) => {
+                    let (x, column) = self.column(number)?;
+                    embedded.tables.push((usize::try_from(column).ok()?, from));
+                    x
+                }
+                None if matches!(embedded.numeric, Value::Nothing) => {
+                    embedded.numeric = which;
+                    self.column(*part)?.0
+                }
+                _ => return None,
+            };
+            let is_first = matches!(embedded.x, Value::Nothing);
+            if !is_first && embedded.x != x {
+                return None;
+            }
+            embedded.x = x;
+        }
+        (!embedded.tables.is_empty()).then_some(embedded)
+    }
+
+    /// The rows that some columns are taken of, and which, or −1 if they are several.
+    fn column(&self, value: Value<'a>) -> Option<(Value<'a>, i64)> {
+        let [x, which] = self.inputs_of(value, "Gather")?;
+        let Value::Node(node, _) = value else { return None };
+        let column = self.scalar(which).map_or(-1, |column| column as i64);
+        (self.integer(node, "axis", 0) == 1).then_some((x, column))
     }
 }
