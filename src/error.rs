@@ -1,6 +1,10 @@
 //! What the network API says when it can't do what was asked.
 
 use deltarule_kernels::{IsaError, ShapeError};
+use std::io;
+#[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
+use std::path::Path;
+use std::path::PathBuf;
 
 use crate::fit::Metric;
 use crate::loss::Loss;
@@ -264,12 +268,90 @@ pub enum Error {
         /// How many.
         elements: usize,
     },
+    /// A file can't be read or written.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What kind of error the system gave.
+        kind: io::ErrorKind,
+        /// What the system says.
+        message: String,
+    },
+    /// A file was read, but what is in it is no good.
+    #[error("{}: {error}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
+    /// A file is not what it should be.
+    #[error("no valid {format} file: {problem}")]
+    Format {
+        /// The format that was expected.
+        format: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file is of a version that can't be read.
+    #[error(
+        "the {format} file has version {version} of its format, written by deltarule {written_by}; \
+         this is deltarule {}, which reads versions 1 to {newest}",
+        env!("CARGO_PKG_VERSION")
+    )]
+    Version {
+        /// The format.
+        format: &'static str,
+        /// The version of the format.
+        version: u32,
+        /// The version of this crate that wrote the file.
+        written_by: String,
+        /// The newest version of the format that can be read.
+        newest: u32,
+    },
+    /// A node of an ONNX model is none that can be read.
+    #[error("node {index} `{name}` ({operator}): {problem}")]
+    Node {
+        /// Its index in the graph.
+        index: usize,
+        /// Its name, which may be empty.
+        name: String,
+        /// Its operator.
+        operator: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A checkpoint is of another training.
+    #[error("the checkpoint's {what} is {checkpoint}, but this training's is {own}")]
+    OtherTraining {
+        /// What differs.
+        what: String,
+        /// What it is in the checkpoint.
+        checkpoint: String,
+        /// What it is here.
+        own: String,
+    },
     /// The instruction set that was asked for is not to be had.
     #[error(transparent)]
     Isa(#[from] IsaError),
     /// A kernel found that its arguments do not fit together.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+}
+
+impl Error {
+    /// What the system said about a file.
+    #[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
+    pub(crate) fn file(path: &Path, error: &io::Error) -> Self {
+        Self::File { path: path.to_owned(), kind: error.kind(), message: error.to_string() }
+    }
+
+    /// The same error, with the file in which it is.
+    #[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        Self::InFile { path: path.to_owned(), error: Box::new(self) }
+    }
 }
 
 /// What most calls return.

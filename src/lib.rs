@@ -5,6 +5,7 @@ pub mod data;
 mod diagnostics;
 mod error;
 mod fit;
+mod formats;
 mod init;
 mod layers;
 mod loss;
@@ -30,6 +31,10 @@ pub use fit::{
     EarlyStopping, End, Epoch, EpochEnd, Fit, History, Metric, Monitor, RangeCurve, RangePoint,
     RangeTest, Step, Time,
 };
+#[cfg(feature = "onnx")]
+pub use formats::Head;
+#[cfg(feature = "checkpoint")]
+pub use formats::{Checkpoint, Every};
 pub use init::{Distribution, Fan, Init};
 pub use layers::{
     BatchNormRef, Categorical, DenseRef, EmbeddingRef, Layer, LayerNormRef, LayerRef,

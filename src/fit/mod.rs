@@ -1,5 +1,6 @@
 //! Training for epochs: batches in random order, validation, metrics, schedules, and a history.
 
+mod course;
 mod early_stopping;
 mod history;
 mod metric;
@@ -7,13 +8,19 @@ mod metric;
 mod progress;
 mod range_test;
 mod rate;
+#[cfg(feature = "checkpoint")]
+mod resume;
 mod run;
 
+#[cfg(feature = "checkpoint")]
+pub(crate) use course::Position;
 pub use early_stopping::{EarlyStopping, Monitor};
 pub use history::{End, Epoch, History};
 pub use metric::Metric;
 pub use range_test::{RangeCurve, RangePoint, RangeTest};
 pub use rate::Time;
+#[cfg(feature = "checkpoint")]
+pub(crate) use resume::Plan;
 
 use core::fmt;
 use core::ops::ControlFlow;
@@ -21,6 +28,8 @@ use deltarule_kernels::Element;
 
 use crate::data::Rows;
 use crate::error::Result;
+#[cfg(feature = "checkpoint")]
+use crate::formats::{Checkpoint, Saving};
 use crate::network::Network;
 use crate::schedule::{ReduceOnPlateau, Schedule};
 use crate::trainer::{Score, Trainer};
@@ -101,6 +110,10 @@ pub struct Fit<'a, E: Element = f32> {
     gradient_norms: bool,
     on_step: Vec<StepCallback<'a>>,
     on_epoch: Vec<EpochCallback<'a, E>>,
+    #[cfg(feature = "checkpoint")]
+    saving: Option<Saving>,
+    #[cfg(feature = "checkpoint")]
+    resumed: Option<Checkpoint<E>>,
     #[cfg(feature = "progress")]
     progress: bool,
 }
@@ -128,6 +141,10 @@ impl<E: Element> Trainer<E> {
             gradient_norms: false,
             on_step: Vec::new(),
             on_epoch: Vec::new(),
+            #[cfg(feature = "checkpoint")]
+            saving: None,
+            #[cfg(feature = "checkpoint")]
+            resumed: None,
             #[cfg(feature = "progress")]
             progress: false,
         }

@@ -16,6 +16,16 @@ pub struct Time {
     pub epoch: f64,
 }
 
+/// A [`Rate`], but for its function.
+#[cfg(feature = "checkpoint")]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) enum RateKind {
+    Constant,
+    Epochs(Schedule),
+    Steps(Schedule),
+    Function,
+}
+
 /// What the learning rate is multiplied by.
 pub(super) enum Rate<'a> {
     Constant,
@@ -25,6 +35,16 @@ pub(super) enum Rate<'a> {
 }
 
 impl Rate<'_> {
+    #[cfg(feature = "checkpoint")]
+    pub(super) fn kind(&self) -> RateKind {
+        match self {
+            Self::Constant => RateKind::Constant,
+            Self::Epochs(schedule) => RateKind::Epochs(*schedule),
+            Self::Steps(schedule) => RateKind::Steps(*schedule),
+            Self::Function(_) => RateKind::Function,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         match self {
             Self::Epochs(schedule) | Self::Steps(schedule) => schedule.check(),

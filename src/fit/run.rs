@@ -4,15 +4,15 @@ use core::ops::ControlFlow;
 use deltarule_kernels::{Element, reduce};
 use std::time::Instant;
 
+use super::course::{Course, Position};
 use super::history::{End, Epoch, History};
 use super::rate::Time;
-use super::{EarlyStopping, EpochEnd, Fit, Metric, Monitor, Step, Validation};
+use super::{EpochEnd, Fit, Metric, Step, Validation};
 use crate::data::{Batches, Dataset, Rows, gather};
 use crate::error::{Error, Result, check_length, checked_area, try_vec};
 use crate::loss::Targets;
 use crate::network::Network;
-use crate::schedule::Plateau;
-use crate::trainer::{Score, Trainer};
+use crate::trainer::Trainer;
 
 /// Trains as it was said.
 pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
@@ -29,18 +29,25 @@ pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
             (train.view(), Some(validation.view()))
         }
     };
-    let base_rate = fit.trainer.optimizer().learning_rate();
-    let mut best = fit.early_stopping.map(|rule| Best { rule, value: None, network: None, at: 0 });
-    let result = epochs(&mut fit, rows, judged, base_rate, &mut best);
-    fit.trainer.set_learning_rate(base_rate)?;
-    let at = best.as_ref().and_then(|best| best.value.map(|_| best.at));
-    if let Some(network) = best.and_then(|best| best.network) {
+    let mut course = Course::new(&fit);
+    #[cfg(feature = "checkpoint")]
+    super::resume::take_up(&mut fit, rows.rows(), &mut course)?;
+    let result = epochs(&mut fit, rows, judged, &mut course);
+    #[cfg(feature = "checkpoint")]
+    let result = result.and_then(|end| {
+        super::resume::save(&fit, rows.rows(), &course)?;
+        Ok(end)
+    });
+    fit.trainer.set_learning_rate(course.at.base_rate)?;
+    let Course { at, best } = course;
+    if let Some(network) = best {
         *fit.trainer.network_mut() = network;
     }
-    let (epochs, end) = result?;
+    let end = result?;
+    let Position { epochs, best, .. } = at;
     #[cfg(feature = "tracing")]
     tracing::info!(epochs = epochs.len(), ?end, "training ended");
-    Ok(History { epochs, metrics: fit.metrics, best: at, end })
+    Ok(History { epochs, metrics: fit.metrics, best: best.map(|best| best.index), end })
 }
 
 /// Checks everything that can be checked before the first step.
@@ -85,89 +92,71 @@ fn check<E: Element>(fit: &mut Fit<'_, E>) -> Result<()> {
     Ok(())
 }
 
-/// The best network so far.
-struct Best<E: Element> {
-    rule: EarlyStopping,
-    value: Option<f64>,
-    network: Option<Network<E>>,
-    at: usize,
-}
-
-impl<E: Element> Best<E> {
-    /// Takes an epoch, and says whether patience is at its end.
-    fn observe(&mut self, index: usize, value: f64, network: &Network<E>) -> bool {
-        if self.rule.is_better(value, self.value) {
-            (self.value, self.at) = (Some(value), index);
-            match &mut self.network {
-                Some(best) => best.clone_from(network),
-                None => self.network = Some(network.clone()),
-            }
-        }
-        let since = match self.value {
-            Some(_) => index - self.at,
-            None => index + 1,
-        };
-        since as u64 > self.rule.patience
-    }
-}
-
 /// All epochs, until something ends them.
 fn epochs<E: Element>(
     fit: &mut Fit<'_, E>,
     rows: Rows<'_, E>,
     judged: Option<Rows<'_, E>>,
-    base_rate: f64,
-    best: &mut Option<Best<E>>,
-) -> Result<(Vec<Epoch>, End)> {
+    course: &mut Course<E>,
+) -> Result<End> {
     let mut batches = Batches::new(rows.rows(), fit.batch, fit.seed)?;
     let mut gathered = Gathered::new(rows, fit.batch)?;
-    let mut plateau = fit.plateau.map(|(rule, monitor)| (rule.start(), monitor));
-    let mut reduction = 1.0;
-    let mut done: Vec<Epoch> = Vec::new();
-    let mut steps = 0;
+    let in_epoch = rows.rows().div_ceil(fit.batch);
     #[cfg(feature = "progress")]
     let mut progress =
         fit.progress.then(|| super::progress::Progress::new(fit.epochs, rows.rows()));
-    for number in 1..=fit.epochs {
+    if course.is_at_end(fit.early_stopping.as_ref()) {
+        return Ok(End::EarlyStopping);
+    }
+    for number in course.at.epochs.len() as u64 + 1..=fit.epochs {
         let start = Instant::now();
-        let mut total = Total::default();
-        let mut learning_rate = base_rate;
-        let in_epoch = rows.rows().div_ceil(fit.batch) as f64;
+        let seconds_before = course.at.seconds;
         for (index, chosen) in batches.epoch(number - 1).enumerate() {
-            let time = Time { step: steps, epoch: (number - 1) as f64 + index as f64 / in_epoch };
-            learning_rate = base_rate * reduction * fit.rate.factor(time)?;
-            fit.trainer.set_learning_rate(learning_rate)?;
+            // An epoch that is taken up again ends with its last batch, made or not.
+            if index + 1 < course.at.batch {
+                continue;
+            }
             let (x, targets) = gathered.gather(chosen)?;
+            if index < course.at.batch {
+                continue;
+            }
+            let epoch = (number - 1) as f64 + index as f64 / in_epoch as f64;
+            let time = Time { step: course.at.steps, epoch };
+            let learning_rate =
+                course.at.base_rate * course.at.reduction * fit.rate.factor(time)?;
+            fit.trainer.set_learning_rate(learning_rate)?;
             let score = fit.trainer.step(x, targets)?;
-            total.add(score);
-            steps += 1;
+            course.at.step(learning_rate, score);
             #[cfg(feature = "progress")]
             if let Some(progress) = &mut progress {
-                progress.step(number, score.rows, total.loss());
+                progress.step(number, score.rows, course.at.total.loss());
             }
             let step = Step { time, learning_rate, score };
-            if breaks(&mut fit.on_step, &step) {
-                return Ok((done, End::Callback));
+            let broken = breaks(&mut fit.on_step, &step);
+            course.at.seconds = seconds_before + start.elapsed().as_secs_f64();
+            if broken {
+                return Ok(End::Callback);
             }
+            #[cfg(feature = "checkpoint")]
+            super::resume::save_after_step(fit, rows.rows(), course)?;
         }
-        let seconds = start.elapsed().as_secs_f64();
         let norms = if fit.gradient_norms { gathered.norms(fit.trainer)? } else { Vec::new() };
         let score =
             judged.map(|rows| fit.trainer.evaluate(rows.x(), rows.targets())).transpose()?;
         let metrics = evaluate(fit.trainer.network(), &fit.metrics, judged.unwrap_or(rows))?;
-        done.push(Epoch {
+        course.at.end_epoch(Epoch {
             epoch: number,
-            steps,
-            learning_rate,
-            loss: total.loss(),
-            accuracy: total.accuracy(),
+            steps: course.at.steps,
+            learning_rate: course.at.learning_rate,
+            loss: course.at.total.loss(),
+            accuracy: course.at.total.accuracy(),
             validation_loss: score.map(|score| score.loss),
             validation_accuracy: score.and_then(|score| score.accuracy()),
             metrics,
             gradient_norms: norms,
-            seconds,
+            seconds: course.at.seconds,
         });
-        let epoch = &done[done.len() - 1];
+        let epoch = &course.at.epochs[course.at.epochs.len() - 1];
         #[cfg(feature = "tracing")]
         tracing::info!(
             epoch = epoch.epoch,
@@ -184,22 +173,24 @@ fn epochs<E: Element>(
         if let Some(progress) = &mut progress {
             progress.epoch(epoch, &fit.metrics);
         }
-        if let Some((plateau, monitor)) = &mut plateau {
-            reduction = reduced(plateau, *monitor, epoch, &fit.metrics);
+        let broken = {
+            let end = EpochEnd { epoch, network: fit.trainer.network() };
+            breaks(&mut fit.on_epoch, &end)
+        };
+        course.observe(fit);
+        if broken {
+            return Ok(End::Callback);
         }
-        let stops = best.as_mut().is_some_and(|best| {
-            let value = best.rule.monitor.value(epoch, &fit.metrics);
-            best.observe(done.len() - 1, value, fit.trainer.network())
-        });
-        let end = EpochEnd { epoch, network: fit.trainer.network() };
-        if breaks(&mut fit.on_epoch, &end) {
-            return Ok((done, End::Callback));
+        if course.is_at_end(fit.early_stopping.as_ref()) {
+            return Ok(End::EarlyStopping);
         }
-        if stops {
-            return Ok((done, End::EarlyStopping));
+        // The last one is written by whoever called.
+        #[cfg(feature = "checkpoint")]
+        if number < fit.epochs {
+            super::resume::save_after_epoch(fit, rows.rows(), course)?;
         }
     }
-    Ok((done, End::Epochs))
+    Ok(End::Epochs)
 }
 
 /// Calls all callbacks, and says whether one of them would end the training.
@@ -208,10 +199,6 @@ fn breaks<T: ?Sized, F: FnMut(&T) -> ControlFlow<()> + ?Sized>(
     event: &T,
 ) -> bool {
     callbacks.iter_mut().filter_map(|callback| callback(event).break_value()).count() > 0
-}
-
-fn reduced(plateau: &mut Plateau, monitor: Monitor, epoch: &Epoch, metrics: &[Metric]) -> f64 {
-    plateau.observe(monitor.value(epoch, metrics), monitor.higher_is_better())
 }
 
 fn evaluate<E: Element>(
@@ -225,32 +212,6 @@ fn evaluate<E: Element>(
     let outputs = network.predict(rows.x())?;
     let evaluate = |metric: &Metric| metric.evaluate(&outputs, network.outputs(), rows.targets());
     metrics.iter().map(evaluate).collect()
-}
-
-/// The scores of an epoch's batches.
-#[derive(Default)]
-struct Total {
-    rows: usize,
-    loss: f64,
-    correct: Option<usize>,
-}
-
-impl Total {
-    fn add(&mut self, score: Score) {
-        self.rows += score.rows;
-        self.loss += score.loss * score.rows as f64;
-        if let Some(correct) = score.correct {
-            *self.correct.get_or_insert(0) += correct;
-        }
-    }
-
-    fn loss(&self) -> f64 {
-        self.loss / self.rows as f64
-    }
-
-    fn accuracy(&self) -> Option<f64> {
-        self.correct.map(|correct| correct as f64 / self.rows as f64)
-    }
 }
 
 /// The rows of a batch, copied together.

@@ -155,6 +155,24 @@ impl<E: Element> NetworkBuilder<E> {
     /// [`Error::OutOfMemory`] if the parameters are too many, [`Error::Isa`] if the environment
     /// forces an instruction set that this CPU lacks.
     pub fn build(self) -> Result<Network<E>> {
+        self.init.map_or(Ok(()), Init::check)?;
+        let (init, seed) = (self.init, self.seed);
+        let mut network = self.assemble(|parameters, statistics| {
+            Ok((try_vec("parameters", parameters)?, try_vec("statistics", statistics)?))
+        })?;
+        let Network { ops, parameters, statistics, .. } = &mut network;
+        for (index, op) in (0..).zip(ops.iter()) {
+            let mut random = Random::new(seed, Purpose::Initialization, index);
+            op.operation().begin(init, &mut random, parameters, statistics);
+        }
+        Ok(network)
+    }
+
+    /// The network with the parameters and statistics that it gets for their numbers.
+    pub(crate) fn assemble(
+        self,
+        weights: impl FnOnce(usize, usize) -> Result<(Vec<E>, Vec<E>)>,
+    ) -> Result<Network<E>> {
         let isa = self.isa.map_or_else(Isa::active, Ok)?;
         if self.inputs == 0 {
             return Err(Error::Zero { argument: "inputs" });
@@ -162,18 +180,12 @@ impl<E: Element> NetworkBuilder<E> {
         if self.layers.is_empty() {
             return Err(Error::Empty { argument: "layers" });
         }
-        self.init.map_or(Ok(()), Init::check)?;
         let mut compiler = Compiler::new(self.inputs);
         for layer in &self.layers {
             layer.clone().compile(&mut compiler)?;
         }
         let Compiler { width, ops, parameters, statistics, moments } = compiler;
-        let mut parameters = try_vec("parameters", parameters)?;
-        let mut statistics = try_vec("statistics", statistics)?;
-        for (index, op) in (0..).zip(&ops) {
-            let mut random = Random::new(self.seed, Purpose::Initialization, index);
-            op.operation().begin(self.init, &mut random, &mut parameters, &mut statistics);
-        }
+        let (parameters, statistics) = weights(parameters, statistics)?;
         let route = Route::new::<E>(isa, self.inputs, &ops, moments)?;
         Ok(Network {
             isa,

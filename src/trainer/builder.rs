@@ -202,6 +202,8 @@ impl<E: Element> TrainerBuilder<E> {
             loss,
             reduction,
             optimizer,
+            #[cfg(feature = "checkpoint")]
+            groups,
             rule: None,
             rates,
             updates,

@@ -6,10 +6,14 @@ mod layout;
 mod packed;
 mod parallel;
 mod propagate;
+#[cfg(feature = "checkpoint")]
+mod state;
 mod step;
 mod update;
 
 pub use builder::TrainerBuilder;
+#[cfg(feature = "checkpoint")]
+pub(crate) use state::Settings;
 
 use core::fmt;
 use deltarule_kernels::optimizer::{MAX_STATES, Update};
@@ -20,6 +24,8 @@ use crate::error::{Error, Result, check_length, try_vec, whole_rows};
 use crate::layers::{Mode, Occurrences, Op, Span};
 use crate::loss::{Loss, Reduction, Targets};
 use crate::network::Network;
+#[cfg(feature = "checkpoint")]
+use crate::optimizer::ParameterGroup;
 use crate::optimizer::{Optimizer, Rates, UpdateRule};
 use accumulate::Accumulated;
 use layout::ShardLayout;
@@ -55,6 +61,9 @@ pub struct Trainer<E: Element = f32> {
     loss: Loss,
     reduction: Reduction,
     optimizer: Optimizer,
+    /// How each layer is trained.
+    #[cfg(feature = "checkpoint")]
+    groups: Vec<ParameterGroup>,
     /// A rule of the user's own, in place of the optimizer's.
     rule: Option<Box<dyn UpdateRule<E>>>,
     /// The kinds of rates that parameters are trained by, and the step's update for each.

@@ -153,7 +153,8 @@ impl Csv {
     }
 
     /// Sets how many categories a column may have, 1000 otherwise: one with more is an error,
-    /// since it is a name or a key rather than a feature.
+    /// since it is a name or a key rather than a feature. A field of a one-hot column takes as many
+    /// numbers as there are categories.
     pub fn max_categories(mut self, categories: usize) -> Self {
         self.max_categories = categories;
         self

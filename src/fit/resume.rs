@@ -1,0 +1,218 @@
+//! Trainings that are saved, and taken up again.
+
+use deltarule_kernels::Element;
+use std::path::Path;
+
+use super::course::{Course, Position};
+use super::rate::RateKind;
+use super::{EarlyStopping, Fit, Metric, Monitor, Validation};
+use crate::error::{Error, Result};
+use crate::formats::{Checkpoint, Every, Saving, Stand, Weights};
+use crate::schedule::ReduceOnPlateau;
+
+/// How a training goes, but for the number of its epochs, which may be raised.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Plan {
+    /// The rows that are trained on.
+    rows: usize,
+    batch: usize,
+    seed: u64,
+    /// The share of the data, or the rows.
+    validation: Option<(f64, usize)>,
+    metrics: Vec<Metric>,
+    early_stopping: Option<EarlyStopping>,
+    rate: RateKind,
+    plateau: Option<(ReduceOnPlateau, Monitor)>,
+    gradient_norms: bool,
+}
+
+impl Plan {
+    fn new<E: Element>(fit: &Fit<'_, E>, rows: usize) -> Self {
+        Self {
+            rows,
+            batch: fit.batch,
+            seed: fit.seed,
+            validation: match fit.validation {
+                Validation::None => None,
+                Validation::Share(share) => Some((share, 0)),
+                Validation::Rows(rows) => Some((0.0, rows.rows())),
+            },
+            metrics: fit.metrics.clone(),
+            early_stopping: fit.early_stopping,
+            rate: fit.rate.kind(),
+            plateau: fit.plateau,
+            gradient_norms: fit.gradient_norms,
+        }
+    }
+
+    /// Everything in words.
+    fn describe(&self) -> [(&'static str, String); 9] {
+        [
+            ("number of rows", self.rows.to_string()),
+            ("batch", self.batch.to_string()),
+            ("seed of the rows' order", self.seed.to_string()),
+            ("validation (share, rows)", format!("{:?}", self.validation)),
+            ("metrics", format!("{:?}", self.metrics)),
+            ("early stopping", format!("{:?}", self.early_stopping)),
+            ("schedule", format!("{:?}", self.rate)),
+            ("reduction on a plateau", format!("{:?}", self.plateau)),
+            ("choice to keep gradient norms", self.gradient_norms.to_string()),
+        ]
+    }
+
+    /// An error that names what differs.
+    fn check_same(&self, own: &Self) -> Result<()> {
+        for ((what, checkpoint), (_, own)) in self.describe().into_iter().zip(own.describe()) {
+            if checkpoint != own {
+                return Err(Error::OtherTraining { what: what.to_owned(), checkpoint, own });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Position {
+    /// Whether there are the best weights of an epoch.
+    pub(crate) fn has_best(&self) -> bool {
+        self.best.is_some()
+    }
+
+    /// Checks that a training of this plan can stand here, or says why not.
+    pub(crate) fn check(&self, plan: &Plan) -> Result<(), &'static str> {
+        if plan.batch == 0 || plan.rows == 0 {
+            return Err("its batches have no rows");
+        }
+        let in_epoch = plan.rows.div_ceil(plan.batch);
+        let whole = (self.epochs.len() as u64).checked_mul(in_epoch as u64);
+        let steps = whole.and_then(|whole| whole.checked_add(self.batch as u64));
+        if self.batch > in_epoch || steps != Some(self.steps) {
+            return Err("its epochs, batches and steps do not fit together");
+        }
+        if self.total.rows > plan.rows || self.total.correct > Some(plan.rows) {
+            return Err("its epoch has more rows than its data");
+        }
+        if self.best.is_some_and(|best| best.index >= self.epochs.len()) {
+            return Err("its best epoch has not been yet");
+        }
+        if self.best.is_some() && plan.early_stopping.is_none() {
+            return Err("it has a best epoch, but no early stopping");
+        }
+        if self.plateau.is_some() != plan.plateau.is_some() {
+            return Err("it has a plateau without a rule, or a rule without one");
+        }
+        Ok(())
+    }
+}
+
+impl<E: Element> Fit<'_, E> {
+    /// Writes a [`Checkpoint`] to this file every so often, and when the training ends, each in
+    /// place of the one before: [`Checkpoint::write`]. From it [`Fit::resume`] goes on.
+    ///
+    /// ```
+    /// # use deltarule::data::Dataset;
+    /// # use deltarule::{Activation, Checkpoint, Every, Loss, Network, Optimizer, Trainer};
+    /// # let data = Dataset::from_values(vec![1.0f32, 2.0], 1, vec![2.0, 4.0], 1)?;
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.01));
+    /// # let path = std::env::temp_dir().join("deltarule_fit_doc.checkpoint");
+    /// let mut trainer = builder.clone().build()?;
+    /// trainer.fit(&data).epochs(5).checkpoint(&path, Every::Epochs(1)).run()?;
+    ///
+    /// // In another process, perhaps.
+    /// let mut trainer = builder.build()?;
+    /// let checkpoint = Checkpoint::read(&path)?;
+    /// let history = trainer.fit(&data).epochs(8).resume(checkpoint).run()?;
+    /// assert_eq!(history.epochs().len(), 8);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// If one can't be written, the training ends with [`Error::File`].
+    pub fn checkpoint(mut self, path: impl AsRef<Path>, every: Every) -> Self {
+        self.saving = Some(Saving { path: path.as_ref().to_owned(), every });
+        self
+    }
+}
+
+impl<E: Element> Fit<'_, E> {
+    /// Goes on from where another training stood, in the middle of an epoch if need be: the weights
+    /// and the history are then the same bits as if it had not been broken off, but for the seconds.
+    ///
+    /// Everything has to be said as it was for that training, on the same rows, but for the number
+    /// of epochs, callbacks and checkpoints; a closure that is a schedule has to begin where it
+    /// was. Otherwise [`Fit::run`] ends with [`Error::OtherTraining`] before the first step.
+    pub fn resume(mut self, checkpoint: Checkpoint<E>) -> Self {
+        self.resumed = Some(checkpoint);
+        self
+    }
+}
+
+/// Goes to where the training stood that is to be resumed, if there is one.
+pub(super) fn take_up<E: Element>(
+    fit: &mut Fit<'_, E>,
+    rows: usize,
+    course: &mut Course<E>,
+) -> Result<()> {
+    if let Some(Saving { every: Every::Epochs(0) | Every::Steps(0), .. }) = fit.saving {
+        return Err(Error::Zero { argument: "every" });
+    }
+    let Some(checkpoint) = fit.resumed.take() else { return Ok(()) };
+    let own = Plan::new(fit, rows);
+    match checkpoint.fit() {
+        Some(stand) => stand.plan.check_same(&own)?,
+        None => {
+            let (what, checkpoint) = ("fit".to_owned(), "none, but steps".to_owned());
+            return Err(Error::OtherTraining { what, checkpoint, own: format!("{own:?}") });
+        }
+    }
+    fit.trainer.restore(&checkpoint)?;
+    if let Some(Stand { position, best, .. }) = checkpoint.into_fit() {
+        course.best = best.map(|weights| {
+            let mut network = fit.trainer.network().clone();
+            weights.copy_to(&mut network);
+            network
+        });
+        course.at = position;
+    }
+    Ok(())
+}
+
+/// Writes a checkpoint if it is time to, after a step.
+pub(super) fn save_after_step<E: Element>(
+    fit: &Fit<'_, E>,
+    rows: usize,
+    course: &Course<E>,
+) -> Result<()> {
+    match fit.saving {
+        Some(Saving { every: Every::Steps(every), .. })
+            if course.at.steps.is_multiple_of(every) =>
+        {
+            save(fit, rows, course)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a checkpoint if it is time to, after an epoch.
+pub(super) fn save_after_epoch<E: Element>(
+    fit: &Fit<'_, E>,
+    rows: usize,
+    course: &Course<E>,
+) -> Result<()> {
+    let epochs = course.at.epochs.len() as u64;
+    match fit.saving {
+        Some(Saving { every: Every::Epochs(every), .. }) if epochs.is_multiple_of(every) => {
+            save(fit, rows, course)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a checkpoint, if any is to be written.
+pub(super) fn save<E: Element>(fit: &Fit<'_, E>, rows: usize, course: &Course<E>) -> Result<()> {
+    let Some(Saving { path, .. }) = &fit.saving else { return Ok(()) };
+    let plan = Plan::new(fit, rows);
+    let best = course.best.as_ref().map(Weights::of);
+    let stand = Stand { plan, position: course.at.clone(), best };
+    fit.trainer.checkpoint().with_fit(stand).write(path)
+}

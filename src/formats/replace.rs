@@ -1,0 +1,140 @@
+//! Files that are replaced as a whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+
+/// Lets `write` write a file of this name, in place of one that may be there. Whenever this process
+/// dies, or the machine, there is the old file or the new one, and each is whole.
+///
+/// It is written under another name beside it, handed to the disk, and renamed. A process that is
+/// killed on the way leaves that other file behind.
+pub(crate) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let (temporary, file) = create_beside(path)?;
+    let done = write_and_sync(file, write)
+        .map_err(|error| Error::file(&temporary, &error))
+        .and_then(|()| {
+            fs::rename(&temporary, path).map_err(|error| Error::file(path, &error))?;
+            sync_directory(path).map_err(|error| Error::file(path, &error))
+        });
+    if done.is_err() {
+        // What matters is the error that led here.
+        let _ = fs::remove_file(&temporary);
+    }
+    done
+}
+
+/// A new file in the same directory, so that it can be renamed.
+fn create_beside(path: &Path) -> Result<(PathBuf, File)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let Some(name) = path.file_name() else {
+        let error = io::Error::new(io::ErrorKind::InvalidFilename, "this is no name of a file");
+        return Err(Error::file(path, &error));
+    };
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}-{number}.tmp", process::id()));
+        let temporary = path.with_file_name(hidden);
+        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            // Left by a process with the same id that was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::file(&temporary, &error)),
+        }
+    }
+}
+
+fn write_and_sync(
+    file: File,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut writer = BufWriter::with_capacity(1 << 16, file);
+    write(&mut writer)?;
+    writer.into_inner()?.sync_all()
+}
+
+/// Hands a directory's new entry to the disk, where a directory can be opened.
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory of its own, which is gone with the value.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("deltarule-{name}-{}", process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_writer_that_ends_at_any_byte_leaves_the_old_file() {
+        let directory = Directory::new("replace");
+        let path = directory.0.join("file");
+        let (old, new) = (b"what was there before".as_slice(), [7; 300]);
+        replace(&path, |to| to.write_all(old)).unwrap();
+        for end in 0..new.len() {
+            let error = replace(&path, |to| {
+                to.write_all(&new[..end])?;
+                Err(io::Error::from(io::ErrorKind::StorageFull))
+            });
+            let Err(Error::File { path: named, kind, .. }) = error else { panic!("{error:?}") };
+            assert_eq!(kind, io::ErrorKind::StorageFull);
+            assert_eq!(named.parent(), path.parent());
+            assert_eq!(fs::read(&path).unwrap(), old);
+            assert_eq!(directory.names(), ["file"]);
+        }
+        replace(&path, |to| to.write_all(&new)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), new);
+        assert_eq!(directory.names(), ["file"]);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let directory = Directory::new("replace-errors");
+        let path = directory.0.join("no such directory").join("file");
+        let error = replace(&path, |to| to.write_all(b"x")).unwrap_err();
+        assert!(matches!(error, Error::File { kind: io::ErrorKind::NotFound, .. }), "{error}");
+        assert!(error.to_string().contains("no such directory"), "{error}");
+        // A directory can't be replaced by a file.
+        let path = directory.0.join("directory");
+        fs::create_dir_all(path.join("with something in it")).unwrap();
+        let error = replace(&path, |to| to.write_all(b"x")).unwrap_err();
+        assert!(matches!(&error, Error::File { path: named, .. } if *named == path), "{error}");
+        assert_eq!(directory.names(), ["directory"]);
+        assert!(replace(Path::new("/"), |to| to.write_all(b"x")).is_err());
+    }
+}

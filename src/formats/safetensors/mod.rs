@@ -1,0 +1,196 @@
+//! Weights in safetensors files, named as PyTorch's `state_dict` of an `nn.Sequential` names them.
+//!
+//! The format: <https://github.com/huggingface/safetensors>.
+
+mod names;
+mod read;
+
+use ::safetensors::tensor::{Dtype, View, serialize};
+use deltarule_kernels::Element;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use super::numbers;
+use super::replace::replace;
+use crate::error::{Error, Result};
+use crate::layers::Layer;
+use crate::network::Network;
+use names::{Names, Place};
+use read::{StateDict, map};
+
+const FORMAT: &str = "safetensors";
+/// The key of [`Config`] in the metadata.
+const KEY: &str = "deltarule";
+/// The version of [`Config`].
+const VERSION: u32 = 1;
+
+/// What a network is, besides its weights.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Config {
+    version: u32,
+    written_by: String,
+    inputs: usize,
+    layers: Vec<Layer>,
+}
+
+fn invalid(problem: impl Into<String>) -> Error {
+    Error::Format { format: FORMAT, problem: problem.into() }
+}
+
+/// A tensor to be written: of these numbers, or the count of batches, which nobody keeps here.
+struct Tensor<'a, E> {
+    numbers: Option<&'a [E]>,
+    shape: Vec<usize>,
+}
+
+impl<E: Element> View for Tensor<'_, E> {
+    fn dtype(&self) -> Dtype {
+        match self.numbers {
+            None => Dtype::I64,
+            Some(_) if size_of::<E>() == 4 => Dtype::F32,
+            Some(_) => Dtype::F64,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let mut bytes = Vec::with_capacity(self.data_len());
+        let done = match self.numbers {
+            Some(numbers) => numbers::write(numbers, &mut bytes),
+            None => bytes.write_all(&0u64.to_le_bytes()),
+        };
+        debug_assert!(done.is_ok(), "writing to memory does not fail: {done:?}");
+        Cow::Owned(bytes)
+    }
+
+    fn data_len(&self) -> usize {
+        self.numbers.map_or(8, size_of_val)
+    }
+}
+
+impl<E: Element> Network<E> {
+    /// The bytes of a safetensors file of the weights, which PyTorch can load, with the layers in
+    /// its metadata.
+    ///
+    /// The tensors are named as in the `state_dict` of an `nn.Sequential`, in which a dense layer
+    /// is an `nn.Linear` and, unless its activation is the identity, the activation's module after
+    /// it: `0.weight` and `0.bias`, then `2.weight`. A normalization's γ and β are `weight` and
+    /// `bias`; batch normalization has `running_mean`, `running_var` and `num_batches_tracked`
+    /// (0, which PyTorch ignores at any fixed momentum) too. A residual block is an `nn.Sequential`
+    /// in it, so its first weight may be `3.0.weight`; an embedding is a list of `nn.Embedding`, so
+    /// its second table is `0.1.weight`.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let network = Network::builder(2)
+    ///     .dense(8, Activation::Tanh)
+    ///     .dense(2, Activation::Identity)
+    ///     .build()?;
+    /// let bytes = network.to_safetensors()?;
+    /// let again = Network::<f32>::from_safetensors(&bytes)?;
+    /// assert_eq!(again.predict(&[0.5, 1.0])?, network.predict(&[0.5, 1.0])?);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Format`] if there are so many layers that their names need more than 100 MB.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        let config = Config {
+            version: VERSION,
+            written_by: env!("CARGO_PKG_VERSION").to_owned(),
+            inputs: self.inputs(),
+            layers: self.specification().to_vec(),
+        };
+        let config = serde_json::to_string(&config).map_err(|error| invalid(error.to_string()))?;
+        let metadata = HashMap::from([(KEY.to_owned(), config), ("format".into(), "pt".into())]);
+        let tensors = Names::of(self).tensors.into_iter().map(|(name, shape, place)| {
+            let numbers = match place {
+                Place::Parameters(range) => Some(&self.parameters()[range]),
+                Place::Statistics(range) => Some(&self.statistics()[range]),
+                Place::Count => None,
+            };
+            (name, Tensor { numbers, shape })
+        });
+        serialize(tensors, Some(metadata)).map_err(|error| invalid(error.to_string()))
+    }
+
+    /// Writes [`Network::to_safetensors`] to a file, in place of one that may be there. Whenever the
+    /// process is killed, there is the old file or the new one, and each is whole.
+    ///
+    /// # Errors
+    /// [`Error::File`], which names the file; as [`Network::to_safetensors`].
+    pub fn save_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
+        let bytes = self.to_safetensors()?;
+        replace(path.as_ref(), |to| to.write_all(&bytes))
+    }
+
+    /// The network that [`Network::to_safetensors`] has written. Numbers of another type are
+    /// converted. Whatever the bytes are, memory stays below 1 MiB and 256 times their number.
+    ///
+    /// # Errors
+    /// [`Error::Format`] if this is no such file, or it was not written here and so has no layers:
+    /// then [`Network::copy_state_dict`] is for it. [`Error::Version`] if a later version of this
+    /// crate wrote the layers in a way that this one does not know; and as
+    /// [`NetworkBuilder::build`](crate::NetworkBuilder::build) if they make no network.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Self> {
+        StateDict::new(bytes)?.network()
+    }
+
+    /// [`Network::from_safetensors`] of a file, which is mapped into memory and not read before.
+    /// It must not be changed meanwhile, as it is not by [`Network::save_safetensors`].
+    ///
+    /// # Errors
+    /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
+    pub fn load_safetensors(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_safetensors(&map(path)?).map_err(|error| error.in_file(path))
+    }
+
+    /// Takes the weights and running statistics of a safetensors file whose tensors are named as
+    /// [`Network::to_safetensors`] names this network's, each with `prefix` before it; other
+    /// tensors must not begin so. f16, bf16, f32 and f64 are converted.
+    ///
+    /// This is for what PyTorch has saved:
+    ///
+    /// ```python
+    /// body = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+    /// model = nn.ModuleDict({"body": body})
+    /// safetensors.torch.save_file(model.state_dict(), "model.safetensors")
+    /// ```
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Network};
+    /// # fn load() -> deltarule::Result<()> {
+    /// let layers = Network::builder(4).dense(16, Activation::Relu).dense(3, Activation::Identity);
+    /// let mut network = layers.build()?;
+    /// network.load_state_dict("model.safetensors", "body.")?;
+    /// # Ok(())
+    /// # }
+    /// # assert!(load().unwrap_err().to_string().starts_with("model.safetensors: "));
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Format`], which names the tensor, if one is missing, too many, or of another shape
+    /// or type. Nothing was changed then.
+    pub fn copy_state_dict(&mut self, bytes: &[u8], prefix: &str) -> Result<()> {
+        let names = Names::of(self);
+        let file = StateDict::new(bytes)?;
+        file.check(&names, prefix)?;
+        file.copy(&names, prefix, self)
+    }
+
+    /// [`Network::copy_state_dict`] of a file, which is mapped into memory and not read before. It
+    /// must not be changed meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
+    pub fn load_state_dict(&mut self, path: impl AsRef<Path>, prefix: &str) -> Result<()> {
+        let path = path.as_ref();
+        self.copy_state_dict(&map(path)?, prefix).map_err(|error| error.in_file(path))
+    }
+}

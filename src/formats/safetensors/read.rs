@@ -1,0 +1,166 @@
+//! Reading, with every promise of the file checked before anything is made of it.
+
+use ::safetensors::SafeTensors;
+use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use core::fmt;
+use deltarule_kernels::Element;
+use half::{bf16, f16};
+use mmap_guard::FileData;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::names::{Names, Place};
+use super::{Config, FORMAT, KEY, VERSION, invalid};
+use crate::error::{Error, Result, try_vec};
+use crate::formats::numbers;
+use crate::layers::Layer;
+use crate::network::{Network, NetworkBuilder};
+
+/// Maps a file into memory.
+pub(super) fn map(path: &Path) -> Result<FileData> {
+    mmap_guard::map_file(path).map_err(|error| Error::file(path, &error))
+}
+
+/// A file whose header is right.
+pub(super) struct StateDict<'a> {
+    metadata: Metadata,
+    data: &'a [u8],
+}
+
+impl<'a> StateDict<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self> {
+        let (length, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| invalid(error.to_string()))?;
+        let (header, data) = bytes[8..].split_at(length);
+        // Of tensors with the same name the library takes the last.
+        let mut header = serde_json::Deserializer::from_slice(header);
+        header.deserialize_map(UniqueNames).map_err(|error| invalid(error.to_string()))?;
+        Ok(Self { metadata, data })
+    }
+
+    /// The network that the metadata describes.
+    pub(super) fn network<E: Element>(&self) -> Result<Network<E>> {
+        let config = self.metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+        let config = config.ok_or_else(|| {
+            invalid(format!("it has no layers: deltarule wrote no \"{KEY}\" in its metadata"))
+        })?;
+        let wrong = |error| invalid(format!("\"{KEY}\" in its metadata is not known: {error}"));
+        // Other versions may have other fields.
+        let version: serde_json::Value = serde_json::from_str(config).map_err(wrong)?;
+        let written_by = version["written_by"].as_str().unwrap_or("?").chars().take(16).collect();
+        let version = version["version"].as_u64().and_then(|version| version.try_into().ok());
+        match version {
+            Some(VERSION) => {}
+            Some(version) => {
+                return Err(Error::Version {
+                    format: FORMAT,
+                    version,
+                    written_by,
+                    newest: VERSION,
+                });
+            }
+            None => return Err(invalid(format!("\"{KEY}\" in its metadata has no version"))),
+        }
+        let Config { inputs, layers, .. } = serde_json::from_str(config).map_err(wrong)?;
+        // What has no numbers in the file must not take more memory than what has: an embedding
+        // keeps a list of its inputs, and some norms have a γ and β that are not learned.
+        let most = 8 * (self.data.len() + config.len());
+        if inputs > most && matches!(layers.first(), Some(Layer::Embedding { .. })) {
+            return Err(invalid(format!("its embedding has {inputs} inputs")));
+        }
+        let builder = layers.into_iter().fold(NetworkBuilder::new(inputs), NetworkBuilder::layer);
+        let mut network = builder.assemble(|parameters, statistics| {
+            if parameters > most || statistics > most {
+                return Err(invalid(format!("its layers have {parameters} parameters")));
+            }
+            Ok((try_vec("parameters", parameters)?, try_vec("statistics", statistics)?))
+        })?;
+        let names = Names::of(&network);
+        self.check(&names, "")?;
+        for ones in &names.ones {
+            network.parameters_mut()[ones.clone()].fill(E::ONE);
+        }
+        self.copy(&names, "", &mut network)?;
+        Ok(network)
+    }
+
+    /// Checks that there are just these tensors, of types and shapes that can be taken.
+    pub(super) fn check(&self, names: &Names, prefix: &str) -> Result<()> {
+        let wanted: HashSet<&str> = names.tensors.iter().map(|(name, ..)| name.as_str()).collect();
+        let mut others: Vec<String> = self.metadata.offset_keys();
+        others.retain(|name| name.strip_prefix(prefix).is_some_and(|name| !wanted.contains(name)));
+        if let Some(name) = others.iter().min() {
+            return Err(invalid(format!("the network has no place for its tensor `{name}`")));
+        }
+        for (name, shape, place) in &names.tensors {
+            let name = format!("{prefix}{name}");
+            let info = match (self.metadata.info(&name), place) {
+                (_, Place::Count) => continue,
+                (Some(info), _) => info,
+                (None, _) => return Err(invalid(format!("it has no tensor `{name}`"))),
+            };
+            if info.shape != *shape {
+                let is = &info.shape;
+                let problem = format!("its tensor `{name}` is {is:?}, but {shape:?} is needed");
+                return Err(invalid(problem));
+            }
+            if !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+                let problem = format!("its tensor `{name}` is of {}, not of floats", info.dtype);
+                return Err(invalid(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the tensors, which were checked.
+    pub(super) fn copy<E: Element>(
+        &self,
+        names: &Names,
+        prefix: &str,
+        to: &mut Network<E>,
+    ) -> Result<()> {
+        for (name, _, place) in &names.tensors {
+            let Some(info) = self.metadata.info(&format!("{prefix}{name}")) else { continue };
+            let to = match place {
+                Place::Parameters(range) => &mut to.parameters_mut()[range.clone()],
+                Place::Statistics(range) => &mut to.statistics_mut()[range.clone()],
+                Place::Count => continue,
+            };
+            self.copy_tensor(info, to);
+        }
+        Ok(())
+    }
+
+    fn copy_tensor<E: Element>(&self, info: &TensorInfo, to: &mut [E]) {
+        let bytes = &self.data[info.data_offsets.0..info.data_offsets.1];
+        match info.dtype {
+            Dtype::F16 => numbers::read(bytes, |bytes| f16::from_le_bytes(bytes).to_f64(), to),
+            Dtype::BF16 => numbers::read(bytes, |bytes| bf16::from_le_bytes(bytes).to_f64(), to),
+            Dtype::F32 => numbers::read(bytes, |bytes| f32::from_le_bytes(bytes).into(), to),
+            _ => numbers::read(bytes, f64::from_le_bytes, to),
+        }
+    }
+}
+
+/// Takes a JSON object, and refuses one in which a key occurs twice.
+struct UniqueNames;
+
+impl<'de> Visitor<'de> for UniqueNames {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+            if names.contains(&name) {
+                return Err(A::Error::custom(format_args!("`{name}` is there twice")));
+            }
+            names.insert(name);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! Weights come from PyTorch and go to it, and networks come back as they were.
+#![cfg(feature = "safetensors")]
+
+#[path = "network/common.rs"]
+mod common;
+#[path = "golden/mod.rs"]
+mod golden;
+
+use common::{bits, zoo, zoo_rows};
+use deltarule::{Activation, Categorical, Element, Error, Layer, Network, NetworkBuilder};
+use golden::Golden;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use std::collections::HashMap;
+
+const GOLDEN: &str = include_str!("golden/state_dicts.txt");
+
+fn golden_file(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/state_dicts");
+    std::fs::read(format!("{folder}/{name}.safetensors")).unwrap()
+}
+
+/// The first network of `state_dicts.py`.
+fn plain<E: Element>() -> Network<E> {
+    NetworkBuilder::<E>::new(3)
+        .dense(4, Activation::Gelu)
+        .batch_norm()
+        .dropout(0.2)
+        .dense_without_bias(3, Activation::Identity)
+        .layer_norm()
+        .build()
+        .unwrap()
+}
+
+/// The second.
+fn nested<E: Element>() -> Network<E> {
+    let by = |column, categories, dimensions| Categorical { column, categories, dimensions };
+    NetworkBuilder::<E>::new(3)
+        .embedding([by(1, 3, 2), by(0, 2, 1)])
+        .dense(3, Activation::Identity)
+        .residual(|block| {
+            block
+                .layer(Layer::LayerNorm { epsilon: 1e-5, affine: false })
+                .dense(3, Activation::Relu)
+                .residual(|block| block.dense(3, Activation::Identity))
+        })
+        .layer(Layer::BatchNorm { momentum: 0.1, epsilon: 1e-5, affine: false })
+        .dense(1, Activation::Identity)
+        .build()
+        .unwrap()
+}
+
+fn check<E: Element>(mut network: Network<E>, file: &str, prefix: &str, tolerance: f64) {
+    network.copy_state_dict(&golden_file(file), prefix).unwrap();
+    let golden = Golden::parse(GOLDEN);
+    let y = network.predict(&golden.get::<E>(file, "x")).unwrap();
+    golden.check(file, file, "y", &y, tolerance);
+}
+
+#[test]
+fn what_pytorch_has_saved() {
+    for (file, prefix) in
+        [("plain_f64", ""), ("plain_f32", ""), ("plain_bf16", ""), ("plain_f16", "body.")]
+    {
+        check::<f64>(plain(), file, prefix, 1e-13);
+        check::<f32>(plain(), file, prefix, 1e-5);
+    }
+    check::<f64>(nested(), "nested", "", 1e-13);
+    check::<f32>(nested(), "nested", "", 1e-5);
+}
+
+/// Name, shape and, but for the count of batches, numbers.
+type Tensors = HashMap<String, (Vec<usize>, Option<Vec<u8>>)>;
+
+fn tensors(bytes: &[u8]) -> Tensors {
+    let tensors = SafeTensors::deserialize(bytes).unwrap();
+    let numbers =
+        |tensor: &TensorView<'_>| (tensor.dtype() != Dtype::I64).then(|| tensor.data().to_vec());
+    let of = |(name, tensor): (&str, TensorView<'_>)| {
+        (name.to_owned(), (tensor.shape().to_vec(), numbers(&tensor)))
+    };
+    tensors.iter().map(of).collect()
+}
+
+#[test]
+fn what_pytorch_loads_has_the_tensors_that_it_saves() {
+    for (mut network, file) in [(plain::<f64>(), "plain_f64"), (nested(), "nested")] {
+        let saved = golden_file(file);
+        network.copy_state_dict(&saved, "").unwrap();
+        assert_eq!(tensors(&network.to_safetensors().unwrap()), tensors(&saved));
+    }
+}
+
+/// For `state_dicts.py FOLDER`.
+#[test]
+#[ignore = "writes files"]
+fn write_for_pytorch() {
+    for (mut network, file, name) in
+        [(plain::<f64>(), "plain_f64", "plain"), (nested(), "nested", "nested")]
+    {
+        network.copy_state_dict(&golden_file(file), "").unwrap();
+        let path = std::env::temp_dir().join(format!("{name}.safetensors"));
+        network.save_safetensors(path).unwrap();
+    }
+}
+
+fn comes_back<E: Element>() {
+    for (name, builder) in zoo::<E>() {
+        let mut network = builder.build().unwrap();
+        for statistic in network.statistics_mut() {
+            *statistic += E::HALF;
+        }
+        let again = Network::<E>::from_safetensors(&network.to_safetensors().unwrap()).unwrap();
+        assert_eq!(again.specification(), network.specification());
+        assert_eq!(bits(again.parameters()), bits(network.parameters()), "{name}");
+        assert_eq!(bits(again.statistics()), bits(network.statistics()), "{name}");
+        let x = zoo_rows(3, 1);
+        assert_eq!(bits(&again.predict(&x).unwrap()), bits(&network.predict(&x).unwrap()));
+    }
+}
+
+#[test]
+fn every_network_comes_back() {
+    comes_back::<f32>();
+    comes_back::<f64>();
+    let narrow =
+        Network::<f32>::from_safetensors(&plain::<f64>().to_safetensors().unwrap()).unwrap();
+    let rounded: Vec<f32> = plain::<f64>().parameters().iter().map(|&x| x as f32).collect();
+    assert_eq!(narrow.parameters(), rounded);
+}
+
+#[test]
+fn a_file_is_mapped_and_named() {
+    let path = std::env::temp_dir().join(format!("deltarule-{}.safetensors", std::process::id()));
+    let network = plain::<f32>();
+    network.save_safetensors(&path).unwrap();
+    let mut again = Network::<f32>::load_safetensors(&path).unwrap();
+    assert_eq!(bits(again.parameters()), bits(network.parameters()));
+    again.parameters_mut().fill(0.0);
+    again.load_state_dict(&path, "").unwrap();
+    assert_eq!(bits(again.parameters()), bits(network.parameters()));
+    let error = nested::<f32>().load_state_dict(&path, "").unwrap_err();
+    assert!(matches!(&error, Error::InFile { path: named, .. } if *named == path), "{error}");
+    std::fs::remove_file(&path).unwrap();
+    let error = Network::<f32>::load_safetensors(&path).unwrap_err();
+    assert!(matches!(&error, Error::File { path: named, .. } if *named == path), "{error}");
+    let error = network.save_safetensors(path.join("under a file")).unwrap_err();
+    assert!(matches!(&error, Error::File { .. }), "{error}");
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let bytes = [0; 12 * 8];
+    let view = |dtype, shape: &[usize]| {
+        let length = shape.iter().product::<usize>() * dtype_bytes(dtype);
+        TensorView::new(dtype, shape.to_vec(), &bytes[..length]).unwrap()
+    };
+    let mut network = Network::builder(3).dense(4, Activation::Identity).build().unwrap();
+    let before = bits(network.parameters());
+    let mut problem = |tensors: &[(&str, TensorView<'_>)], prefix: &str| {
+        let file = serialize(tensors.iter().map(|(name, view)| (*name, view)), None).unwrap();
+        let error = network.copy_state_dict(&file, prefix).unwrap_err();
+        assert_eq!(bits(network.parameters()), before);
+        error.to_string()
+    };
+    let (weight, bias) = (view(Dtype::F32, &[4, 3]), view(Dtype::F32, &[4]));
+    let (weight, bias) = (("0.weight", weight), ("0.bias", bias));
+    let error = problem(std::slice::from_ref(&weight), "");
+    assert!(error.ends_with("it has no tensor `0.bias`"), "{error}");
+    let error = problem(&[weight.clone(), bias.clone(), ("1.weight", weight.1.clone())], "");
+    assert!(error.ends_with("no place for its tensor `1.weight`"), "{error}");
+    let error = problem(&[weight.clone(), bias.clone()], "body.");
+    assert!(error.ends_with("it has no tensor `body.0.weight`"), "{error}");
+    let error = problem(&[("0.weight", view(Dtype::F32, &[3, 4])), bias.clone()], "");
+    assert!(error.ends_with("`0.weight` is [3, 4], but [4, 3] is needed"), "{error}");
+    let error = problem(&[weight, ("0.bias", view(Dtype::I64, &[4]))], "");
+    assert!(error.ends_with("`0.bias` is of I64, not of floats"), "{error}");
+    // The library takes the last of two.
+    let tensor = r#""0.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let header = format!("{{{tensor},{tensor}}}");
+    let twice = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    let mut one = Network::builder(1).dense_without_bias(1, Activation::Identity).build().unwrap();
+    let error = one.copy_state_dict(&twice, "").unwrap_err().to_string();
+    assert!(error.contains("`0.weight` is there twice"), "{error}");
+    let error = Network::<f32>::from_safetensors(&golden_file("plain_f32")).unwrap_err();
+    assert!(error.to_string().contains("it has no layers"), "{error}");
+}
+
+fn dtype_bytes(dtype: Dtype) -> usize {
+    if dtype == Dtype::F32 { 4 } else { 8 }
+}
+
+#[test]
+fn a_later_version_says_who_wrote_it() {
+    let metadata = HashMap::from([(
+        "deltarule".to_owned(),
+        r#"{"version": 2, "written_by": "7.8.9", "graph": []}"#.to_owned(),
+    )]);
+    let file = serialize(Vec::<(&str, TensorView<'_>)>::new(), Some(metadata)).unwrap();
+    let error = Network::<f32>::from_safetensors(&file).unwrap_err();
+    let (format, written_by) = ("safetensors", "7.8.9".to_owned());
+    assert_eq!(error, Error::Version { format, version: 2, written_by, newest: 1 });
+}
