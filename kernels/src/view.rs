@@ -219,6 +219,24 @@ impl<'a, E: Element> MatMut<'a, E> {
         MatMut { data: self.data, shape: self.shape }
     }
 
+    /// The (rows, columns) elements that begin at (row, column), all within the matrix.
+    pub(crate) fn block(
+        &mut self,
+        (row, column): (usize, usize),
+        (rows, columns): (usize, usize),
+    ) -> MatMut<'_, E> {
+        debug_assert!(row + rows <= self.shape.rows && column + columns <= self.shape.columns);
+        // An empty block may begin one past the last element.
+        let start = row * self.shape.row_stride + column * self.shape.column_stride;
+        let data = self.data.get_mut(start..).unwrap_or_default();
+        MatMut { data, shape: Shape { rows, columns, ..self.shape } }
+    }
+
+    /// The same matrix to read, for a while.
+    pub(crate) fn as_ref(&self) -> MatRef<'_, E> {
+        MatRef { data: self.data, shape: self.shape }
+    }
+
     /// A matrix at strides that were checked before, in a slice that ends with its last element
     /// or later.
     pub(crate) fn at_strides(

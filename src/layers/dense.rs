@@ -3,7 +3,7 @@
 use core::ops::Range;
 use deltarule_kernels::activation::{Activation, DerivativeFrom};
 use deltarule_kernels::gemm::{
-    Activate, Gemm, Rescale, Right, Start, TimesDerivative, scratch_len,
+    Activate, ActivateInto, Gemm, Rescale, Right, Start, TimesDerivative, scratch_len,
 };
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
@@ -200,8 +200,10 @@ impl<E: Element> Operation<E> for Dense {
             if self.bias { Start::Row(&pass.parameters[self.biases()]) } else { Start::Zero };
         let product = |z| Gemm::new(x, weights, z).start(start);
         if !z.is_empty() {
-            product(MatMut::new(z, rows, self.outputs)?).run(pass.isa, scratch)?;
-            return self.activation.forward(pass.isa, z, a);
+            let a = MatMut::new(a, rows, self.outputs)?;
+            let mut activate = ActivateInto { activation: self.activation, a };
+            let z = MatMut::new(z, rows, self.outputs)?;
+            return product(z).epilogue(&mut activate).run(pass.isa, scratch);
         }
         let a = MatMut::new(a, rows, self.outputs)?;
         if let Right::Compact(compact) = weights

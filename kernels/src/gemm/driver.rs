@@ -86,8 +86,9 @@ struct Scratch {
 impl Scratch {
     #[inline(always)]
     fn new<V: MicroKernels>(blocking: Blocking) -> Self {
-        let tile = V::ROWS * V::VECTORS * V::LEN;
-        Self { panels: blocking.packed, strip: blocking.kc * V::ROWS + V::LEN, tile }
+        let rows = V::ROWS.max(V::NARROW_ROWS);
+        let tile = rows * V::VECTORS * V::LEN;
+        Self { panels: blocking.packed, strip: blocking.kc * rows + V::LEN, tile }
     }
 
     fn total(&self) -> usize {
@@ -249,37 +250,55 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                     }
                 }
             }
-            // As few strips as can be, all nearly equal: a strip of a row or two would have too
-            // few chains to hide the latency of a multiply-add.
-            let mut i = part.rows.start;
-            while i < part.rows.end {
-                let strips = (part.rows.end - i).div_ceil(V::ROWS);
-                let rows = (part.rows.end - i).div_ceil(strips);
-                let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
-                let a = part.a.data().as_ptr().wrapping_add(at);
-                let mut a_strip = (a, a_shape.row_stride, a_shape.column_stride);
-                let many = columns > PACK_A_ABOVE * nr && shape.0 > V::ROWS;
-                if part.alpha != V::Element::ONE || many {
-                    // SAFETY: the strip lies within A, whose view was checked on construction; the
-                    // scratch space has room for ROWS × kc elements and LEN more.
-                    let strides =
-                        unsafe { pack_strip::<V>(simd, a_strip, part.alpha, (rows, steps), strip) };
-                    a_strip = (strip, strides.0, strides.1);
+            // Tiles of one vector may have more rows than others: the columns that need them get
+            // strips of their own.
+            let over = columns % nr;
+            let narrow = V::NARROW_ROWS > V::ROWS && over > 0 && over <= V::LEN;
+            let wide = if narrow { columns - over } else { columns };
+            let passes = [(V::NARROW_ROWS, wide..columns, false), (V::ROWS, 0..wide, true)];
+            for (most_rows, range, last) in passes {
+                if range.is_empty() && !(last && epilogue.is_some()) {
+                    continue;
                 }
-                let row = Row { part: &part, i, rows, steps, first_block: p0 == 0, a_strip, spare };
-                // SAFETY: the columns lie within C and the panels; the rest is as promised above.
-                unsafe {
-                    row.multiply::<V>(simd, j0, in_place, lying);
-                    row.multiply::<V>(simd, j0 + in_place, columns - in_place, packed);
+                let lying_range = range.start.min(in_place)..range.end.min(in_place);
+                let packed_range =
+                    range.start.max(in_place) - in_place..range.end.max(in_place) - in_place;
+                // As few strips as can be, all nearly equal: a strip of a row or two would have too
+                // few chains to hide the latency of a multiply-add.
+                let mut i = part.rows.start;
+                while i < part.rows.end {
+                    let strips = (part.rows.end - i).div_ceil(most_rows);
+                    let rows = (part.rows.end - i).div_ceil(strips);
+                    let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
+                    let a = part.a.data().as_ptr().wrapping_add(at);
+                    let mut a_strip = (a, a_shape.row_stride, a_shape.column_stride);
+                    let many = range.len() > PACK_A_ABOVE * nr && shape.0 > V::ROWS;
+                    if part.alpha != V::Element::ONE || many {
+                        // SAFETY: the strip lies within A, whose view was checked on construction;
+                        // the scratch space has room for so many rows × kc elements and LEN more.
+                        let strides = unsafe {
+                            pack_strip::<V>(simd, a_strip, part.alpha, (rows, steps), strip)
+                        };
+                        a_strip = (strip, strides.0, strides.1);
+                    }
+                    let first_block = p0 == 0;
+                    let row = Row { part: &part, i, rows, steps, first_block, a_strip, spare };
+                    // SAFETY: the columns lie within C and the panels; the rest is as promised
+                    // above.
+                    unsafe {
+                        row.multiply::<V>(simd, j0, lying_range.clone(), lying);
+                        row.multiply::<V>(simd, j0 + in_place, packed_range.clone(), packed);
+                    }
+                    if p0 + steps == k
+                        && last
+                        && let Some(epilogue) = &mut epilogue
+                    {
+                        // SAFETY: C is ours for as long as this runs, and neither rows nor columns
+                        // are 0.
+                        unsafe { part.finish(&mut **epilogue, i..i + rows, j0..j0 + columns) };
+                    }
+                    i += rows;
                 }
-                if p0 + steps == k
-                    && let Some(epilogue) = &mut epilogue
-                {
-                    // SAFETY: C is ours for as long as this runs, and neither rows nor columns
-                    // are 0.
-                    unsafe { part.finish(&mut **epilogue, i..i + rows, j0..j0 + columns) };
-                }
-                i += rows;
             }
         }
     }
@@ -373,7 +392,7 @@ struct Row<'r, 'a, E: Element> {
 }
 
 impl<E: Element> Row<'_, '_, E> {
-    /// Multiplies the strip with `columns` columns from `j0` on, which the panels begin with.
+    /// Multiplies the strip with these of the panels' columns, of which the first is C's `j0`.
     ///
     /// # Safety
     /// As [`Multiplication::run`]; the panels hold these columns, up to whole vectors.
@@ -382,19 +401,19 @@ impl<E: Element> Row<'_, '_, E> {
         &self,
         simd: V::Simd,
         j0: usize,
-        columns: usize,
+        columns: Range<usize>,
         panels: Panels<E>,
     ) {
         let nr = V::VECTORS * V::LEN;
-        let mut j = 0;
-        while j < columns {
+        let mut j = columns.start;
+        while j < columns.end {
             // Few rows have too few chains in a panel, so they take some at once.
-            let at_once = if columns - j >= nr * V::panels_at_once(self.rows) {
+            let at_once = if columns.end - j >= nr * V::panels_at_once(self.rows) {
                 V::panels_at_once(self.rows)
             } else {
                 1
             };
-            let there = (nr * at_once).min(columns - j);
+            let there = (nr * at_once).min(columns.end - j);
             let c = self.part.c_at(self.i, j0 + j);
             let (start, start_strides) = match self.part.start {
                 _ if !self.first_block => (c.cast_const(), self.part.c.1),

@@ -22,7 +22,7 @@ mod tiny;
 #[cfg(feature = "blas")]
 pub use blas::BLAS_ABOVE;
 pub use compact::{CompactMatrix, Format, Rescale};
-pub use epilogue::{Activate, Epilogue, TimesDerivative};
+pub use epilogue::{Activate, ActivateInto, Epilogue, TimesDerivative};
 pub use packed::PackedMatrix;
 
 use crate::error::{check_length, checked_area};
@@ -190,28 +190,28 @@ impl<'a, E: Element> Gemm<'a, E> {
     /// [`Gemm::threads`] was called, whatever the layouts; some products do with fewer.
     ///
     /// # Errors
-    /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`] or `scratch` do not fit
-    /// together, [`ShapeError::Isa`] if B was packed for another ISA; nothing was written then.
+    /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`], the epilogue's matrix or
+    /// `scratch` do not fit together, [`ShapeError::Isa`] if B was packed for another ISA; nothing was written then.
     pub fn run(self, isa: Isa, scratch: &mut [E]) -> Result<(), ShapeError> {
         let (m, n, k) = (self.c.rows(), self.c.columns(), self.a.columns());
-        let check = |argument, expected, actual| {
-            if expected == actual {
-                Ok(())
-            } else {
-                Err(ShapeError::Length { argument, expected, actual })
-            }
-        };
-        check("rows of a", m, self.a.rows())?;
-        check("rows of b", k, self.b.shape().0)?;
-        check("columns of b", n, self.b.shape().1)?;
+        check_size("rows of a", m, self.a.rows())?;
+        check_size("rows of b", k, self.b.shape().0)?;
+        check_size("columns of b", n, self.b.shape().1)?;
         if let Some(packed) = self.b.isa().filter(|&packed| packed != isa) {
             return Err(ShapeError::Isa { argument: "b", packed, isa });
         }
         if let Start::Row(row) = self.start {
             check_length("start row", row, n)?;
         }
+        if let Some(epilogue) = &self.epilogue {
+            epilogue.check(m, n)?;
+        }
         E::multiply(isa, self, scratch)
     }
+}
+
+fn check_size(argument: &'static str, expected: usize, actual: usize) -> Result<(), ShapeError> {
+    if expected == actual { Ok(()) } else { Err(ShapeError::Length { argument, expected, actual }) }
 }
 
 /// Elements of scratch space that an (m, k) by (k, n) product needs on this ISA.

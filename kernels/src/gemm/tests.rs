@@ -2,7 +2,10 @@
 //! element of C is one defined chain, and within the bound of a sum of k products elsewhere.
 
 use super::driver::{Multiplication, Part, scratch_len as part_scratch_len};
-use super::{Epilogue, Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len};
+use super::{
+    ActivateInto, Epilogue, Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len,
+};
+use crate::activation::Activation;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError, reference};
 
 /// Every ISA that the CPU has; says which are left out.
@@ -438,6 +441,35 @@ fn the_epilogue_meets_each_finished_element_once() {
             Gemm::new(a, b, c_view).epilogue(&mut visits).run(isa, &mut scratch).unwrap();
             assert!(visits.counts.iter().all(|&count| count == 1), "{isa}");
             assert!(c.iter().all(|&value| value == k as f32 + 1.0), "{isa}");
+        }
+    }
+}
+
+/// z in C and a beside it are those of a product and an activation one after the other, whichever
+/// way the product takes.
+#[test]
+fn an_activation_goes_elsewhere_while_its_input_stays() {
+    let activation = Activation::Gelu;
+    for isa in isas() {
+        for (m, n, k) in [(1, 5, 3), (40, 10, 64), (31, 90, 70), (20, 64, 128)] {
+            let (a, b) = (fill::<f32>(m * k, 1), fill::<f32>(n * k, 2));
+            let a = MatRef::new(&a, m, k).unwrap();
+            let b = MatRef::new(&b, n, k).unwrap().transposed();
+            let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
+            let mut z = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
+            let mut y = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
+            let view = MatMut::new(&mut z[0], m, n).unwrap();
+            Gemm::new(a, b, view).run(isa, &mut scratch).unwrap();
+            activation.forward(isa, &z[0], &mut y[0]).unwrap();
+            let mut into = ActivateInto { activation, a: MatMut::new(&mut y[1], m, n).unwrap() };
+            let view = MatMut::new(&mut z[1], m, n).unwrap();
+            Gemm::new(a, b, view).epilogue(&mut into).run(isa, &mut scratch).unwrap();
+            assert!(z[0] == z[1] && y[0] == y[1], "{isa} {m} {n} {k}");
+            let mut into = ActivateInto { activation, a: MatMut::new(&mut y[1], n, m).unwrap() };
+            let view = MatMut::new(&mut z[1], m, n).unwrap();
+            let error = Gemm::new(a, b, view).epilogue(&mut into).run(isa, &mut scratch);
+            let argument = "rows of the activated";
+            assert_eq!(error, Err(ShapeError::Length { argument, expected: m, actual: n }));
         }
     }
 }
