@@ -4,6 +4,7 @@ use super::Epilogue;
 use super::aligned::Aligned;
 use super::micro_kernel::MicroKernels;
 use super::one_row::{OneRow, VECTORS};
+use super::packed::shape_methods;
 use crate::activation::Activation;
 use crate::dispatch::Kernel;
 use crate::error::checked_area;
@@ -154,20 +155,7 @@ impl<E: Element> CompactMatrix<E> {
         Ok(Self { isa, rows, columns, panel, elements, scales })
     }
 
-    /// k.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// n.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// The ISA whose products take this operand.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
+    shape_methods! {}
 
     /// s of each column, for [`Rescale`]; empty for [`Format::Bf16`].
     pub fn scales(&self) -> &[E] {

@@ -34,6 +34,27 @@ pub struct PackedMatrix<E> {
     data: Aligned<E>,
 }
 
+/// What every packed operand tells.
+macro_rules! shape_methods {
+    () => {
+        /// k.
+        pub fn rows(&self) -> usize {
+            self.rows
+        }
+
+        /// n.
+        pub fn columns(&self) -> usize {
+            self.columns
+        }
+
+        /// The ISA whose products take this operand.
+        pub fn isa(&self) -> Isa {
+            self.isa
+        }
+    };
+}
+pub(super) use shape_methods;
+
 /// Panels begin at a multiple of this many bytes: a cache line.
 pub(super) const ALIGNMENT: usize = 64;
 
@@ -70,20 +91,7 @@ impl<E: Element> PackedMatrix<E> {
         Ok(())
     }
 
-    /// k.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// n.
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// The ISA whose products take this operand.
-    pub fn isa(&self) -> Isa {
-        self.isa
-    }
+    shape_methods! {}
 
     /// B where it lies, if it is no more than one panel.
     pub(super) fn panel(&self) -> Option<MatRef<'_, E>> {

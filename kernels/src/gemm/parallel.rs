@@ -96,7 +96,7 @@ impl<E> SharedC<E> {
 /// written.
 pub(super) fn run<E: Element>(
     isa: Isa,
-    mut gemm: Gemm<'_, E>,
+    gemm: Gemm<'_, E>,
     scratch: &mut [E],
 ) -> Result<(), ShapeError> {
     if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
@@ -108,6 +108,7 @@ pub(super) fn run<E: Element>(
         fallback::run(isa, gemm);
         return Ok(());
     }
+    let mut gemm = gemm;
     let (m, n, k) = (gemm.c.rows(), gemm.c.columns(), gemm.a.columns());
     let grid = Grid::new((m, n, k), gemm.threads);
     if grid.parts() == 1 && one_row::run(isa, &mut gemm) {
