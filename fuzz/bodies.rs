@@ -1,11 +1,13 @@
 //! What is done with any bytes, by the fuzz targets beside this file and by `tests/hostile.rs`: no
 //! reader may panic, and what it makes of the bytes can be used.
 
+#[path = "training.rs"]
+mod training;
+
 use deltarule::data::csv::Csv;
-use deltarule::data::{Array, Dataset, ReadError, idx, npy};
-use deltarule::{
-    Activation, Checkpoint, EarlyStopping, Element, Head, Loss, Network, Optimizer, Result, Trainer,
-};
+use deltarule::data::{Array, ReadError, idx, npy};
+use deltarule::{Activation, Checkpoint, Element, Head, Network, Result};
+pub use training::{data, fit, trainer};
 
 /// What remains to be done when the reading is over.
 pub type Use = Box<dyn FnOnce()>;
@@ -79,31 +81,10 @@ fn read_checkpoint_inside(bytes: &[u8]) -> Use {
     read_checkpoint(&bytes)
 }
 
-/// The rows of the training that `tests/golden/version_1.checkpoint` is of.
-pub fn data() -> Dataset {
-    let x: Vec<f32> = (0..20).map(|i| i as f32 / 16.0).collect();
-    let y = x.iter().map(|x| x * x).collect();
-    Dataset::from_values(x, 1, y, 1).unwrap()
-}
-
-/// Its trainer.
-pub fn trainer() -> Trainer {
-    let network = Network::builder(1)
-        .dense(2, Activation::Relu)
-        .batch_norm()
-        .residual(|block| block.dropout(0.25).dense(2, Activation::LeakyRelu { slope: 0.125 }))
-        .dense(1, Activation::Identity)
-        .build()
-        .unwrap();
-    Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.05)).build().unwrap()
-}
-
 /// Goes on from a checkpoint, if it is of this training.
 fn resume(checkpoint: Checkpoint) {
     let (mut trainer, data) = (trainer(), data());
-    let fit = trainer.fit(&data).epochs(4).batch(6).validation_split(0.25);
-    let fit = fit.early_stopping(EarlyStopping::patience(9)).resume(checkpoint);
-    if let Ok(history) = fit.run() {
+    if let Ok(history) = fit(&mut trainer, &data).resume(checkpoint).run() {
         let _ = history.to_string();
         let _ = history.best();
     }

@@ -3,7 +3,7 @@
 use deltarule_kernels::Element;
 
 use super::Trainer;
-use crate::error::Result;
+use crate::error::{Result, check_length};
 use crate::loss::{Loss, Reduction};
 use crate::optimizer::{Optimizer, ParameterGroup};
 
@@ -47,9 +47,9 @@ impl<E: Element> Trainer<E> {
     /// Checks that these states are such as the optimizer keeps.
     pub(crate) fn check_states(&self, states: &[Vec<E>]) -> Result<()> {
         let own = self.states();
-        crate::error::check_length("states", states.len(), own.len())?;
+        check_length("states", states.len(), own.len())?;
         for (state, own) in states.iter().zip(own) {
-            crate::error::check_length("a state", state.len(), own.len())?;
+            check_length("a state", state.len(), own.len())?;
         }
         Ok(())
     }

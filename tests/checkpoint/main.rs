@@ -5,6 +5,9 @@
 mod common;
 mod kill;
 mod resume;
+#[allow(unreachable_pub, reason = "the fuzz targets use it too")]
+#[path = "../../fuzz/training.rs"]
+mod training;
 mod versions;
 
 use std::path::PathBuf;

@@ -1,37 +1,13 @@
 //! Checkpoints of every version so far are read, and those of a later one say who wrote them.
 
 use core::ops::ControlFlow::{Break, Continue};
-use deltarule::data::Dataset;
-use deltarule::{
-    Activation, Checkpoint, EarlyStopping, Error, Every, Fit, Loss, Network, Optimizer, Trainer,
-};
+use deltarule::{Checkpoint, Error, Every};
 
 use super::Temporary;
 use super::common::bits;
+use super::training::{data, fit, trainer};
 
 const VERSION_1: &[u8] = include_bytes!("../golden/version_1.checkpoint");
-
-fn data() -> Dataset {
-    let x: Vec<f32> = (0..20).map(|i| i as f32 / 16.0).collect();
-    let y = x.iter().map(|x| x * x).collect();
-    Dataset::from_values(x, 1, y, 1).unwrap()
-}
-
-fn trainer() -> Trainer {
-    let network = Network::builder(1)
-        .dense(2, Activation::Relu)
-        .batch_norm()
-        .residual(|block| block.dropout(0.25).dense(2, Activation::LeakyRelu { slope: 0.125 }))
-        .dense(1, Activation::Identity)
-        .build()
-        .unwrap();
-    Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.05)).build().unwrap()
-}
-
-fn fit<'a>(trainer: &'a mut Trainer, data: &'a Dataset) -> Fit<'a> {
-    let fit = trainer.fit(data).epochs(4).batch(6).validation_split(0.25);
-    fit.early_stopping(EarlyStopping::patience(9))
-}
 
 /// Made the golden file: 2 epochs and 2 of 3 steps of the next.
 #[test]

@@ -170,12 +170,11 @@ impl<E: Element> Checkpoint<E> {
     /// Checks that a trainer could go on from here.
     pub(crate) fn check(&self, trainer: &Trainer<E>) -> Result<()> {
         let (own, network) = (trainer.network(), &self.network);
-        let inputs = ("number of inputs".to_owned(), network.inputs(), own.inputs());
-        let count = ("number of layers".to_owned(), network.specification(), own.specification());
-        differ_in(inputs.0, inputs.1, inputs.2)?;
-        differ_in(count.0, count.1.len(), count.2.len())?;
-        for (index, (layer, own)) in count.1.iter().zip(count.2).enumerate() {
-            differ_in(format!("layer {index}"), layer, own)?;
+        check_same("number of inputs".to_owned(), network.inputs(), own.inputs())?;
+        let (layers, own) = (network.specification(), own.specification());
+        check_same("number of layers".to_owned(), layers.len(), own.len())?;
+        for (index, (layer, own)) in layers.iter().zip(own).enumerate() {
+            check_same(format!("layer {index}"), layer, own)?;
         }
         let settings = self.settings.describe().into_iter().zip(trainer.settings().describe());
         for ((what, checkpoint), (_, own)) in settings {
@@ -188,7 +187,7 @@ impl<E: Element> Checkpoint<E> {
 }
 
 /// An error unless the two are equal.
-fn differ_in<T: PartialEq + core::fmt::Debug>(what: String, checkpoint: T, own: T) -> Result<()> {
+fn check_same<T: PartialEq + core::fmt::Debug>(what: String, checkpoint: T, own: T) -> Result<()> {
     if checkpoint == own {
         return Ok(());
     }

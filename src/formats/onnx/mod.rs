@@ -68,6 +68,17 @@ impl<E: Element> Network<E> {
     /// Writes [`Network::to_onnx`] to a file, in place of one that may be there. Whenever the
     /// process is killed, there is the old file or the new one, and each is whole.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Head, Network};
+    /// # let network = Network::builder(2).dense(8, Activation::Tanh).build()?;
+    /// # let path = std::env::temp_dir().join("deltarule_doc.onnx");
+    /// network.save_onnx(&path, Head::None)?;
+    /// let (again, head) = Network::<f32>::load_onnx(&path)?;
+    /// assert_eq!((again.parameters(), head), (network.parameters(), Head::None));
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::File`], which names the file.
     pub fn save_onnx(&self, path: impl AsRef<Path>, head: Head) -> Result<()> {

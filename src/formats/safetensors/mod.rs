@@ -122,6 +122,17 @@ impl<E: Element> Network<E> {
     /// Writes [`Network::to_safetensors`] to a file, in place of one that may be there. Whenever the
     /// process is killed, there is the old file or the new one, and each is whole.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Network};
+    /// # let network = Network::builder(2).dense(8, Activation::Tanh).build()?;
+    /// # let path = std::env::temp_dir().join("deltarule_doc.safetensors");
+    /// network.save_safetensors(&path)?;
+    /// let again = Network::<f32>::load_safetensors(&path)?;
+    /// assert_eq!(again.parameters(), network.parameters());
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::File`], which names the file; as [`Network::to_safetensors`].
     pub fn save_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
