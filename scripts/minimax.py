@@ -181,22 +181,39 @@ def log(element):
     )
 
 
-def tanh(element):
-    """(tanh(x)/x − 1)/z in z = x², |x| ≤ 1; error relative to tanh x."""
-    count = {"f32": 8, "f64": 16}[element]
+def exp2(element):
+    """(2ʳ − 1)/r, |r| ≤ ½; error relative to 2ʳ."""
+    count = {"f32": 6, "f64": 12}[element]
     return fit(
         element,
-        lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
+        lambda r: mp.expm1(r * LN2) / r,
         range(count),
-        mpf("1e-12"),
+        mpf("-0.5001"),
+        mpf("0.5001"),
+        lambda r: r / mpf(2) ** r,
+    )
+
+
+def tanh(element):
+    """z/(1 − tanh(x)/x) in z = x², |x| ≤ 1; error relative to tanh x."""
+    count = {"f32": 4, "f64": 9}[element]
+
+    def ratio(z):
+        return z / (1 - mp.tanh(mp.sqrt(z)) / mp.sqrt(z))
+
+    return fit(
+        element,
+        ratio,
+        range(count),
+        mpf("1e-9"),
         mpf("1.0001"),
-        lambda z: z * mp.sqrt(z) / mp.tanh(mp.sqrt(z)),
+        lambda z: z * mp.sqrt(z) / ratio(z) ** 2 / mp.tanh(mp.sqrt(z)),
     )
 
 
 def erf(element):
     """erf(x)/x − 1 in z = x², |x| ≤ 15/16; error relative to erf x."""
-    count = {"f32": 7, "f64": 12}[element]
+    count = {"f32": 6, "f64": 12}[element]
     return fit(
         element,
         lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1,
@@ -207,22 +224,22 @@ def erf(element):
     )
 
 
-def log_erfc(element):
-    """ln erfc x in x − 1, 15/16 ≤ x ≤ SATURATED; error relative to erf x."""
-    count, top = {"f32": (7, "3.95"), "f64": (18, "6")}[element]
+def log2_erfc(element):
+    """The binary logarithm of erfc x in x − 1, 15/16 ≤ x ≤ SATURATED; error relative to erf x."""
+    count, top = {"f32": (6, "3.95"), "f64": (18, "6")}[element]
     return fit(
         element,
-        lambda t: mp.log(mp.erfc(1 + t)),
+        lambda t: mp.log(mp.erfc(1 + t), 2),
         range(count),
         mpf("-0.0626"),
         mpf(top) - 1,
-        lambda t: mp.erfc(1 + t) / mp.erf(1 + t),
+        lambda t: LN2 * mp.erfc(1 + t) / mp.erf(1 + t),
     )
 
 
 # A tail is a polynomial in v − centre, v = x/(x + a): (centre, a). The rounding of the first
 # coefficients can't be made up for; these centres were chosen to have little of it.
-NORMAL_TAIL = {"f32": ("0.453125", "3"), "f64": ("0.4375", "4")}
+NORMAL_TAIL = {"f64": ("0.4375", "4")}
 ERFC = {"f32": ("0.515625", "2.125"), "f64": ("0.46875", "2.75")}
 
 
@@ -241,11 +258,13 @@ def tail(element, function, parameters, top):
 
 def normal_tail(element):
     """e^{x²/2}·Φ(−x)·(x + a) in v − centre, v = x/(x + a); relative error."""
+    if element == "f32":
+        return None
     return tail(
         element,
         lambda x: mp.exp(x * x / 2) * mp.erfc(x / mp.sqrt(2)) / 2,
         NORMAL_TAIL,
-        {"f32": mpf("14.7"), "f64": mpf(39)},
+        {"f64": mpf(39)},
     )
 
 
@@ -259,7 +278,84 @@ def erfc(element):
     )
 
 
-FITS = [exp, expm1, log, tanh, erf, log_erfc, normal_tail, erfc]
+def log_tail(element, logarithm, low, high, centres):
+    """(logarithm(x) − value)/w in w = x − centre; absolute error of the logarithm.
+
+    The centre is the one among `centres`, in steps of 1/1024, whose value is nearest to an f32.
+    """
+    if element == "f64":
+        return None
+
+    def rounding(centre):
+        return abs(rounded(element, logarithm(centre)) - logarithm(centre))
+
+    first, last = (int(c * 1024) for c in centres)
+    centre = min((mpf(i) / 1024 for i in range(first, last + 1)), key=rounding)
+    value = rounded(element, logarithm(centre))
+    coefficients, error = fit(
+        element,
+        lambda w: (logarithm(centre + w) - value) / w,
+        range(10),
+        mpf(low) - centre,
+        mpf(high) - centre,
+        lambda w: w,
+    )
+    return [centre, value, *coefficients], error
+
+
+def scaled_normal_tail(x):
+    """e^{x²/2}·Φ(−x)."""
+    return mp.exp(x * x / 2) * mp.erfc(x / mp.sqrt(2)) / 2
+
+
+def log_normal_tail_near(element):
+    """The centre, the value and the coefficients of ln(e^{x²/2}·Φ(−x)) from 0 to 4."""
+    return log_tail(element, lambda x: mp.log(scaled_normal_tail(x)), "0", "4", (0.9, 1))
+
+
+def log_normal_tail_far(element):
+    """The centre, the value and the coefficients of ln(e^{x²/2}·Φ(−x)) from 4 to 13.3."""
+    return log_tail(element, lambda x: mp.log(scaled_normal_tail(x)), "4", "13.3", (7, 8))
+
+
+def log_gelu_slope(x):
+    """ln(e^{x²/2}·(Φ(−x) − xφ(x))/(x₀ − x)), x₀ the zero."""
+    zero = gelu_minimum()
+    # At the zero itself both are 0.
+    x = x + mpf(10) ** -25 if abs(x - zero) < mpf(10) ** -25 else x
+    return mp.log((scaled_normal_tail(x) - x / mp.sqrt(2 * mp.pi)) / (zero - x))
+
+
+def gelu_minimum():
+    """The zero of Φ(−x) − xφ(x)."""
+    return mp.findroot(lambda x: scaled_normal_tail(x) - x / mp.sqrt(2 * mp.pi), mpf("0.75"))
+
+
+def log_gelu_slope_near(element):
+    """The centre, the value and the coefficients of log_gelu_slope from 0 to 4."""
+    return log_tail(element, log_gelu_slope, "0", "4", (0.9, 1))
+
+
+def log_gelu_slope_far(element):
+    """The centre, the value and the coefficients of log_gelu_slope from 4 to 14."""
+    return log_tail(element, log_gelu_slope, "4", "14", (7, 8))
+
+
+FITS = [
+    exp,
+    expm1,
+    exp2,
+    log,
+    tanh,
+    erf,
+    log2_erfc,
+    normal_tail,
+    erfc,
+    log_normal_tail_near,
+    log_normal_tail_far,
+    log_gelu_slope_near,
+    log_gelu_slope_far,
+]
 
 
 def main():
@@ -270,12 +366,15 @@ def main():
         b = 2 * mp.sqrt(2 / mp.pi)
         split("GELU tanh form, B", b, (19, 19))
         split("GELU tanh form, C", b * mpf("0.044715"), (24, 53))
+        split("GELU_MINIMUM", gelu_minimum(), (24, 53))
         split("FRAC_1_SQRT_TAU", 1 / mp.sqrt(2 * mp.pi), (24, 53))
     for family in FITS:
         if chosen and family.__name__ not in chosen:
             continue
         for element in ("f32", "f64"):
-            coefficients, error = family(element)
+            if (found := family(element)) is None:
+                continue
+            coefficients, error = found
             unit = mpf(2) ** {"f32": -24, "f64": -53}[element]
             print(f"// {family.__name__} {element}: {family.__doc__}")
             print(f"// Largest error {mp.nstr(error, 3)}, {mp.nstr(error / unit, 3)} half ulps.")

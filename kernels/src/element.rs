@@ -1,7 +1,7 @@
 //! The scalars that kernels are generic over.
 
 use crate::gemm::micro_kernel::MicroKernels;
-use crate::lanes::{Lanes, Simd, WideFunction};
+use crate::lanes::{Lanes, Simd};
 use core::fmt::{Debug, Display};
 use core::iter::Sum;
 use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
@@ -81,21 +81,13 @@ pub trait Element:
     /// Whether neither infinite nor NaN.
     fn is_finite(self) -> bool;
 
-    /// A function of f64 lanes at lanes of f32, its results rounded; nothing for lanes of f64.
-    #[doc(hidden)]
-    fn through_f64<S: Simd>(
-        x: Self::Lanes<S>,
-        function: impl WideFunction,
-    ) -> Option<Self::Lanes<S>>;
-
     /// `self · factor + addend`, rounded once.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 }
 
 macro_rules! element {
     (
-        $element:ident, $Lanes:ident, pow2_shift $pow2_shift:expr,
-        through f64 $x:ident $function:ident $through:expr
+        $element:ident, $Lanes:ident,pow2_shift $pow2_shift:expr
     ) => {
         impl Element for $element {
             type Lanes<S: Simd> = S::$Lanes;
@@ -121,13 +113,6 @@ macro_rules! element {
                 self.is_finite()
             }
             #[inline(always)]
-            fn through_f64<S: Simd>(
-                $x: S::$Lanes,
-                $function: impl WideFunction,
-            ) -> Option<S::$Lanes> {
-                $through
-            }
-            #[inline(always)]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 self.mul_add(factor, addend)
             }
@@ -135,14 +120,5 @@ macro_rules! element {
     };
 }
 
-element! {
-    f32, F32, pow2_shift 12_582_912.0 + 127.0,
-    through f64 x function {
-        let [low, high] = x.simd().widen(x);
-        Some(x.simd().narrow([function.evaluate(low), function.evaluate(high)]))
-    }
-}
-element! {
-    f64, F64, pow2_shift 6_755_399_441_055_744.0 + 1023.0,
-    through f64 _x _function None
-}
+element! { f32, F32, pow2_shift 12_582_912.0 + 127.0 }
+element! { f64, F64, pow2_shift 6_755_399_441_055_744.0 + 1023.0 }

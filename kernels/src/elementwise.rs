@@ -29,6 +29,11 @@ struct Strip<'a, E, U> {
 /// Elements that are not neighbours are brought together in buffers of this size.
 const BUFFER: usize = 32;
 
+/// The buffers for x and y. Their alignment is that of the whole stack frame, so that registers
+/// that are kept there do not cross cache lines.
+#[repr(align(64))]
+struct Buffers<E>([[E; BUFFER]; 2]);
+
 impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
     type Output = ();
 
@@ -49,12 +54,12 @@ impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
         let in_rows =
             is_row(y.shape().column_stride) && x.is_none_or(|x| is_row(x.shape().column_stride));
         let block = if in_rows { columns } else { BUFFER };
-        let mut buffers = [[E::ZERO; BUFFER]; 2];
+        let mut buffers = Buffers([[E::ZERO; BUFFER]; 2]);
         for i in 0..y.rows() {
             let mut start = 0;
             while start < columns {
                 let count = block.min(columns - start);
-                let [x_buffer, y_buffer] = &mut buffers;
+                let Buffers([x_buffer, y_buffer]) = &mut buffers;
                 let (x_row, y_row) = if in_rows {
                     let x_row = x.map(|x| &x.data()[i * x.shape().row_stride..][..count]);
                     let offset = i * y.shape().row_stride;
@@ -68,7 +73,7 @@ impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
                     }
                     (x.map(|_| &x_buffer[..count]), &mut y_buffer[..count])
                 };
-                row::<E::Lanes<S>, U>(simd, update, x_row, y_row);
+                row::<<E::Lanes<S> as Lanes>::Group, U>(simd, update, x_row, y_row);
                 if !in_rows {
                     for (j, &value) in y_buffer[..count].iter().enumerate() {
                         *y.at(i, start + j) = value;
@@ -80,6 +85,7 @@ impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
     }
 }
 
+/// There is one call of the function, for whole groups of lanes and for what is left of one.
 #[inline(always)]
 fn row<V: Lanes, U: Update>(
     simd: V::Simd,
@@ -87,30 +93,26 @@ fn row<V: Lanes, U: Update>(
     x: Option<&[V::Element]>,
     y: &mut [V::Element],
 ) {
-    let mut ys = y.chunks_exact_mut(V::LEN);
-    let tail_start = match x {
-        Some(x) => {
-            let mut xs = x.chunks_exact(V::LEN);
-            for (x, y) in xs.by_ref().zip(ys.by_ref()) {
-                update.update(V::load(simd, x), V::load(simd, y)).store(y);
-            }
-            x.len() - xs.remainder().len()
-        }
-        None => {
-            for y in ys.by_ref() {
-                let old = V::load(simd, y);
-                update.update(old, old).store(y);
-            }
-            0
-        }
-    };
-    let y = ys.into_remainder();
-    if !y.is_empty() {
-        let old = V::load_partial(simd, y);
+    let mut start = 0;
+    while start < y.len() {
+        let end = y.len().min(start + V::LEN);
+        let old = load_some::<V>(simd, &y[start..end]);
         let given = match x {
-            Some(x) => V::load_partial(simd, &x[tail_start..]),
+            Some(x) => load_some::<V>(simd, &x[start..end]),
             None => old,
         };
-        update.update(given, old).store_partial(y);
+        let new = update.update(given, old);
+        if end - start == V::LEN {
+            new.store(&mut y[start..end]);
+        } else {
+            new.store_partial(&mut y[start..end]);
+        }
+        start = end;
     }
+}
+
+/// All of `from`, at most LEN elements.
+#[inline(always)]
+fn load_some<V: Lanes>(simd: V::Simd, from: &[V::Element]) -> V {
+    if from.len() == V::LEN { V::load(simd, from) } else { V::load_partial(simd, from) }
 }

@@ -21,7 +21,8 @@ impl ActivationFunction for Elu {
     #[inline(always)]
     fn value<V: Lanes>(self, x: V) -> V {
         let alpha = x.splat(V::Element::from_f64(self.alpha));
-        x.select(x.splat(V::Element::ZERO).lt(x), alpha * math::expm1(x))
+        // The sign of zero is that of x.
+        x.select(x.splat(V::Element::ZERO).le(x), alpha * math::expm1_below(x))
     }
 
     /// 1 above 0; elsewhere (at 0 too) y + α, or αeˣ if it is x that is stored.

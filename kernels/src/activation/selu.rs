@@ -27,8 +27,9 @@ impl ActivationFunction for Selu {
     #[inline(always)]
     fn value<V: Lanes>(self, x: V) -> V {
         let above = x * x.splat(V::Element::from_f64(LAMBDA));
-        let below = math::expm1(x) * x.splat(V::Element::from_f64(LAMBDA_ALPHA));
-        above.select(x.splat(V::Element::ZERO).lt(x), below)
+        let below = math::expm1_below(x) * x.splat(V::Element::from_f64(LAMBDA_ALPHA));
+        // The sign of zero is that of x.
+        above.select(x.splat(V::Element::ZERO).le(x), below)
     }
 
     /// λ above 0, y + λα elsewhere (at 0 too).

@@ -1,8 +1,10 @@
 //! 256-bit registers: AVX2 with FMA.
 
+use super::group::Group;
 use super::x86::{common_methods, isa, operators};
-use super::{Lanes, Mask, Simd, Transpose};
+use super::{Lanes, Mask, Simd, Transpose, WideFunction};
 use crate::dispatch::{self, Kernel};
+use core::arch::asm;
 use core::arch::x86_64::*;
 use core::ops::{Neg, Not};
 
@@ -67,7 +69,8 @@ macro_rules! avx2_lanes {
             $and:ident $or:ident $xor:ident $from_int:ident,
         bf16 $bf16:ident $from_bf16:expr,
         i8 $i8:ident $from_i8:expr,
-        common { $($common:tt)* }
+        common { $($common:tt)* },
+        more { $($more:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 256-bit register.")]
         #[derive(Clone, Copy)]
@@ -139,6 +142,7 @@ macro_rules! avx2_lanes {
                 }
             }
             type Transposer = Self;
+            $($more)*
             #[inline(always)]
             fn transposer(simd: Avx2) -> Avx2 {
                 simd
@@ -172,6 +176,19 @@ avx2_lanes! {
         _mm256_slli_epi32, _mm256_srli_epi32,
         first _mm256_cvtss_f32, swaps 4 => _mm256_permute2f128_ps 1,
         2 => _mm256_shuffle_ps 0b01_00_11_10, 1 => _mm256_shuffle_ps 0b10_11_00_01
+    },
+    more {
+        type Group = Group<Self, 4>;
+        through_f64!();
+
+        #[inline(always)]
+        fn group_side_by_side<const N: usize>(mut registers: [Self; N]) -> [Self; N] {
+            if let [a, b, c, d] = &mut registers[..] {
+                // SAFETY: lanes exist only where the CPU has AVX.
+                unsafe { side_by_side(&mut a.0, &mut b.0, &mut c.0, &mut d.0) }
+            }
+            registers
+        }
     }
 }
 
@@ -198,6 +215,24 @@ avx2_lanes! {
         _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_add_epi64, _mm256_sub_epi64,
         _mm256_slli_epi64, _mm256_srli_epi64,
         first _mm256_cvtsd_f64, swaps 2 => _mm256_permute2f128_pd 1, 1 => _mm256_shuffle_pd 0b0101
+    },
+    more { type Group = Self; }
+}
+
+/// Four registers go through instructions that are none.
+#[inline]
+#[target_feature(enable = "avx")]
+fn side_by_side(a: &mut __m256, b: &mut __m256, c: &mut __m256, d: &mut __m256) {
+    // SAFETY: no instruction is there.
+    unsafe {
+        asm!(
+            "/* {} {} {} {} */",
+            inout(ymm_reg) * a,
+            inout(ymm_reg) * b,
+            inout(ymm_reg) * c,
+            inout(ymm_reg) * d,
+            options(pure, nomem, nostack, preserves_flags)
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! 512-bit registers: AVX-512 F, DQ, VL and BW (Skylake-X, Zen 4 and later).
 
+use super::group::Group;
 use super::x86::{common_methods, isa, operators};
-use super::{Lanes, Mask, Simd, avx2};
+use super::{Lanes, Mask, Simd, WideFunction, avx2};
 use crate::dispatch::{self, Kernel};
 use core::arch::x86_64::*;
 use core::ops::{BitAnd, BitOr, Neg, Not};
@@ -66,7 +67,8 @@ macro_rules! avx512_lanes {
         transposed by $narrower:ident,
         bf16 $bf16:ident $from_bf16:expr,
         i8 $i8:ident $from_i8:expr,
-        common { $($common:tt)* }
+        common { $($common:tt)* },
+        more { $($more:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
         #[derive(Clone, Copy)]
@@ -146,6 +148,7 @@ macro_rules! avx512_lanes {
                 unsafe { $maskstore(to, ((1u32 << count) - 1) as $mask, self.0) }
             }
             type Transposer = avx2::$narrower;
+            $($more)*
             #[inline(always)]
             fn transposer(_: Avx512) -> avx2::Avx2 {
                 // SAFETY: a CPU with AVX-512 is taken for one only if it has AVX2 and FMA too.
@@ -186,6 +189,10 @@ avx512_lanes! {
         first _mm512_cvtss_f32, swaps 8 => _mm512_shuffle_f32x4 0b01_00_11_10,
         4 => _mm512_shuffle_f32x4 0b10_11_00_01, 2 => _mm512_shuffle_ps 0b01_00_11_10,
         1 => _mm512_shuffle_ps 0b10_11_00_01
+    },
+    more {
+        type Group = Group<Self, 2>;
+        through_f64!();
     }
 }
 
@@ -210,5 +217,6 @@ avx512_lanes! {
         _mm512_slli_epi64, _mm512_srli_epi64,
         first _mm512_cvtsd_f64, swaps 4 => _mm512_shuffle_f64x2 0b01_00_11_10,
         2 => _mm512_shuffle_f64x2 0b10_11_00_01, 1 => _mm512_shuffle_pd 0b0101_0101
-    }
+    },
+    more { type Group = Self; }
 }

@@ -14,10 +14,22 @@ use crate::dispatch::Kernel;
 use crate::gemm::micro_kernel::MicroKernels;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
+/// [`Lanes::through_f64`] of an ISA's f32.
+macro_rules! through_f64 {
+    () => {
+        #[inline(always)]
+        fn through_f64(self, function: impl WideFunction) -> Option<Self> {
+            let halves = Group(self.simd().widen(self));
+            Some(self.simd().narrow(function.evaluate(halves).0))
+        }
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+mod group;
 pub(crate) mod portable;
 mod transpose;
 #[cfg(target_arch = "x86_64")]
@@ -75,13 +87,15 @@ pub trait Lanes:
     + Neg<Output = Self>
 {
     /// The scalar of one lane.
-    type Element: Element<Lanes<Self::Simd> = Self>;
+    type Element: Element;
     /// The token of this ISA.
     type Simd: Simd;
     /// What a comparison gives.
     type Mask: Mask;
     /// The lanes that transpose fastest: these, or narrower ones of an ISA that this one includes.
     type Transposer: Transpose<Element = Self::Element> + MicroKernels;
+    /// As many of these as a function of one element takes at once.
+    type Group: Lanes<Element = Self::Element, Simd = Self::Simd>;
     /// Elements in a register.
     const LEN: usize;
 
@@ -359,6 +373,32 @@ pub trait Lanes:
     #[inline(always)]
     fn with_sign_of(self, sign: Self) -> Self {
         self.abs().bit_or(sign.bit_and(self.splat(Self::Element::SIGN_BIT)))
+    }
+
+    /// Whether every lane's magnitude is at most `limit`, which is positive; no where one is NaN.
+    #[inline(always)]
+    fn within(self, limit: Self::Element) -> bool {
+        self.abs().le(self.splat(limit)).all()
+    }
+
+    /// Of a group, all registers as they are, but at once: the compiler can't finish with one before
+    /// it begins with the next. It would, to save registers, and the CPU would have to wait for
+    /// every step of a chain.
+    #[inline(always)]
+    fn side_by_side(self) -> Self {
+        self
+    }
+
+    /// [`Lanes::side_by_side`] of the registers of a group.
+    #[inline(always)]
+    fn group_side_by_side<const N: usize>(registers: [Self; N]) -> [Self; N] {
+        registers
+    }
+
+    /// A function of f64 lanes at lanes of f32, its results rounded; nothing for lanes of f64.
+    #[inline(always)]
+    fn through_f64(self, _: impl WideFunction) -> Option<Self> {
+        None
     }
 
     /// `self` in the first `count ≤ LEN` lanes, `other` in the rest.

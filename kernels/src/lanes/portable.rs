@@ -1,7 +1,8 @@
 //! 256-bit lanes through the `wide` crate: whatever the build's baseline gives (SSE2, NEON,
 //! simd128 or plain scalars).
 
-use super::{Lanes, Mask, Simd, Transpose};
+use super::group::Group;
+use super::{Lanes, Mask, Simd, Transpose, WideFunction};
 use crate::dispatch::Kernel;
 use bytemuck::cast;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
@@ -55,7 +56,8 @@ macro_rules! portable_operators {
 macro_rules! portable_lanes {
     (
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
-        integers $int:ident, mantissa bits $mantissa:literal
+        integers $int:ident, mantissa bits $mantissa:literal,
+        more { $($more:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), ".")]
         #[derive(Clone, Copy)]
@@ -163,6 +165,8 @@ macro_rules! portable_lanes {
                 unsafe { core::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count) }
             }
             type Transposer = Self;
+            type Group = Self;
+            $($more)*
             #[inline(always)]
             fn transposer(simd: Portable) -> Portable {
                 simd
@@ -271,5 +275,9 @@ macro_rules! portable_lanes {
     };
 }
 
-portable_lanes! { F32x8, F32x8Mask: f32 x 8 in f32x8, integers u32x8, mantissa bits 23 }
-portable_lanes! { F64x4, F64x4Mask: f64 x 4 in f64x4, integers u64x4, mantissa bits 52 }
+portable_lanes! { F32x8, F32x8Mask: f32 x 8 in f32x8, integers u32x8, mantissa bits 23,
+    more { through_f64!(); }
+}
+portable_lanes! { F64x4, F64x4Mask: f64 x 4 in f64x4, integers u64x4, mantissa bits 52,
+    more {}
+}

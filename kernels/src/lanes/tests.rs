@@ -21,6 +21,21 @@ fn same<E: Element>(a: E, b: E) -> bool {
 
 struct Methods<E>(core::marker::PhantomData<E>);
 
+/// Makes kernels that check lanes and groups of them.
+macro_rules! on_lanes_and_groups {
+    ($($Check:ident),+) => { $(
+        impl<E: Element> Kernel for $Check<E> {
+            type Output = ();
+
+            fn run<S: Simd>(self, simd: S) {
+                Self::check_lanes::<E::Lanes<S>>(simd);
+                Self::check_lanes::<<E::Lanes<S> as Lanes>::Group>(simd);
+            }
+        }
+    )+ };
+}
+on_lanes_and_groups!(Methods, Scaling, Partial, Places);
+
 impl<E: Element> Methods<E> {
     /// Compares a method of two arguments with a scalar function on every pair of specials.
     fn check<V: Lanes<Element = E>>(
@@ -43,13 +58,10 @@ impl<E: Element> Methods<E> {
     }
 }
 
-impl<E: Element> Kernel for Methods<E> {
-    type Output = ();
-
-    fn run<S: Simd>(self, simd: S) {
-        type V<E, S> = <E as Element>::Lanes<S>;
-        let check = Self::check::<V<E, S>>;
-        let yes = |v: V<E, S>, mask| v.splat(E::ONE).select(mask, v.splat(E::ZERO));
+impl<E: Element> Methods<E> {
+    fn check_lanes<V: Lanes<Element = E>>(simd: V::Simd) {
+        let check = Self::check::<V>;
+        let yes = |v: V, mask| v.splat(E::ONE).select(mask, v.splat(E::ZERO));
         let from_bool = |b| if b { 1.0 } else { 0.0 };
         check(simd, "add", &|a, b| a + b, &|a, b| a + b);
         check(simd, "sub", &|a, b| a - b, &|a, b| a - b);
@@ -87,20 +99,18 @@ impl<E: Element> Kernel for Methods<E> {
 /// 2ⁿ and scaling by it, through subnormal results and overflow.
 struct Scaling<E>(core::marker::PhantomData<E>);
 
-impl<E: Element> Kernel for Scaling<E> {
-    type Output = ();
-
-    fn run<S: Simd>(self, simd: S) {
+impl<E: Element> Scaling<E> {
+    fn check_lanes<V: Lanes<Element = E>>(simd: V::Simd) {
         let (emax, mantissa) = if size_of::<E>() == 4 { (127, 23) } else { (1023, 52) };
-        let mut out = vec![E::ZERO; E::Lanes::<S>::LEN];
+        let mut out = vec![E::ZERO; V::LEN];
         for n in (1 - emax)..=emax {
-            E::Lanes::splat_in(simd, E::from_f64(f64::from(n))).pow2().store(&mut out);
+            V::splat_in(simd, E::from_f64(f64::from(n))).pow2().store(&mut out);
             assert_eq!(out[0].to_f64(), 2f64.powi(n), "2^{n}");
         }
         for n in -(emax + mantissa + 5)..=emax + 5 {
             for x in [0.75, 1.0, 1.390_625, 1.999] {
                 let x = E::from_f64(x);
-                let lanes = E::Lanes::splat_in(simd, x);
+                let lanes = V::splat_in(simd, x);
                 lanes.scale_by_pow2(lanes.splat(E::from_f64(f64::from(n)))).store(&mut out);
                 // f32: exact in f64, rounded once. f64: halves that do not underflow, then one
                 // rounding product.
@@ -118,21 +128,19 @@ impl<E: Element> Kernel for Scaling<E> {
 /// Partial loads and stores at every count leave the rest alone.
 struct Partial<E>(core::marker::PhantomData<E>);
 
-impl<E: Element> Kernel for Partial<E> {
-    type Output = ();
-
-    fn run<S: Simd>(self, simd: S) {
-        let len = E::Lanes::<S>::LEN;
+impl<E: Element> Partial<E> {
+    fn check_lanes<V: Lanes<Element = E>>(simd: V::Simd) {
+        let len = V::LEN;
         let source: Vec<E> = (1..=len).map(|i| E::from_f64(i as f64)).collect();
         for count in 0..=len {
-            let lanes = E::Lanes::<S>::load_partial(simd, &source[..count]);
+            let lanes = V::load_partial(simd, &source[..count]);
             let mut all = vec![E::HALF; len];
             lanes.store(&mut all);
             for (i, &value) in all.iter().enumerate() {
                 assert_eq!(value, if i < count { source[i] } else { E::ZERO });
             }
             let mut some = vec![E::HALF; len];
-            E::Lanes::<S>::load(simd, &source).store_partial(&mut some[..count]);
+            V::load(simd, &source).store_partial(&mut some[..count]);
             for (i, &value) in some.iter().enumerate() {
                 assert_eq!(value, if i < count { source[i] } else { E::HALF });
             }
@@ -303,21 +311,20 @@ fn blocks_are_transposed() {
 /// Lanes trade places at each distance, and the first ones are kept.
 struct Places<E>(core::marker::PhantomData<E>);
 
-impl<E: Element> Kernel for Places<E> {
-    type Output = ();
-
-    fn run<S: Simd>(self, simd: S) {
-        let len = E::Lanes::<S>::LEN;
+impl<E: Element> Places<E> {
+    fn check_lanes<V: Lanes<Element = E>>(simd: V::Simd) {
+        let len = V::LEN;
         let source: Vec<E> = (1..=len).map(|i| E::from_f64(i as f64)).collect();
-        let lanes = E::Lanes::<S>::load(simd, &source);
+        let lanes = V::load(simd, &source);
         assert_eq!(lanes.first(), E::ONE);
         let mut swapped = vec![E::ZERO; len];
-        for distance in [1, 2, 4, 8].into_iter().filter(|&distance| distance < len) {
+        for distance in [1, 2, 4, 8, 16].into_iter().filter(|&distance| distance < len) {
             match distance {
                 1 => lanes.swap_lanes::<1>(),
                 2 => lanes.swap_lanes::<2>(),
                 4 => lanes.swap_lanes::<4>(),
-                _ => lanes.swap_lanes::<8>(),
+                8 => lanes.swap_lanes::<8>(),
+                _ => lanes.swap_lanes::<16>(),
             }
             .store(&mut swapped);
             for i in 0..len {

@@ -1,3 +1,5 @@
+mod narrow_rows;
+
 use super::*;
 use crate::testing::{assert_isas_agree, values};
 use crate::{Element, Isa, ShapeError, reference};
@@ -325,99 +327,10 @@ fn softmax_losses_at_every_number_of_classes() {
     softmax_losses_are_near_the_exact_ones::<f64>(2f64.powi(-53));
 }
 
-/// Rows of few classes go together in a register; each still has the bits of a row by itself.
-fn batched_rows_equal_single_ones<E: Element>() {
-    for isa in Isa::available() {
-        for (classes, rows) in (1..=20).flat_map(|classes| [1, 5, 16, 33].map(|r| (classes, r))) {
-            let logits: Vec<E> = values(classes as u64, rows * classes);
-            let labels: Vec<usize> = (0..rows).map(|i| i * 5 % classes).collect();
-            let weights: Vec<E> = values(9, rows);
-            let scale = Scale::weighted(E::HALF, &weights);
-            let (losses, delta) = labelled(isa, classes, &logits, &labels, scale);
-            for i in 0..rows {
-                let row = i * classes..(i + 1) * classes;
-                let scale = Scale::from(E::HALF * weights[i]);
-                let alone = labelled(isa, classes, &logits[row.clone()], &labels[i..=i], scale);
-                assert_eq!((&losses[i..=i], &delta[row]), (&alone.0[..], &alone.1[..]), "{isa}");
-            }
-        }
-    }
-}
-
-/// The same computation with classes that are masked, which widens a row past 16 classes and
-/// adds zeros to it.
-fn few_and_many_classes_agree<E: Element>() {
-    for isa in Isa::available() {
-        for classes in 1..=16 {
-            let logits: Vec<E> = values(classes as u64, classes);
-            let mut wide = logits.clone();
-            wide.resize(17, -E::INFINITY);
-            for label in 0..classes {
-                let few = labelled(isa, classes, &logits, &[label], E::HALF.into());
-                let many = labelled(isa, 17, &wide, &[label], E::HALF.into());
-                assert_eq!((few.0, &few.1[..]), (many.0, &many.1[..classes]), "{isa}: {classes}");
-            }
-        }
-    }
-}
-
 /// Rows of `columns` elements with `fill` behind each, up to 17.
 fn widened<E: Element>(rows: &[E], columns: usize, fill: E) -> Vec<E> {
     let wide = |row: &[E]| row.iter().copied().chain([fill; 17]).take(17).collect::<Vec<E>>();
     rows.chunks(columns).flat_map(wide).collect()
-}
-
-/// Rows of more than 16 elements, of which those behind the first few add nothing.
-fn narrow_and_wide_rows_agree<E: Element>() {
-    const ROWS: usize = 37;
-    let narrow = |wide: &[E], columns: usize| {
-        wide.chunks(17).flat_map(|row| row[..columns].to_vec()).collect::<Vec<E>>()
-    };
-    for isa in Isa::available() {
-        for columns in 1..=16 {
-            let x: Vec<E> = values(columns as u64, ROWS * columns);
-            let y: Vec<E> = probabilities(7, ROWS * columns);
-            let weights: Vec<E> = values(9, ROWS);
-            let low = widened(&x, columns, -E::INFINITY);
-            let zeros = widened(&y, columns, E::ZERO);
-            for loss in element_losses() {
-                let scale = Scale::weighted(E::HALF, &weights);
-                let is_binary = matches!(loss, ElementLoss::BinaryCrossEntropy { .. });
-                let wide = if is_binary { low.clone() } else { widened(&x, columns, E::ZERO) };
-                let (losses, delta) = evaluate(isa, loss, (ROWS, columns), &x, &y, scale);
-                let many = evaluate(isa, loss, (ROWS, 17), &wide, &zeros, scale);
-                assert_eq!(losses, many.0, "{isa}: {loss:?}: {columns}");
-                assert_eq!(delta, narrow(&many.1, columns), "{isa}: {loss:?}: {columns}");
-            }
-            let class_weights: Vec<E> = probabilities(3, 17);
-            for (weighted, is_divergence) in
-                [(false, false), (false, true), (true, false), (true, true)]
-            {
-                let of = |q, columns| {
-                    let targets = ClassTargets::probabilities(q);
-                    if weighted { targets.weighted(&class_weights[..columns]) } else { targets }
-                };
-                let few = targeted(isa, (ROWS, columns), &x, of(&y, columns), is_divergence);
-                let many = targeted(isa, (ROWS, 17), &low, of(&zeros, 17), is_divergence);
-                assert_eq!(few.0, many.0, "{isa}: {columns} {weighted} {is_divergence}");
-                assert_eq!(few.1, narrow(&many.1, columns), "{isa}: {columns}");
-            }
-        }
-    }
-}
-
-#[test]
-fn narrow_rows_have_the_bits_of_wide_ones() {
-    narrow_and_wide_rows_agree::<f32>();
-    narrow_and_wide_rows_agree::<f64>();
-}
-
-#[test]
-fn few_classes_have_the_bits_of_a_row_alone() {
-    batched_rows_equal_single_ones::<f32>();
-    batched_rows_equal_single_ones::<f64>();
-    few_and_many_classes_agree::<f32>();
-    few_and_many_classes_agree::<f64>();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! eˣ.
 
-use super::polynomial;
+use super::{exact_mul_add, horner, polynomial};
 use crate::Element;
 use crate::lanes::{Lanes, Mask, Simd};
 
@@ -15,10 +15,14 @@ pub trait ExpConstants: Sized + 'static {
     const LN_2_HI: Self;
     /// ln 2 − LN_2_HI.
     const LN_2_LO: Self;
+    /// ln 2, rounded.
+    const LN_2: Self;
     /// For |x| up to this, eˣ is normal.
     const NORMAL: Self;
     /// Below this x·eˣ is 0, above its negative eˣ is +∞, after rounding.
     const LOWEST: Self;
+    /// From here down eˣ − 1 rounds to −1.
+    const EXPM1_LOWEST: Self;
     /// 2ⁿ·x is normal from this n on for any x whose own exponent is small.
     const LOWEST_N: Self;
     /// The sign, the exponent and the upper half of the mantissa.
@@ -27,6 +31,8 @@ pub trait ExpConstants: Sized + 'static {
     const EXP: &'static [Self];
     /// By `scripts/minimax.py expm1`.
     const EXPM1: &'static [Self];
+    /// (2ʳ − 1)/r, |r| ≤ ½, by `scripts/minimax.py exp2`.
+    const EXP2: &'static [Self];
 }
 
 impl ExpConstants for f32 {
@@ -34,8 +40,10 @@ impl ExpConstants for f32 {
     const LOG2_E: Self = core::f32::consts::LOG2_E;
     const LN_2_HI: Self = 0.693_145_75;
     const LN_2_LO: Self = 1.428_606_8e-6;
+    const LN_2: Self = core::f32::consts::LN_2;
     const NORMAL: Self = 87.0;
     const LOWEST: Self = -110.0;
+    const EXPM1_LOWEST: Self = -18.0;
     const LOWEST_N: Self = -110.0;
     const UPPER_HALF: Self = Self::from_bits(0xffff_f000);
     // Largest error 3.19e-9, 0.0535 half ulps.
@@ -44,6 +52,9 @@ impl ExpConstants for f32 {
     // Largest error 1.15e-10, 0.00193 half ulps.
     const EXPM1: &'static [Self] =
         &[0.5, 0.166_666_64, 0.041_666_478, 0.008_333_865, 0.001_393_374_8, 0.000_195_970_32];
+    // Largest error 3.03e-9, 0.0508 half ulps.
+    const EXP2: &'static [Self] =
+        &[Self::LN_2, 0.240_226_48, 0.055_503_59, 0.009_618_483, 0.001_339_136_5, 0.000_153_377_07];
 }
 
 impl ExpConstants for f64 {
@@ -51,8 +62,10 @@ impl ExpConstants for f64 {
     const LOG2_E: Self = core::f64::consts::LOG2_E;
     const LN_2_HI: Self = 0.693_147_180_559_890_3;
     const LN_2_LO: Self = 5.497_923_018_708_371e-14;
+    const LN_2: Self = core::f64::consts::LN_2;
     const NORMAL: Self = 708.0;
     const LOWEST: Self = -760.0;
+    const EXPM1_LOWEST: Self = -38.0;
     const LOWEST_N: Self = -1000.0;
     const UPPER_HALF: Self = Self::from_bits(0xffff_ffff_f800_0000);
     // Largest error 3.71e-18, 0.0334 half ulps.
@@ -81,6 +94,21 @@ impl ExpConstants for f64 {
         2.755_731_411_262_828_6e-7,
         2.511_175_848_163_838_8e-8,
         2.089_588_504_403_158_5e-9,
+    ];
+    // Largest error 1.07e-18, 0.00963 half ulps.
+    const EXP2: &'static [Self] = &[
+        Self::LN_2,
+        0.240_226_506_959_100_7,
+        0.055_504_108_664_823_38,
+        0.009_618_129_107_630_232,
+        0.001_333_355_814_603_313_9,
+        0.000_154_035_303_888_800_01,
+        1.525_273_416_721_177_1e-5,
+        1.321_549_133_893_524e-6,
+        1.017_793_217_363_680_5e-7,
+        7.052_946_958_473_768e-9,
+        4.473_328_638_073_456_5e-10,
+        2.873_090_380_051_748_4e-11,
     ];
 }
 
@@ -123,6 +151,24 @@ impl<V: Lanes> Reduced<V> {
         let (bits, n) = Self::nearest(t * t, t.splat(-factor * V::Element::LOG2_E));
         let high = n.neg_mul_add(t.splat(V::Element::LN_2_HI), upper * (upper * minus));
         let low = rest.mul_add(minus, n * t.splat(-V::Element::LN_2_LO));
+        Self { bits, n, high, low }
+    }
+
+    /// For −½t² + value + slope·w, t ≥ 0, as if all that were exact. What comes after the square is
+    /// negative and small.
+    #[inline(always)]
+    pub(super) fn new_half_square_and(t: V, value: V, slope: V, w: V) -> Self {
+        let minus = t * t.splat(-V::Element::HALF);
+        let square = t * minus;
+        let square_low = exact_mul_add(t, minus, -square);
+        let approximation = square + slope.mul_add(w, value);
+        let (bits, n) = Self::nearest(approximation, t.splat(V::Element::LOG2_E));
+        let multiple = n * t.splat(V::Element::LN_2_HI);
+        // A fast two-sum: the multiple is the larger.
+        let difference = square - multiple;
+        let lost = square - (difference + multiple);
+        let high = slope.mul_add(w, difference + value);
+        let low = n.neg_mul_add(t.splat(V::Element::LN_2_LO), square_low) + lost;
         Self { bits, n, high, low }
     }
 
@@ -169,7 +215,17 @@ impl<V: Lanes> Reduced<V> {
         }
         // With multiply-adds the rounding of r counts less than four operations.
         let r = self.n.neg_mul_add(one.splat(V::Element::LN_2_LO), self.high);
-        polynomial(r, r * r, V::Element::EXP).mul_add(r, one).mul_add(r, one)
+        horner(r, V::Element::EXP).mul_add(r, one).mul_add(r, one)
+    }
+
+    /// eʳ − 1 for what [`Reduced::new`] makes, with fewer operations and digits.
+    #[inline(always)]
+    pub(super) fn expm1_coarse(self) -> V {
+        if !V::Simd::HAS_FMA {
+            return self.expm1();
+        }
+        let r = self.n.neg_mul_add(self.n.splat(V::Element::LN_2_LO), self.high);
+        (horner(r, V::Element::EXP) * r).mul_add(r, r)
     }
 
     /// Whether [`Reduced::scale`] can scale down values of about 1.
@@ -200,9 +256,32 @@ impl<V: Lanes> Reduced<V> {
 
 /// eˣ for |x| ≤ NORMAL. Anything else, NaN too, gives anything.
 #[inline(always)]
-pub(super) fn exp_normal<V: Lanes>(x: V) -> V {
+fn exp_normal<V: Lanes>(x: V) -> V {
     let reduced = Reduced::new(x);
     reduced.scale(reduced.exp())
+}
+
+/// 2ˣ, where it is to be added to something larger, which takes the weight from its error. For
+/// results that are normal; NaN gives anything.
+#[inline(always)]
+pub(super) fn exp2_coarse<V: Lanes>(x: V) -> V {
+    let (one, round) = (x.splat(V::Element::ONE), x.splat(V::Element::ROUND));
+    let bits = x + round;
+    let r = x - (bits - round);
+    let power = horner(r, V::Element::EXP2).mul_add(r, one);
+    power.int_add(bits.shift_to_exponent())
+}
+
+/// ½e²ˣ, as [`exp2_coarse`].
+#[inline(always)]
+pub(super) fn half_exp_2x_coarse<V: Lanes>(x: V) -> V {
+    let one = x.splat(V::Element::ONE);
+    // Rounds to an integer as ROUND does, and leaves 1 less of it in the low bits.
+    let round = x.splat(V::Element::ROUND - V::Element::ONE);
+    let bits = x.mul_add(x.splat(V::Element::TWO * V::Element::LOG2_E), round);
+    let r = (bits - round).neg_mul_add(x.splat(V::Element::LN_2), x + x);
+    let power = horner(r, V::Element::EXP).mul_add(r, one).mul_add(r, one);
+    power.int_add(bits.shift_to_exponent())
 }
 
 /// eˣ.
@@ -211,7 +290,7 @@ pub(super) fn exp_normal<V: Lanes>(x: V) -> V {
 /// more, to a subnormal.
 #[inline(always)]
 pub(crate) fn exp<V: Lanes>(x: V) -> V {
-    if x.abs().le(x.splat(V::Element::NORMAL)).all() {
+    if x.within(V::Element::NORMAL) {
         return exp_normal(x);
     }
     let lowest = x.splat(V::Element::LOWEST);

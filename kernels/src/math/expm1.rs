@@ -19,6 +19,17 @@ pub(crate) fn expm1<V: Lanes>(x: V) -> V {
     y.select(normal, exp(x) - x.splat(V::Element::ONE))
 }
 
+/// eˣ − 1 for x ≤ 0, but for the sign of zero, and anything for anything else: NaN for NaN.
+///
+/// 2ⁿeʳ − 1 = (2ⁿ − 1) + 2ⁿ(eʳ − 1), and below 0 the sum does not cancel.
+#[inline(always)]
+pub(crate) fn expm1_below<V: Lanes>(x: V) -> V {
+    let reduced = Reduced::new(x.splat(V::Element::EXPM1_LOWEST).greater_or(x));
+    let one = x.splat(V::Element::ONE);
+    let pow2 = reduced.scale(one);
+    pow2.mul_add(reduced.expm1_coarse(), pow2 - one)
+}
+
 /// eˣ − 1 for |x| ≤ NORMAL, and anything else for anything else.
 ///
 /// 2ⁿeʳ − 1 = (2ⁿ − 1) + 2ⁿ(eʳ − 1), and eʳ − 1 is kept as its exact leading term and the rest.

@@ -4,8 +4,8 @@
 //! as many elements a register, but a third of the operations, and results that are but for 0.1
 //! ulp the rounded exact ones. The polynomial of eˣ is the one that is good enough for f32.
 //!
-//! That pays where an exponential is divided. With a long polynomial (erfc and GELU by erf) or few
-//! corrections (tanh) it was measured to be slower.
+//! That pays for derivatives that pass through 0, where 1 − s cancels, and for mish. Where few
+//! corrections are needed it was measured to be slower.
 
 use super::exp::ExpConstants;
 use super::gelu_tanh::GeluTanhConstants;
@@ -63,7 +63,7 @@ macro_rules! functions {
         $(#[$attribute])*
         #[inline(always)]
         pub(crate) fn $name<V: Lanes>(x: V) -> Option<V> {
-            V::Element::through_f64::<V::Simd>(x, $Name)
+            x.through_f64($Name)
         }
 
         #[derive(Clone, Copy)]
@@ -79,31 +79,15 @@ macro_rules! functions {
 }
 
 functions! {
-    /// 1/(1 + e⁻ˣ).
-    sigmoid Sigmoid(x) logistic(within(x, -LOWEST)).0;
-
-    /// x/(1 + e⁻ˣ).
-    times_sigmoid TimesSigmoid(x) {
-        let x = x.splat(LOWEST).greater_or(x);
-        x * logistic(x.splat(-LOWEST).less_or(x)).0
-    };
-
-    /// Its derivative s·(1 + x(1 − s)), s = 1/(1 + e⁻ˣ).
+    /// The derivative s·(1 + x(1 − s)) of x·s, s = 1/(1 + e⁻ˣ).
     times_sigmoid_derivative TimesSigmoidDerivative(x) {
         let x = within(x, -LOWEST);
         let (s, rest) = logistic(x);
         s * x.mul_add(rest, x.splat(1.0))
     };
 
-    /// x/(1 + e^{−k(x)}), k as in [`super::gelu_tanh`].
-    gelu_tanh GeluTanh(x) {
-        let x = x.splat(-f64::from(f32::TOP)).greater_or(x);
-        let t = x.splat(f64::from(f32::TOP)).less_or(x);
-        let (b, c) = gelu_tanh_constants(x);
-        x * logistic(t * (t * t).mul_add(c, b)).0
-    };
-
-    /// Its derivative s·(1 + x·k′(x)·(1 − s)), s = 1/(1 + e^{−k(x)}).
+    /// The derivative s·(1 + x·k′(x)·(1 − s)) of x·s, s = 1/(1 + e^{−k(x)}), k as in
+    /// [`super::gelu_tanh`].
     gelu_tanh_derivative GeluTanhDerivative(x) {
         let x = within(x, f64::from(f32::TOP));
         let (b, c) = gelu_tanh_constants(x);
@@ -129,7 +113,6 @@ functions! {
         let four_x = (x + x) * two;
         e * (e + two).mul_add(d, four_x.mul_add(e, four_x)) / (d * d)
     };
-
 }
 
 /// b and c of k(x) = x·(b + c·x²).

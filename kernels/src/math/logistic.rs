@@ -1,7 +1,7 @@
 //! Products with the logistic function 1/(1 + e⁻ˣ), accurate in relative terms down to the
 //! smallest subnormal.
 
-use super::exp::{ExpConstants, Reduced};
+use super::exp::{ExpConstants, Reduced, exp};
 use super::{exact_mul_add, in_f64};
 use crate::Element;
 use crate::lanes::{Lanes, Mask};
@@ -64,13 +64,6 @@ impl<V: Lanes> Logistic<V> {
         self.exponential.times_pow2(self.low)
     }
 
-    /// 1/(1 + e⁻ˣ), if e^{−|x|} is normal, and anything else otherwise.
-    #[inline(always)]
-    pub(crate) fn value(self) -> V {
-        let (quotient, correction) = self.quotient();
-        quotient + correction
-    }
-
     /// 1/(1 + e⁻ˣ) as a quotient and its correction.
     ///
     /// Both e and 1 + e are taken as a rounded value and the rest, and the correction is for what
@@ -130,17 +123,63 @@ impl<V: Lanes> Logistic<V> {
     }
 }
 
+/// 1 + eᵗ, from eᵗ = 2ⁿ(1 + p): `whole` + `lost` + 2ⁿp, where `whole` is 1 + 2ⁿ, rounded.
+pub(super) struct OnePlusExp<V> {
+    pow2: V,
+    p: V,
+    whole: V,
+    /// What rounding took from `whole`, where that counts: for large n.
+    lost: V,
+}
+
+impl<V: Lanes> OnePlusExp<V> {
+    /// For t up to ±NORMAL.
+    #[inline(always)]
+    pub(super) fn new(t: V) -> Self {
+        let exponent = Reduced::new(t);
+        Self::of_parts(exponent, exponent.expm1_coarse())
+    }
+
+    /// Of eᵗ by [`Reduced`], and p.
+    #[inline(always)]
+    pub(super) fn of_parts(exponent: Reduced<V>, p: V) -> Self {
+        let one = p.splat(V::Element::ONE);
+        let pow2 = exponent.scale(one);
+        let whole = one + pow2;
+        Self { pow2, p, whole, lost: one - (whole - pow2) }
+    }
+
+    /// The sum, rounded.
+    #[inline(always)]
+    pub(super) fn rounded(self) -> V {
+        self.pow2.mul_add(self.p, self.lost) + self.whole
+    }
+
+    /// 1 over the sum. The quotient is corrected by what the sum's rounding and its own left over.
+    #[inline(always)]
+    fn reciprocal(self) -> V {
+        let Self { pow2, p, whole, lost } = self;
+        let one = p.splat(V::Element::ONE);
+        let sum = pow2.mul_add(p, whole);
+        let rest = pow2.mul_add(p, whole - sum) + lost;
+        let quotient = one / sum;
+        let remainder = rest.neg_mul_add(quotient, exact_mul_add(-quotient, sum, one));
+        quotient.mul_add(remainder, quotient)
+    }
+}
+
 /// 1/(1 + e⁻ˣ).
 ///
 /// ±∞ to 1 and 0, ±0 to ½, NaN to NaN.
 #[inline(always)]
 pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
-    if let Some(y) = in_f64::sigmoid(x) {
-        return y;
+    let near = OnePlusExp::new(-x).reciprocal();
+    if x.within(V::Element::NORMAL) {
+        return near;
     }
-    let logistic = Logistic::new(x);
-    let one = x.splat(V::Element::ONE);
-    logistic.choose(logistic.value(), one, one)
+    // It is eˣ, or 1.
+    let far = exp(x.splat(V::Element::ZERO).less_or(x));
+    near.select(x.abs().le(x.splat(V::Element::NORMAL)), far)
 }
 
 /// x/(1 + e⁻ˣ).
@@ -148,11 +187,20 @@ pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
 /// −∞ to −0, +∞ to +∞, ±0 to ±0, NaN to NaN.
 #[inline(always)]
 pub(crate) fn times_sigmoid<V: Lanes>(x: V) -> V {
-    if let Some(y) = in_f64::times_sigmoid(x) {
-        return y;
+    let near = x / OnePlusExp::new(-x).rounded();
+    if x.within(V::Element::NORMAL) {
+        return near;
     }
-    let logistic = Logistic::new(x);
-    logistic.choose(x * logistic.value(), Logistic::finite(x), x)
+    let far =
+        times_small_exp(x, Reduced::new(Logistic::finite(x.splat(V::Element::ZERO).less_or(x))));
+    near.select(x.abs().le(x.splat(V::Element::NORMAL)), far)
+}
+
+/// x·eᵗ for t ≤ 0, rounded once where that is subnormal; x where t is 0.
+#[inline(always)]
+pub(super) fn times_small_exp<V: Lanes>(x: V, exponent: Reduced<V>) -> V {
+    let power = exponent.expm1() + x.splat(V::Element::ONE);
+    (Logistic::finite(x) * power).scale_by_pow2(exponent.n)
 }
 
 /// s(1 + x(1 − s)), s = 1/(1 + e⁻ˣ).

@@ -23,7 +23,7 @@ pub(crate) use function::MathKernels;
 
 pub(crate) use erf::erf;
 pub(crate) use exp::exp;
-pub(crate) use expm1::expm1;
+pub(crate) use expm1::{expm1, expm1_below};
 pub(crate) use gelu_tanh::{gelu_tanh, gelu_tanh_derivative};
 pub(crate) use log::log;
 pub(crate) use log1p::{log1p, log1p_inside};
@@ -63,10 +63,22 @@ fn polynomial<V: Lanes>(x: V, x2: V, coefficients: &[V::Element]) -> V {
     for (i, &c) in rest.iter().enumerate().rev() {
         let c = x.splat(c);
         let chain = &mut chains[i % 2];
-        *chain = if i + 2 < rest.len() { chain.mul_add(x2, c) } else { c };
+        *chain = if i + 2 < rest.len() { chain.mul_add(x2, c).side_by_side() } else { c };
     }
     let [even, odd] = chains;
     odd.mul_add(x, even).mul_add(x, x.splat(c0))
+}
+
+/// c₀ + x·(c₁ + c₂x + …) by Horner's rule: the fewest operations, where the length of the chain does
+/// not count.
+#[inline(always)]
+fn horner<V: Lanes>(x: V, coefficients: &[V::Element]) -> V {
+    let (&last, rest) = coefficients.split_last().expect("a polynomial has coefficients");
+    let mut sum = x.splat(last);
+    for &c in rest.iter().rev() {
+        sum = sum.mul_add(x, x.splat(c)).side_by_side();
+    }
+    sum
 }
 
 /// a·b + c where c nearly cancels the product: what rounding took from it is not lost without

@@ -2,7 +2,7 @@
 //! down to the smallest subnormal.
 
 use super::exp::Reduced;
-use super::{exact_mul_add, polynomial};
+use super::{exact_mul_add, horner, polynomial};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -17,39 +17,133 @@ pub struct TailPolynomial<E: 'static> {
     coefficients: &'static [E],
 }
 
-/// e^{x²/2}·Φ(−x)·(x + a) and e^{x²}·erfc(x)·(x + a) as polynomials.
+/// A logarithm, less its `value` at `centre`, as w = x − `centre` times a polynomial in w.
+#[derive(Clone, Copy)]
+pub struct LogTail<E: 'static> {
+    centre: E,
+    value: E,
+    coefficients: &'static [E],
+}
+
+impl<E: Element> LogTail<E> {
+    /// The value, the polynomial, and w.
+    #[inline(always)]
+    fn terms<V: Lanes<Element = E>>(&self, x: V) -> (V, V, V) {
+        let w = x - x.splat(self.centre);
+        (x.splat(self.value), horner(w, self.coefficients), w)
+    }
+}
+
+/// Φ(−x), and what the derivative of xΦ(x) needs.
+pub enum NormalTail<E: 'static> {
+    /// By logarithms, of which two pieces meet at `middle`: for the fewest operations.
+    Logarithms {
+        middle: E,
+        /// ln(e^{x²/2}·Φ(−x)), by `scripts/minimax.py log_normal_tail_near log_normal_tail_far`.
+        tail: [LogTail<E>; 2],
+        /// The zero x₀ of Φ(−x) − xφ(x), rounded and the rest.
+        zero: (E, E),
+        /// ln(e^{x²/2}·(Φ(−x) − xφ(x))/(x₀ − x)), by `scripts/minimax.py log_gelu_slope_near
+        /// log_gelu_slope_far`.
+        slope: [LogTail<E>; 2],
+    },
+    /// By e^{x²/2}·Φ(−x)·(x + a): for all digits that there are.
+    Ratio {
+        /// By `scripts/minimax.py normal_tail`.
+        tail: TailPolynomial<E>,
+        /// 1/√(2π), rounded and the rest.
+        frac_1_sqrt_tau: (E, E),
+    },
+}
+
+/// The tails of the normal distribution and of the error function.
 pub trait TailConstants: Sized + 'static {
     /// From here on Φ(−x), and x·Φ(−x) too, round to 0.
     const NORMAL_TOP: Self;
-    /// By `scripts/minimax.py normal_tail`.
-    const NORMAL_TAIL: TailPolynomial<Self>;
+    /// How Φ(−x) is approximated.
+    const NORMAL_TAIL: NormalTail<Self>;
     /// From here on erfc x rounds to 0.
     const ERFC_TOP: Self;
     /// By `scripts/minimax.py erfc`.
     const ERFC: TailPolynomial<Self>;
-    /// 1/√(2π), rounded and the rest.
-    const FRAC_1_SQRT_TAU: (Self, Self);
 }
 
 impl TailConstants for f32 {
     const NORMAL_TOP: Self = 14.7;
-    // Largest error 4.32e-9, 0.0724 half ulps.
-    const NORMAL_TAIL: TailPolynomial<Self> = TailPolynomial {
-        centre: 0.453_125,
-        offset: 3.0,
-        exact_terms: 1,
-        coefficients: &[
-            0.778_893_3,
-            -1.107_338_8,
-            0.970_809_6,
-            -0.341_965_7,
-            -0.217_036_52,
-            0.198_768_76,
-            0.104_262_75,
-            -0.103_143_53,
-            -0.083_207_704,
-            0.038_442_91,
-            0.049_603_052,
+    const NORMAL_TAIL: NormalTail<Self> = NormalTail::Logarithms {
+        middle: 4.0,
+        tail: [
+            // Largest error 7.53e-9, 0.126 half ulps.
+            LogTail {
+                centre: 0.997_070_3,
+                value: -1.339_482_3,
+                coefficients: &[
+                    -0.525_719_05,
+                    0.099_720_25,
+                    -0.019_527_443,
+                    0.003_305_165_3,
+                    -0.000_406_355_34,
+                    1.114_397_9e-5,
+                    1.113_813_3e-5,
+                    -3.463_838_5e-6,
+                    5.175408e-7,
+                    -3.318888e-8,
+                ],
+            },
+            // Largest error 3.61e-8, 0.606 half ulps.
+            LogTail {
+                centre: 7.483_398_4,
+                value: -2.948_747_6,
+                coefficients: &[
+                    -0.129_234_48,
+                    0.008_092_402_5,
+                    -0.000_655_651_1,
+                    5.804308e-5,
+                    -5.307_221_7e-6,
+                    4.872489e-7,
+                    -4.631_016_3e-8,
+                    4.727_670_3e-9,
+                    -4.050_419_2e-10,
+                    1.722_594_1e-11,
+                ],
+            },
+        ],
+        zero: (0.751_791_54, -1.211_445e-8),
+        slope: [
+            // Largest error 3.41e-8, 0.572 half ulps.
+            LogTail {
+                centre: 0.983_398_44,
+                value: -0.589_554_55,
+                coefficients: &[
+                    -0.126_008_3,
+                    0.042_737_283,
+                    -0.012_927_221,
+                    0.003_476_146_1,
+                    -0.000_815_602_66,
+                    0.000_157_516_44,
+                    -2.126_737_9e-5,
+                    1.029_187_3e-6,
+                    1.979_670_8e-7,
+                    -2.763_934_5e-8,
+                ],
+            },
+            // Largest error 4.57e-8, 0.767 half ulps.
+            LogTail {
+                centre: 7.117_187_5,
+                value: -0.826_865_43,
+                coefficients: &[
+                    -0.011_142_976,
+                    0.001_332_255_5,
+                    -0.000_157_367_53,
+                    1.831909e-5,
+                    -2.086_516_6e-6,
+                    2.390_446_2e-7,
+                    -2.934_831_4e-8,
+                    3.399877e-9,
+                    -2.667_289_7e-10,
+                    9.33607e-12,
+                ],
+            },
         ],
     };
     const ERFC_TOP: Self = 10.2;
@@ -72,43 +166,45 @@ impl TailConstants for f32 {
             0.081_407_18,
         ],
     };
-    const FRAC_1_SQRT_TAU: (Self, Self) = (0.398_942_3, -1.133_517e-8);
 }
 
 impl TailConstants for f64 {
     const NORMAL_TOP: Self = 39.0;
-    // Largest error 1.61e-17, 0.145 half ulps.
-    const NORMAL_TAIL: TailPolynomial<Self> = TailPolynomial {
-        centre: 0.4375,
-        offset: 4.0,
-        exact_terms: 2,
-        coefficients: &[
-            0.837_700_494_376_566_2,
-            -1.427_809_153_513_517_8,
-            1.851_515_102_895_603_4,
-            -1.741_989_925_710_474_3,
-            1.026_965_100_831_866,
-            -0.141_341_596_633_338_9,
-            -0.307_903_519_174_732_74,
-            0.175_450_533_019_025_22,
-            0.097_527_658_915_656_48,
-            -0.102_293_587_766_243_77,
-            -0.047_538_074_677_856_06,
-            0.056_524_886_849_473_05,
-            0.035_539_356_785_323_245,
-            -0.028_715_407_096_840_524,
-            -0.031_016_671_470_356_253,
-            0.009_359_286_122_806_527,
-            0.025_540_372_018_561_026,
-            0.005_016_455_700_490_456,
-            -0.016_882_043_077_206_088,
-            -0.014_712_410_803_281_823,
-            0.007_006_729_036_855_5,
-            0.017_876_297_453_928_557,
-            -0.001_624_619_406_316_944_8,
-            -0.011_174_876_184_613_2,
-            0.001_861_404_393_122_262_5,
-        ],
+    const NORMAL_TAIL: NormalTail<Self> = NormalTail::Ratio {
+        // Largest error 1.61e-17, 0.145 half ulps.
+        tail: TailPolynomial {
+            centre: 0.4375,
+            offset: 4.0,
+            exact_terms: 2,
+            coefficients: &[
+                0.837_700_494_376_566_2,
+                -1.427_809_153_513_517_8,
+                1.851_515_102_895_603_4,
+                -1.741_989_925_710_474_3,
+                1.026_965_100_831_866,
+                -0.141_341_596_633_338_9,
+                -0.307_903_519_174_732_74,
+                0.175_450_533_019_025_22,
+                0.097_527_658_915_656_48,
+                -0.102_293_587_766_243_77,
+                -0.047_538_074_677_856_06,
+                0.056_524_886_849_473_05,
+                0.035_539_356_785_323_245,
+                -0.028_715_407_096_840_524,
+                -0.031_016_671_470_356_253,
+                0.009_359_286_122_806_527,
+                0.025_540_372_018_561_026,
+                0.005_016_455_700_490_456,
+                -0.016_882_043_077_206_088,
+                -0.014_712_410_803_281_823,
+                0.007_006_729_036_855_5,
+                0.017_876_297_453_928_557,
+                -0.001_624_619_406_316_944_8,
+                -0.011_174_876_184_613_2,
+                0.001_861_404_393_122_262_5,
+            ],
+        },
+        frac_1_sqrt_tau: (0.398_942_280_401_432_7, -2.492_327_202_277_73e-17),
     };
     const ERFC_TOP: Self = 27.4;
     // Largest error 1.88e-17, 0.169 half ulps.
@@ -144,7 +240,6 @@ impl TailConstants for f64 {
             0.025_865_138_157_247_412,
         ],
     };
-    const FRAC_1_SQRT_TAU: (Self, Self) = (0.398_942_280_401_432_7, -2.492_327_202_277_73e-17);
 }
 
 /// ratio·eʳ·2ⁿ: the ratio of a tail to its e^{−x²/2} or e^{−x²}, and that exponential.
@@ -160,9 +255,9 @@ struct Tail<V> {
 impl<V: Lanes> Tail<V> {
     /// Φ(−t) · (t or 1), 0 ≤ t ≤ NORMAL_TOP.
     #[inline(always)]
-    fn normal(t: V, times_t: bool) -> Self {
+    fn normal(t: V, times_t: bool, polynomial_in_v: TailPolynomial<V::Element>) -> Self {
         let exponential = Reduced::new_square(t, V::Element::HALF);
-        Self::new(t, times_t, exponential, V::Element::NORMAL_TAIL)
+        Self::new(t, times_t, exponential, polynomial_in_v)
     }
 
     /// erfc t, 0 ≤ t ≤ ERFC_TOP.
@@ -240,10 +335,43 @@ pub(crate) fn erfc<V: Lanes>(x: V) -> V {
 /// −∞ to −0, +∞ to +∞, ±0 to ±0, NaN to NaN.
 #[inline(always)]
 pub(crate) fn times_normal_cdf<V: Lanes>(x: V) -> V {
-    let t = x.splat(V::Element::NORMAL_TOP).less_or(x.abs());
     // x·Φ(x) = x − x·Φ(−x) for positive x. The zero is −0, so that −0 − 0 is what an underflow
     // below 0 gives.
-    x.splat(V::Element::SIGN_BIT).greater_or(x) - Tail::normal(t, true).value()
+    let t = x.splat(V::Element::NORMAL_TOP).less_or(x.abs());
+    let below = match V::Element::NORMAL_TAIL {
+        NormalTail::Logarithms { middle, tail, .. } => times_exponential(t, t, middle, tail),
+        NormalTail::Ratio { tail, .. } => Tail::normal(t, true, tail).value(),
+    };
+    x.splat(V::Element::SIGN_BIT).greater_or(x) - below
+}
+
+/// factor·e^{−t²/2 + f(t)}, 0 ≤ t ≤ NORMAL_TOP, where the pieces are for f.
+#[inline(always)]
+fn times_exponential<V: Lanes>(
+    factor: V,
+    t: V,
+    middle: V::Element,
+    [near, far]: [LogTail<V::Element>; 2],
+) -> V {
+    if t.within(middle) {
+        let (value, slope, w) = near.terms(t);
+        return times_normal_power(factor, Reduced::new_half_square_and(t, value, slope, w));
+    }
+    let is_near = t.le(t.splat(middle));
+    let (near, far) = (near.terms(t), far.terms(t));
+    let value = near.0.select(is_near, far.0);
+    let slope = near.1.select(is_near, far.1);
+    let w = near.2.select(is_near, far.2);
+    let power = Reduced::new_half_square_and(t, value, slope, w);
+    let far = factor.mul_add(power.expm1(), factor).scale_by_pow2(power.n);
+    times_normal_power(factor, power).select(is_near, far)
+}
+
+/// factor·eʳ·2ⁿ, if 2ⁿ is normal.
+#[inline(always)]
+fn times_normal_power<V: Lanes>(factor: V, power: Reduced<V>) -> V {
+    let scaled = power.times_pow2(factor);
+    scaled.mul_add(power.expm1(), scaled)
 }
 
 /// Φ(x) + x·φ(x), the derivative of x·Φ(x), φ the density.
@@ -253,10 +381,25 @@ pub(crate) fn times_normal_cdf<V: Lanes>(x: V) -> V {
 pub(crate) fn times_normal_cdf_derivative<V: Lanes>(x: V) -> V {
     let one = x.splat(V::Element::ONE);
     let t = x.splat(V::Element::NORMAL_TOP).less_or(x.abs());
-    // With Φ(−t) = ratio·e and φ(t) = e/√(2π), e = e^{−t²/2}: e·(ratio − t/√(2π)) for x = −t, and
-    // 1 less that for x = t.
-    let Tail { ratio, ratio_low, exponential } = Tail::normal(t, false);
-    let (c, c_low) = V::Element::FRAC_1_SQRT_TAU;
+    let below = match V::Element::NORMAL_TAIL {
+        NormalTail::Logarithms { middle, zero: (zero, zero_low), slope, .. } => {
+            let distance = (x.splat(zero) - t) + x.splat(zero_low);
+            times_exponential(distance, t, middle, slope)
+        }
+        NormalTail::Ratio { tail, frac_1_sqrt_tau } => gelu_slope(t, tail, frac_1_sqrt_tau),
+    };
+    below.select(x.lt(x.splat(V::Element::ZERO)), one - below)
+}
+
+/// Φ(−t) − t·φ(t), 0 ≤ t ≤ NORMAL_TOP.
+#[inline(always)]
+fn gelu_slope<V: Lanes>(
+    t: V,
+    tail: TailPolynomial<V::Element>,
+    (c, c_low): (V::Element, V::Element),
+) -> V {
+    // With Φ(−t) = ratio·e and φ(t) = e/√(2π), e = e^{−t²/2}: e·(ratio − t/√(2π)).
+    let Tail { ratio, ratio_low, exponential } = Tail::normal(t, false, tail);
     let (c, c_low) = (t.splat(c), t.splat(c_low));
     let product = t * c;
     let product_low = t.mul_add(c_low, exact_mul_add(t, c, -product));
@@ -265,6 +408,5 @@ pub(crate) fn times_normal_cdf_derivative<V: Lanes>(x: V) -> V {
     let from_product = difference - ratio;
     let rounding = (ratio - (difference - from_product)) - (product + from_product);
     let difference_low = rounding - product_low + ratio_low;
-    let below = Tail { ratio: difference, ratio_low: difference_low, exponential }.value();
-    below.select(x.lt(x.splat(V::Element::ZERO)), one - below)
+    Tail { ratio: difference, ratio_low: difference_low, exponential }.value()
 }

@@ -12,8 +12,8 @@ fn bounds_f32(function: Function) -> (f64, f64) {
         Function::Log => (1.0, 1.0),
         Function::Log1p => (1.0, 1.0),
         Function::Tanh => (1.0, 1.25),
-        Function::Sigmoid => (0.75, 0.75),
-        Function::Erf => (1.25, 1.25),
+        Function::Sigmoid => (1.0, 1.0),
+        Function::Erf => (1.5, 1.75),
         Function::Erfc => (2.0, 2.0),
     }
 }
