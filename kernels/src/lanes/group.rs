@@ -192,13 +192,12 @@ impl<V: Lanes, const N: usize> Lanes for Group<V, N> {
     }
     #[inline(always)]
     unsafe fn load_bf16_pairs_ptr(simd: V::Simd, from: *const u16) -> [Self; 2] {
-        let mut pairs = [[V::splat_in(simd, V::Element::default()); N]; 2];
-        for i in 0..N {
+        let [mut firsts, mut seconds] = [[V::splat_in(simd, V::Element::default()); N]; 2];
+        for (i, (first, second)) in firsts.iter_mut().zip(&mut seconds).enumerate() {
             // SAFETY: the caller promises N times V::LEN pairs.
-            let [first, second] = unsafe { V::load_bf16_pairs_ptr(simd, from.add(2 * i * V::LEN)) };
-            (pairs[0][i], pairs[1][i]) = (first, second);
+            [*first, *second] = unsafe { V::load_bf16_pairs_ptr(simd, from.add(2 * i * V::LEN)) };
         }
-        pairs.map(Self)
+        [Self(firsts), Self(seconds)]
     }
     #[inline(always)]
     unsafe fn load_i8_ptr(simd: V::Simd, from: *const i8) -> Self {
