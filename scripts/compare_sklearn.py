@@ -16,7 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENV = ROOT / "target" / "compare-venv"
-if pathlib.Path(sys.prefix).resolve() != VENV:
+if pathlib.Path(sys.prefix).resolve() != VENV.resolve():
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
         install = [VENV / "bin" / "python", "-m", "pip", "install", "-q", "numpy", "scikit-learn"]
