@@ -7,7 +7,7 @@ use super::course::{Course, Position};
 use super::rate::RateKind;
 use super::{EarlyStopping, Fit, Metric, Monitor, Validation};
 use crate::error::{Error, Result};
-use crate::formats::{Checkpoint, Every, Saving, Stand, Weights};
+use crate::formats::{Checkpoint, Every, Saving, Stand, Weights, check_described};
 use crate::schedule::ReduceOnPlateau;
 
 /// How a training goes, but for the number of its epochs, which may be raised.
@@ -58,16 +58,6 @@ impl Plan {
             ("reduction on a plateau", format!("{:?}", self.plateau)),
             ("choice to keep gradient norms", self.gradient_norms.to_string()),
         ]
-    }
-
-    /// An error that names what differs.
-    fn check_same(&self, own: &Self) -> Result<()> {
-        for ((what, checkpoint), (_, own)) in self.describe().into_iter().zip(own.describe()) {
-            if checkpoint != own {
-                return Err(Error::OtherTraining { what: what.to_owned(), checkpoint, own });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -132,9 +122,7 @@ impl<E: Element> Fit<'_, E> {
         self.saving = Some(Saving { path: path.as_ref().to_owned(), every });
         self
     }
-}
 
-impl<E: Element> Fit<'_, E> {
     /// Goes on from where another training stood, in the middle of an epoch if need be: the weights
     /// and the history are then the same bits as if it had not been broken off, but for the seconds.
     ///
@@ -159,7 +147,7 @@ pub(super) fn take_up<E: Element>(
     let Some(checkpoint) = fit.resumed.take() else { return Ok(()) };
     let own = Plan::new(fit, rows);
     match checkpoint.fit() {
-        Some(stand) => stand.plan.check_same(&own)?,
+        Some(stand) => check_described(stand.plan.describe(), own.describe())?,
         None => {
             let (what, checkpoint) = ("fit".to_owned(), "none, but steps".to_owned());
             return Err(Error::OtherTraining { what, checkpoint, own: format!("{own:?}") });

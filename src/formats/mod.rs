@@ -14,6 +14,6 @@ mod safetensors;
 #[cfg(feature = "checkpoint")]
 pub use checkpoint::{Checkpoint, Every};
 #[cfg(feature = "checkpoint")]
-pub(crate) use checkpoint::{Saving, Stand, Weights};
+pub(crate) use checkpoint::{Saving, Stand, Weights, check_described};
 #[cfg(feature = "onnx")]
 pub use onnx::Head;

@@ -176,12 +176,7 @@ impl<E: Element> Checkpoint<E> {
         for (index, (layer, own)) in layers.iter().zip(own).enumerate() {
             check_same(format!("layer {index}"), layer, own)?;
         }
-        let settings = self.settings.describe().into_iter().zip(trainer.settings().describe());
-        for ((what, checkpoint), (_, own)) in settings {
-            if checkpoint != own {
-                return Err(Error::OtherTraining { what: what.to_owned(), checkpoint, own });
-            }
-        }
+        check_described(self.settings.describe(), trainer.settings().describe())?;
         trainer.check_states(&self.states)
     }
 }
@@ -193,6 +188,19 @@ fn check_same<T: PartialEq + core::fmt::Debug>(what: String, checkpoint: T, own:
     }
     let (checkpoint, own) = (format!("{checkpoint:?}"), format!("{own:?}"));
     Err(Error::OtherTraining { what, checkpoint, own })
+}
+
+/// An error that names the first of some choices, in words, that differs.
+pub(crate) fn check_described<const N: usize>(
+    checkpoint: [(&'static str, String); N],
+    own: [(&'static str, String); N],
+) -> Result<()> {
+    for ((what, checkpoint), (_, own)) in checkpoint.into_iter().zip(own) {
+        if checkpoint != own {
+            return Err(Error::OtherTraining { what: what.to_owned(), checkpoint, own });
+        }
+    }
+    Ok(())
 }
 
 impl<E: Element> Trainer<E> {
