@@ -40,14 +40,14 @@ fn operand(shape: Shape) -> Option<(CBLAS_TRANSPOSE, c_int)> {
     plain.or_else(|| leading(shape.transposed()).map(|ld| (CblasTrans, ld)))
 }
 
-/// Runs a product whose shapes have been checked, or gives it back if it is too small for BLAS, or
-/// of strides that BLAS does not know, or if B is packed already.
-pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) -> Option<Gemm<'_, E>> {
-    let Right::Strided(b_view) = gemm.b else { return Some(gemm) };
+/// Computes the product, unless it is too small for BLAS, or of strides that BLAS does not know,
+/// or B is packed already; returns whether it did. The shapes have been checked.
+pub(super) fn run<E: Element>(isa: Isa, gemm: &mut Gemm<'_, E>) -> bool {
+    let Right::Strided(b_view) = gemm.b else { return false };
     let (a, b, c) = (gemm.a.shape(), b_view.shape(), gemm.c.shape());
     let multiply_adds = c.rows.saturating_mul(c.columns).saturating_mul(a.columns);
     if !gemm.blas || multiply_adds <= BLAS_ABOVE {
-        return Some(gemm);
+        return false;
     }
     // A column-major C is the row-major Cᵀ = Bᵀ Aᵀ.
     let plain = Call::new(a, b, c).map(|call| (call, false));
@@ -55,16 +55,16 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) -> Option<Gemm<'_, E>
         let call = Call::new(b.transposed(), a.transposed(), c.transposed())?;
         Some((call, true))
     });
-    let Some((call, swapped)) = call else { return Some(gemm) };
-    let Gemm { a, mut c, alpha, start, epilogue, .. } = gemm;
-    let beta = fallback::begin(start, &mut c);
-    let (first, second) = if swapped { (b_view, a) } else { (a, b_view) };
+    let Some((call, swapped)) = call else { return false };
+    let Gemm { a, c, alpha, start, epilogue, .. } = gemm;
+    let beta = fallback::begin(*start, c);
+    let (first, second) = if swapped { (b_view, *a) } else { (*a, b_view) };
     // SAFETY: the views were checked on construction: their elements lie within their slices,
     // those of C at places of their own; `Call` found the leading dimensions from their strides.
     unsafe {
         E::cblas(
             call.shape,
-            alpha,
+            *alpha,
             (first.data().as_ptr(), call.a.0, call.a.1),
             (second.data().as_ptr(), call.b.0, call.b.1),
             beta,
@@ -72,9 +72,9 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) -> Option<Gemm<'_, E>
         );
     }
     if let Some(epilogue) = epilogue {
-        epilogue.finish(isa, 0, 0, c);
+        epilogue.finish(isa, 0, 0, c.reborrow());
     }
-    None
+    true
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
             let a = MatRef::with_strides(&a, (m, k), a_strides).unwrap();
             let b = MatRef::new(&b[..k * n], k, n).unwrap();
             let c = MatMut::new(&mut c, m, n).unwrap();
-            run(isa, Gemm::new(a, b, c).blas(allowed)).is_some()
+            !run(isa, &mut Gemm::new(a, b, c).blas(allowed))
         };
         assert!(!given_back(k, (k, 1), true));
         assert!(!given_back(k, (1, m), true));

@@ -11,7 +11,6 @@ use super::gemv::multiply_row;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packed::ALIGNMENT;
 use super::packing::{pack_block, pack_strip};
-use super::tiny::multiply_tiny;
 use super::{Epilogue, Right, Start};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
@@ -121,16 +120,6 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> bool {
         let Self { mut part, epilogue, scratch } = self;
-        if let Some(b) = part.tiny() {
-            // SAFETY: run only by `Multiplication::run`, whose caller promises what it needs.
-            unsafe {
-                multiply_tiny::<E::Lanes<S>>(simd, &part, b);
-                if let Some(epilogue) = epilogue {
-                    part.finish(epilogue, part.rows.clone(), part.columns.clone());
-                }
-            }
-            return true;
-        }
         let mut turned;
         let epilogue: Option<&mut dyn Epilogue<E>> = match (part.turned::<E::Lanes<S>>(), epilogue)
         {

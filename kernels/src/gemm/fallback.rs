@@ -97,8 +97,8 @@ pub(super) fn begin<E: Element>(start: Start<'_, E>, c: &mut MatMut<'_, E>) -> E
 }
 
 /// Runs a product whose shapes have been checked.
-pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
-    let Gemm { a, b, mut c, alpha, start, epilogue, .. } = gemm;
+pub(super) fn run<E: Element>(isa: Isa, gemm: &mut Gemm<'_, E>) {
+    let Gemm { a, b, c, alpha, start, epilogue, .. } = gemm;
     let widened;
     let (b, b_strides) = match b {
         Right::Strided(b) => (b.data(), (b.shape().row_stride, b.shape().column_stride)),
@@ -110,7 +110,7 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
         }
     };
     let (m, n, k) = (c.rows(), c.columns(), a.columns());
-    let beta = begin(start, &mut c);
+    let beta = begin(*start, c);
     // A view's last element lies within its slice, so no stride that is used exceeds isize.
     let signed = |strides: (usize, usize)| (strides.0 as isize, strides.1 as isize);
     let a_strides = signed((a.shape().row_stride, a.shape().column_stride));
@@ -121,7 +121,7 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
     unsafe {
         E::multiply_strided(
             (m, n, k),
-            alpha,
+            *alpha,
             (a.data().as_ptr(), a_strides.0, a_strides.1),
             (b.as_ptr(), b_strides.0, b_strides.1),
             beta,
@@ -129,6 +129,6 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: Gemm<'_, E>) {
         );
     }
     if let Some(epilogue) = epilogue {
-        epilogue.finish(isa, 0, 0, c);
+        epilogue.finish(isa, 0, 0, c.reborrow());
     }
 }

@@ -32,8 +32,11 @@ use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 precompiled! {
     /// The kernels of this module.
     GemmKernels:
-    fn multiply(isa: Isa, gemm: Gemm<'_, Self>, scratch: &mut [Self]) -> Result<(), ShapeError> =
-        parallel::run;
+    fn multiply(
+        isa: Isa,
+        gemm: &mut Gemm<'_, Self>,
+        scratch: &mut [Self],
+    ) -> Result<(), ShapeError> = parallel::run;
     fn scratch_len(isa: Isa, shape: (usize, usize, usize), threads: usize) -> usize =
         parallel::parallel_scratch_len::<Self>;
     fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
@@ -192,7 +195,7 @@ impl<'a, E: Element> Gemm<'a, E> {
     /// # Errors
     /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`], the epilogue's matrix or
     /// `scratch` do not fit together, [`ShapeError::Isa`] if B was packed for another ISA; nothing was written then.
-    pub fn run(self, isa: Isa, scratch: &mut [E]) -> Result<(), ShapeError> {
+    pub fn run(mut self, isa: Isa, scratch: &mut [E]) -> Result<(), ShapeError> {
         let (m, n, k) = (self.c.rows(), self.c.columns(), self.a.columns());
         check_size("rows of a", m, self.a.rows())?;
         check_size("rows of b", k, self.b.shape().0)?;
@@ -206,7 +209,7 @@ impl<'a, E: Element> Gemm<'a, E> {
         if let Some(epilogue) = &self.epilogue {
             epilogue.check(m, n)?;
         }
-        E::multiply(isa, self, scratch)
+        E::multiply(isa, &mut self, scratch)
     }
 }
 

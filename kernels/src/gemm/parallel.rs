@@ -1,7 +1,7 @@
 //! A product cut in parts for the threads of the current rayon pool.
 
 use super::driver::{Multiplication, Part, scratch_len};
-use super::{Gemm, fallback, one_row};
+use super::{Gemm, fallback, one_row, tiny};
 use crate::{Element, Isa, ShapeError};
 use rayon::prelude::*;
 
@@ -96,25 +96,30 @@ impl<E> SharedC<E> {
 /// written.
 pub(super) fn run<E: Element>(
     isa: Isa,
-    gemm: Gemm<'_, E>,
+    gemm: &mut Gemm<'_, E>,
     scratch: &mut [E],
 ) -> Result<(), ShapeError> {
-    if gemm.c.rows() == 0 || gemm.c.columns() == 0 {
+    let (m, n, k) = (gemm.c.rows(), gemm.c.columns(), gemm.a.columns());
+    if m == 0 || n == 0 {
         return Ok(());
     }
     #[cfg(feature = "blas")]
-    let Some(gemm) = super::blas::run(isa, gemm) else { return Ok(()) };
+    if super::blas::run(isa, gemm) {
+        return Ok(());
+    }
     if !isa.has_fma() {
         fallback::run(isa, gemm);
         return Ok(());
     }
-    let mut gemm = gemm;
-    let (m, n, k) = (gemm.c.rows(), gemm.c.columns(), gemm.a.columns());
-    let grid = Grid::new((m, n, k), gemm.threads);
-    if grid.parts() == 1 && one_row::run(isa, &mut gemm) {
+    if tiny::run(isa, gemm) {
         return Ok(());
     }
-    let Gemm { a, b, mut c, alpha, start, epilogue, threads, .. } = gemm;
+    let grid = Grid::new((m, n, k), gemm.threads);
+    if grid.parts() == 1 && one_row::run(isa, gemm) {
+        return Ok(());
+    }
+    let &mut Gemm { a, b, ref mut c, alpha, start, ref mut epilogue, threads, .. } = gemm;
+    let epilogue = epilogue.as_deref_mut();
     let length = scratch.len();
     let too_short = || ShapeError::Length {
         argument: "scratch",
@@ -155,7 +160,7 @@ pub(super) fn run<E: Element>(
         }
     });
     if let Some(epilogue) = epilogue {
-        epilogue.finish(isa, 0, 0, c);
+        epilogue.finish(isa, 0, 0, c.reborrow());
     }
     Ok(())
 }
