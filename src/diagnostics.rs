@@ -42,8 +42,17 @@ pub struct Diagnostics<E: Element = f32> {
     pub(crate) gradient: Vec<E>,
     /// The parameters before the step.
     before: Vec<E>,
-    /// Which units of a layer have not been above 0 yet.
+    /// What was found among the outputs of each layer so far in a step.
+    found: Vec<Found>,
+    /// Which units, layer after layer, have not been above 0 yet in that step.
     is_dead: Vec<bool>,
+}
+
+/// What was found among the outputs of a layer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    outputs: usize,
+    saturated: usize,
 }
 
 /// How a layer fared in a step.
@@ -147,6 +156,40 @@ impl fmt::Display for Verdict {
     }
 }
 
+impl LayerHealth {
+    fn of_outputs<E: Element>(layer: &LayerRef<'_, E>, found: Found, is_dead: &[bool]) -> Self {
+        let activation = activation_of(layer);
+        let saturated =
+            saturation(activation).map(|_| found.saturated as f64 / found.outputs as f64);
+        let dead = || is_dead.iter().filter(|&&is_dead| is_dead).count();
+        let dead = (activation == Activation::Relu).then(|| dead() as f64 / layer.outputs() as f64);
+        let is_dense = matches!(layer, LayerRef::Dense(_));
+        Self { parameters: None, is_dense, saturated, dead }
+    }
+}
+
+fn activation_of<E: Element>(layer: &LayerRef<'_, E>) -> Activation {
+    match layer {
+        LayerRef::Dense(layer) => layer.activation,
+        LayerRef::Activation { activation, .. } => *activation,
+        _ => Activation::Identity,
+    }
+}
+
+/// Which outputs of this activation are saturated, if any can be.
+fn saturation(activation: Activation) -> Option<fn(f64) -> bool> {
+    match activation {
+        Activation::Sigmoid => Some(|y| !(0.01..=0.99).contains(&y)),
+        Activation::Tanh => Some(|y| y.abs() > 0.98),
+        _ => None,
+    }
+}
+
+/// The outputs of all layers.
+fn units<E: Element>(network: &Network<E>) -> usize {
+    network.layers().map(|layer| layer.outputs()).sum()
+}
+
 impl<E: Element> Diagnostics<E> {
     /// For the training of this network.
     ///
@@ -154,12 +197,12 @@ impl<E: Element> Diagnostics<E> {
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) if there is no memory for the buffers.
     pub fn new(network: &Network<E>) -> Result<Self> {
         let count = network.parameters().len();
-        let widest = network.layers().map(|layer| layer.outputs()).max().unwrap_or(0);
         Ok(Self {
             layers: try_vec("diagnostics", network.layers().len())?,
             gradient: try_vec("diagnostics", count)?,
             before: try_vec("diagnostics", count)?,
-            is_dead: try_vec("diagnostics", widest)?,
+            found: try_vec("diagnostics", network.layers().len())?,
+            is_dead: try_vec("diagnostics", units(network))?,
         })
     }
 
@@ -172,45 +215,40 @@ impl<E: Element> Diagnostics<E> {
     pub(crate) fn check(&self, network: &Network<E>) -> Result<()> {
         check_length("diagnostics", self.gradient.len(), network.parameters().len())?;
         check_length("diagnostics", self.layers.len(), network.layers().len())?;
-        let widest = network.layers().map(|layer| layer.outputs()).max().unwrap_or(0);
-        check_length("diagnostics", self.is_dead.len(), widest)
+        check_length("diagnostics", self.is_dead.len(), units(network))
     }
 
-    /// Looks at the outputs of a layer, given in blocks of rows.
-    pub(crate) fn look_at_outputs<'a>(
+    /// Looks at the outputs of some rows, the first of a step or further ones: `outputs_of` gives
+    /// those of a layer in blocks of rows.
+    pub(crate) fn look_at_outputs<'a, B: Iterator<Item = &'a [E]>>(
         &mut self,
-        index: usize,
-        layer: &LayerRef<'_, E>,
-        blocks: impl Iterator<Item = &'a [E]> + Clone,
+        network: &Network<E>,
+        are_first: bool,
+        outputs_of: impl Fn(usize) -> B,
     ) {
-        let activation = match layer {
-            LayerRef::Dense(layer) => layer.activation,
-            LayerRef::Activation { activation, .. } => *activation,
-            _ => Activation::Identity,
-        };
-        let width = layer.outputs();
-        let share_of = |is_saturated: fn(f64) -> bool| {
-            let outputs = || blocks.clone().flatten();
-            let saturated = outputs().filter(|y| is_saturated(y.to_f64())).count();
-            saturated as f64 / outputs().count() as f64
-        };
-        let saturated = match activation {
-            Activation::Sigmoid => Some(share_of(|y| !(0.01..=0.99).contains(&y))),
-            Activation::Tanh => Some(share_of(|y| y.abs() > 0.98)),
-            _ => None,
-        };
-        let dead = (activation == Activation::Relu).then(|| {
-            let is_dead = &mut self.is_dead[..width];
-            is_dead.fill(true);
-            for row in blocks.flat_map(|block| block.chunks_exact(width)) {
-                for (is_dead, &y) in is_dead.iter_mut().zip(row) {
-                    *is_dead &= y <= E::ZERO;
+        if are_first {
+            self.found.fill(Found::default());
+            self.is_dead.fill(true);
+        }
+        let mut units = &mut self.is_dead[..];
+        for (index, (layer, found)) in network.layers().zip(&mut self.found).enumerate() {
+            let width = layer.outputs();
+            let (is_dead, after) = units.split_at_mut(width);
+            units = after;
+            let blocks = outputs_of(index);
+            if let Some(is_saturated) = saturation(activation_of(&layer)) {
+                for block in blocks {
+                    found.outputs += block.len();
+                    found.saturated += block.iter().filter(|y| is_saturated(y.to_f64())).count();
+                }
+            } else if activation_of(&layer) == Activation::Relu {
+                for row in blocks.flat_map(|block| block.chunks_exact(width)) {
+                    for (is_dead, &y) in is_dead.iter_mut().zip(row) {
+                        *is_dead &= y <= E::ZERO;
+                    }
                 }
             }
-            is_dead.iter().filter(|&&is_dead| is_dead).count() as f64 / width as f64
-        });
-        let is_dense = matches!(layer, LayerRef::Dense(_));
-        self.layers[index] = LayerHealth { parameters: None, is_dense, saturated, dead };
+        }
     }
 
     /// Remembers the parameters before a step.
@@ -218,16 +256,19 @@ impl<E: Element> Diagnostics<E> {
         self.before.copy_from_slice(parameters);
     }
 
-    /// Compares the parameters after a step with those before.
+    /// Ends a step: says what was found, and compares the parameters with those before it.
     pub(crate) fn compare(
         &mut self,
         isa: Isa,
         network: &Network<E>,
         is_trained: impl Fn(usize) -> bool,
     ) -> Result<()> {
-        let mut start = 0;
-        let layers = self.layers.iter_mut().zip(network.layers());
-        for (index, (health, layer)) in layers.enumerate() {
+        let (mut start, mut units) = (0, &self.is_dead[..]);
+        let layers = self.layers.iter_mut().zip(&self.found).zip(network.layers());
+        for (index, ((health, found), layer)) in layers.enumerate() {
+            let (is_dead, after) = units.split_at(layer.outputs());
+            units = after;
+            *health = LayerHealth::of_outputs(&layer, *found, is_dead);
             let part = start..start + layer.parameters();
             start = part.end;
             if !is_trained(index) {

@@ -4,6 +4,7 @@ use core::mem;
 use deltarule_kernels::Element;
 
 use super::parallel::enter;
+use super::update::Keep;
 use super::{PartOfBatch, Score, Trainer};
 use crate::error::{Error, Result, try_vec};
 use crate::layers::Span;
@@ -78,8 +79,8 @@ impl<E: Element> Trainer<E> {
         let mut gradient = mem::take(&mut self.accumulated.gradient);
         let done = enter(parts, || {
             let part = PartOfBatch { first_row, batch_rows };
-            let score = self.propagate(x, targets, part, rows, parts)?;
-            self.keep(x, parts, &mut gradient, !is_first)?;
+            let keep = Keep { gradient: &mut gradient, adds: !is_first };
+            let score = self.sum_gradient(x, targets, part, parts, keep, None)?;
             self.update_running(rows)?;
             Ok::<_, Error>(score)
         });

@@ -8,10 +8,11 @@ use super::accumulate::Accumulated;
 use super::layout::ShardLayout;
 use super::packed::PackedWeights;
 use super::parallel::{PARALLEL_WORK, Scratch, Threads};
-use super::update::TilePlan;
+use super::spans::span_rows;
+use super::tiles::TilePlan;
 use super::{Buffers, Trainer};
 use crate::error::{Error, Result, try_vec};
-use crate::layers::{Occurrences, Op};
+use crate::layers::{Occurrences, Op, Part};
 use crate::loss::{Loss, Reduction};
 use crate::network::Network;
 use crate::optimizer::{Optimizer, ParameterGroup};
@@ -130,14 +131,19 @@ impl<E: Element> TrainerBuilder<E> {
     ///
     /// # Memory
     /// In elements, besides the network: with P parameters, S·P for the S states of the
-    /// optimizer's rule, and P for a gradient if it is clipped by its norm; for each row of a
-    /// batch, in whole blocks of 64, every layer's outputs and, but where the layer above works in
-    /// place, as all but dense ones do, as many errors, and in a dense layer whose derivative is
-    /// computed from z that too; for each row its loss; where a batch is more than one block, each
-    /// dense layer's W once more, its rows filled up to whole vectors; and for each thread the
-    /// largest tile of the gradient, some 65,536 elements or 24 rows of the widest W, and the
-    /// scratch space of the largest product, which stays below 2¹⁹ elements together for
-    /// 784-512-512-10. Blocks have 32 rows where there are too few of 64 for all threads.
+    /// optimizer's rule; for each row of a span, in whole blocks of 64, every layer's outputs and,
+    /// but where the layer above works in place, as all but dense ones do, as many errors, and in a
+    /// dense layer whose derivative is computed from z that too; for each row of a batch its loss;
+    /// P for a gradient if it is clipped by its norm, or if a batch has more than one span; where a
+    /// batch is more than one block, each dense layer's W once more, its rows filled up to whole
+    /// vectors; and for each thread the largest tile of the gradient, some 65,536 elements or 24
+    /// rows of the widest W, and the scratch space of the largest product, which stays below 2¹⁹
+    /// elements together for 784-512-512-10. Blocks have 32 rows where there are too few of 64 for
+    /// all threads.
+    ///
+    /// A span is a batch, or as many of its rows as have inputs, outputs and errors of 3 MiB for
+    /// each thread, or of P elements if that is more. With batch normalization or embeddings it is
+    /// always a batch.
     ///
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
@@ -160,10 +166,13 @@ impl<E: Element> TrainerBuilder<E> {
         // depend on the threads.
         let at_once = if network.isa().has_fma() { threads.at_once() } else { 1 };
         let layout = ShardLayout::new(ops, &is_frozen, max_batch, at_once)?;
-        let (tiles, rates) = TilePlan::new(ops, |op, part| {
+        let rates_of = |op: usize, part: &Part| {
             groups[op].rates(part.is_weights()).filter(|_| ops[op].shape().learns())
-        });
-        let arena = try_vec("activations", layout.arena_len(max_batch)?)?;
+        };
+        let alike = |one, other| optimizer.treats_alike(one, other);
+        let (tiles, rates) = TilePlan::new(ops, rates_of, alike);
+        let span_rows = span_rows(&network, &layout, max_batch, threads.at_once());
+        let arena = try_vec("activations", layout.arena_len(span_rows)?)?;
         let losses = try_vec("losses", max_batch)?;
         let mut products = 0;
         for op in ops.iter() {
@@ -188,15 +197,14 @@ impl<E: Element> TrainerBuilder<E> {
         for state in &mut states[..optimizer.rule().states()] {
             *state = try_vec("optimizer state", count)?;
         }
-        let kept = match optimizer.norm_limit() {
-            Some(_) => try_vec("gradient", count)?,
-            None => Vec::new(),
-        };
+        let keeps = optimizer.norm_limit().is_some() || max_batch > span_rows;
+        let kept = if keeps { try_vec("gradient", count)? } else { Vec::new() };
         let updates = Vec::with_capacity(rates.len());
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
         let shape = (network.isa(), network.ops().clone());
         let packed = PackedWeights::new(&network, max_batch > layout.rows())?;
-        let buffers = Buffers { layout, tiles, arena, moments, scratch, occurrences, packed };
+        let buffers =
+            Buffers { layout, tiles, span_rows, arena, moments, scratch, occurrences, packed };
         Ok(Trainer {
             network,
             loss,

@@ -6,9 +6,11 @@ mod layout;
 mod packed;
 mod parallel;
 mod propagate;
+mod spans;
 #[cfg(feature = "checkpoint")]
 mod state;
 mod step;
+mod tiles;
 mod update;
 
 pub use builder::TrainerBuilder;
@@ -32,7 +34,8 @@ use layout::ShardLayout;
 use packed::PackedWeights;
 use parallel::{Scratch, Threads, enter};
 use propagate::{Batch, Propagate};
-use update::{Gradient, TilePlan};
+use tiles::TilePlan;
+use update::Gradient;
 
 /// A network in training.
 ///
@@ -66,7 +69,8 @@ pub struct Trainer<E: Element = f32> {
     groups: Vec<ParameterGroup>,
     /// A rule of the user's own, in place of the optimizer's.
     rule: Option<Box<dyn UpdateRule<E>>>,
-    /// The kinds of rates that parameters are trained by, and the step's update for each.
+    /// The kinds of rates that the optimizer treats in different ways, and the step's update for
+    /// each.
     rates: Vec<Rates>,
     updates: Vec<Update<E>>,
     /// That of dropout's masks.
@@ -92,6 +96,8 @@ pub struct Trainer<E: Element = f32> {
 struct Buffers<E> {
     layout: ShardLayout,
     tiles: TilePlan,
+    /// The most rows whose shards are there at once.
+    span_rows: usize,
     /// The shards' buffers, one shard after the other.
     arena: Vec<E>,
     /// What batch normalizations normalize by.
@@ -235,13 +241,11 @@ impl<E: Element> Trainer<E> {
         let mut correct = 0;
         let batch = self.batch(x, targets, Mode::Evaluation, PartOfBatch::whole(rows));
         let parts = self.parts(self.max_batch.min(rows));
-        let Buffers { layout, arena, moments, scratch, packed, .. } = &mut self.buffers;
-        self.network.use_running_statistics(moments)?;
-        let at_once = (self.max_batch.min(rows), layout.rows());
-        let packed = enter(parts, || packed.of(&self.network, at_once, parts))?;
-        let propagate = Propagate::new(&self.network, layout, scratch, packed, batch);
-        let first_rows = (0..rows).step_by(self.max_batch);
-        for (first_row, losses) in first_rows.zip(losses.chunks_mut(self.max_batch)) {
+        enter(parts, || self.begin_batch(rows, parts))?;
+        let Buffers { layout, span_rows, arena, moments, scratch, packed, .. } = &mut self.buffers;
+        let propagate = Propagate::new(&self.network, layout, scratch, packed.get(), batch);
+        let first_rows = (0..rows).step_by(*span_rows);
+        for (first_row, losses) in first_rows.zip(losses.chunks_mut(*span_rows)) {
             correct += enter(parts, || propagate.run(parts, first_row, arena, losses, moments))?;
         }
         self.score(&losses, targets, correct)

@@ -15,45 +15,56 @@ const PACKS_ABOVE: usize = 4;
 /// A copy of each dense layer's Wᵀ, packed once for all shards of a batch; there is none if a batch
 /// is one shard, which transposes what it needs as it goes along.
 #[derive(Debug)]
-pub(crate) struct PackedWeights<E>(Vec<PackedMatrix<E>>);
+pub(crate) struct PackedWeights<E> {
+    layers: Vec<PackedMatrix<E>>,
+    /// Whether they are the weights as they are now.
+    current: bool,
+}
 
 impl<E: Element> PackedWeights<E> {
     /// Room for the weights of a network whose batches are cut in shards, or for none.
     pub(crate) fn new(network: &Network<E>, has_shards: bool) -> Result<Self> {
-        if !has_shards {
-            return Ok(Self(Vec::new()));
+        let mut layers = Vec::new();
+        if has_shards {
+            let packed = weights(network).map(|weights| PackedMatrix::new(network.isa(), weights?));
+            layers = packed.collect::<Result<_, _>>()?;
         }
-        let packed = weights(network).map(|weights| PackedMatrix::new(network.isa(), weights?));
-        Ok(Self(packed.collect::<Result<_, _>>()?))
+        Ok(Self { layers, current: false })
     }
 
-    /// Packs the weights as they are now, and returns them, if that pays for so many rows in shards
-    /// of `shard_rows`.
+    /// Packs the weights as they are now, if that pays for so many rows in shards of `shard_rows`.
     ///
     /// Threads that read weights which another core has just changed had better read them once, and
     /// one after the other.
-    pub(crate) fn of(
+    pub(crate) fn pack(
         &mut self,
         network: &Network<E>,
         (rows, shard_rows): (usize, usize),
         parts: usize,
-    ) -> Result<&[PackedMatrix<E>]> {
+    ) -> Result<()> {
+        self.current = false;
         if rows <= shard_rows || !(parts > 1 || self.pays(rows)) {
-            return Ok(&[]);
+            return Ok(());
         }
-        divide(Layers { first: 0, packed: &mut self.0 }, parts, &|layers| {
+        divide(Layers { first: 0, packed: &mut self.layers }, parts, &|layers| {
             let weights = weights(network).skip(layers.first);
             for (packed, weights) in layers.packed.iter_mut().zip(weights) {
                 packed.pack(weights?)?;
             }
             Ok(())
         })?;
-        Ok(&self.0)
+        self.current = true;
+        Ok(())
+    }
+
+    /// What was packed, if anything.
+    pub(crate) fn get(&self) -> &[PackedMatrix<E>] {
+        if self.current { &self.layers } else { &[] }
     }
 
     fn pays(&self, rows: usize) -> bool {
         let (mut moved, mut weights) = (0usize, 0usize);
-        for packed in &self.0 {
+        for packed in &self.layers {
             let (inputs, outputs) = (packed.rows(), packed.columns());
             moved = moved.saturating_add(inputs).saturating_add(2 * outputs);
             weights = weights.saturating_add(inputs * outputs);

@@ -5,15 +5,15 @@ use deltarule_kernels::optimizer::norm_clip_factor;
 use deltarule_kernels::{Element, reduce};
 
 use super::parallel::enter;
-use super::propagate::Propagate;
-use super::update::{Apply, ApplyKept, Keep, Tile};
-use super::{Buffers, PartOfBatch, Score, Trainer};
+use super::tiles::Piece;
+use super::update::{Apply, ApplyKept, Keep};
+use super::{PartOfBatch, Score, Trainer};
 use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Result, check_length, try_vec};
-use crate::layers::{Mode, Op, Part, Span};
+use crate::layers::{Op, Part, Span};
 use crate::loss::Targets;
 use crate::network::Trained;
-use crate::optimizer::{Rates, Stretch, UpdateRule};
+use crate::optimizer::{Stretch, UpdateRule};
 
 impl<E: Element> Trainer<E> {
     /// One step of the optimizer on a batch: forward, loss, backward, update. The score is that
@@ -33,17 +33,22 @@ impl<E: Element> Trainer<E> {
         let rows = self.check(x, targets)?;
         let parts = self.parts(rows);
         let score = enter(parts, || {
-            let score = self.propagate(x, targets, PartOfBatch::whole(rows), rows, parts)?;
-            if self.rule.is_some() || self.optimizer.norm_limit().is_some() {
-                let mut gradient = mem::take(&mut self.kept);
-                let done = self
-                    .keep(x, parts, &mut gradient, false)
-                    .and_then(|()| self.apply_kept(&gradient, Span::Batch, rows, parts));
-                self.kept = gradient;
-                done?;
+            let keeps = self.rule.is_some() || self.optimizer.norm_limit().is_some();
+            let score = if keeps || rows > self.buffers.span_rows {
+                let mut sum = mem::take(&mut self.kept);
+                let keep = Keep::new(&mut sum);
+                let whole = PartOfBatch::whole(rows);
+                let done = self.sum_spans(x, targets, whole, parts, keep, None).and_then(|score| {
+                    self.apply_kept(&sum, Span::Batch, rows, parts)?;
+                    Ok(score)
+                });
+                self.kept = sum;
+                done?
             } else {
+                let score = self.propagate(x, targets, rows, parts)?;
                 self.apply(x, parts)?;
-            }
+                score
+            };
             self.update_running(rows)?;
             Ok::<_, Error>(score)
         })?;
@@ -66,19 +71,17 @@ impl<E: Element> Trainer<E> {
         diagnostics.check(&self.network)?;
         let parts = self.parts(rows);
         let score = enter(parts, || {
-            let score = self.propagate(x, targets, PartOfBatch::whole(rows), rows, parts)?;
-            for (index, layer) in self.network.layers().enumerate() {
-                let Buffers { layout, arena, .. } = &self.buffers;
-                let outputs = layout.shards(x, arena).map(|shard| shard.y(index));
-                diagnostics.look_at_outputs(index, &layer, outputs);
-            }
-            self.keep(x, parts, &mut diagnostics.gradient, false)?;
+            let mut gradient = mem::take(&mut diagnostics.gradient);
+            let (whole, keep) = (PartOfBatch::whole(rows), Keep::new(&mut gradient));
+            let done = self.sum_gradient(x, targets, whole, parts, keep, Some(diagnostics));
+            diagnostics.gradient = gradient;
+            let score = done?;
             diagnostics.remember(self.network.parameters());
             self.apply_kept(&diagnostics.gradient, Span::Batch, rows, parts)?;
             self.update_running(rows)?;
-            let tiles = self.buffers.tiles.tiles();
+            let pieces = self.buffers.tiles.pieces();
             diagnostics.compare(self.network.isa(), &self.network, |op| {
-                tiles.iter().any(|tile| tile.op == op && tile.update.is_some())
+                pieces.iter().any(|piece| piece.op == op && piece.rates.is_some())
             })?;
             Ok::<_, Error>(score)
         })?;
@@ -87,23 +90,17 @@ impl<E: Element> Trainer<E> {
     }
 
     /// The number of the step to come.
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.steps.saturating_add(1)
     }
 
-    /// Computes the step's update for each kind of rates. Powers of decay rates take a while in a
-    /// small step, so kinds that come to the same share theirs.
+    /// Computes the step's update for each kind of rates.
     fn prepare_updates(&mut self, gradient_factor: f64) {
         let (optimizer, number) = (&self.optimizer, self.number());
+        let updates =
+            self.rates.iter().map(|&rates| optimizer.at_step(number, gradient_factor, rates));
         self.updates.clear();
-        for (index, &rates) in self.rates.iter().enumerate() {
-            let same = |earlier: &Rates| optimizer.treats_alike(*earlier, rates);
-            let known = self.rates[..index].iter().position(same);
-            self.updates.push(match known {
-                Some(known) => self.updates[known],
-                None => optimizer.at_step(number, gradient_factor, rates),
-            });
-        }
+        self.updates.extend(updates);
     }
 
     /// The fused update: each tile of the gradient is applied as soon as it is computed.
@@ -113,12 +110,6 @@ impl<E: Element> Trainer<E> {
         let states = self.states.each_mut().map(Vec::as_mut_slice);
         let to = Apply { isa, updates: &self.updates, parameters, states };
         self.buffers.gradient(isa, ops, x, Span::Batch).run(parts, to)
-    }
-
-    /// Writes the gradient, or adds it to what is there.
-    pub(super) fn keep(&self, x: &[E], parts: usize, gradient: &mut [E], adds: bool) -> Result<()> {
-        let (isa, ops) = (self.network.isa(), self.network.ops());
-        self.buffers.gradient(isa, ops, x, Span::Batch).run(parts, Keep { gradient, adds })
     }
 
     /// Clips a gradient of so many rows by its norm, if the optimizer says so, and applies it.
@@ -159,11 +150,10 @@ impl<E: Element> Trainer<E> {
         let step = self.number();
         let Trained { ops, parameters, .. } = self.network.trained();
         let mut start = 0;
-        for Tile { op, part, len, update } in self.buffers.tiles.tiles() {
+        for Piece { op, part, len, rates } in self.buffers.tiles.pieces() {
             let offset = start;
             start += len;
-            let Some(update) = *update else { continue };
-            let rates = self.rates[update];
+            let Some(rates) = *rates else { continue };
             let mut give = |offset: usize, len: usize| {
                 rule.update(Stretch {
                     step,
@@ -250,33 +240,8 @@ impl<E: Element> Trainer<E> {
         check_length("gradients", gradients.len(), self.network.parameters().len())?;
         let parts = self.parts(rows);
         enter(parts, || {
-            let score = self.propagate(x, targets, PartOfBatch::whole(rows), rows, parts)?;
-            self.keep(x, parts, gradients, false)?;
-            Ok(score)
+            let whole = PartOfBatch::whole(rows);
+            self.sum_gradient(x, targets, whole, parts, Keep::new(gradients), None)
         })
-    }
-
-    /// Forward, loss and backward, with all that the gradient is computed from.
-    pub(super) fn propagate(
-        &mut self,
-        x: &[E],
-        targets: Targets<'_, E>,
-        of_batch: PartOfBatch,
-        rows: usize,
-        parts: usize,
-    ) -> Result<Score> {
-        let mode = Mode::Training { seed: self.seed, step: self.number() };
-        let batch = self.batch(x, targets, mode, of_batch);
-        let Buffers { layout, arena, moments, scratch, occurrences, packed, .. } =
-            &mut self.buffers;
-        self.network.use_running_statistics(moments)?;
-        let packed = packed.of(&self.network, (rows, layout.rows()), parts)?;
-        let propagate = Propagate::new(&self.network, layout, scratch, packed, batch);
-        let losses = &mut self.losses[..rows];
-        let correct = propagate.run(parts, 0, arena, losses, moments)?;
-        if let Some(Op::Embedding(embedding)) = self.network.ops().first() {
-            embedding.find_occurrences(x, occurrences);
-        }
-        self.score(&self.losses[..rows], targets, correct)
     }
 }

@@ -7,61 +7,9 @@ use deltarule_kernels::{Element, Isa, ShapeError};
 
 use super::layout::ShardLayout;
 use super::parallel::{Divide, Scratch, divide};
+use super::tiles::{Piece, Tile, TilePlan};
 use crate::error::Result;
 use crate::layers::{Embedding, LayerNorm, Occurrences, Op, Part, Span};
-use crate::optimizer::Rates;
-
-/// A stretch of the gradient that is computed, and used, at once.
-#[derive(Clone, Debug)]
-pub(crate) struct Tile {
-    pub(crate) op: usize,
-    pub(crate) part: Part,
-    pub(crate) len: usize,
-    /// By which of the step's updates it is trained, if it is.
-    pub(crate) update: Option<usize>,
-}
-
-/// The tiles of all layers, in the order of the parameters, without a gap.
-#[derive(Clone, Debug)]
-pub(crate) struct TilePlan {
-    tiles: Vec<Tile>,
-    largest: usize,
-}
-
-impl TilePlan {
-    /// `rates_of` says how a part of a layer is trained, if it is; each kind of rates becomes one
-    /// of the updates that are returned.
-    pub(crate) fn new(
-        ops: &[Op],
-        rates_of: impl Fn(usize, &Part) -> Option<Rates>,
-    ) -> (Self, Vec<Rates>) {
-        let (mut tiles, mut updates) = (Vec::new(), Vec::new());
-        for (op, layer) in ops.iter().enumerate() {
-            for (part, len) in layer.shape().parts() {
-                let update = rates_of(op, &part).map(|rates| {
-                    let known = updates.iter().position(|known| *known == rates);
-                    known.unwrap_or_else(|| {
-                        updates.push(rates);
-                        updates.len() - 1
-                    })
-                });
-                tiles.push(Tile { op, part, len, update });
-            }
-        }
-        let largest = tiles.iter().map(|tile| tile.len).max().unwrap_or(0);
-        (Self { tiles, largest }, updates)
-    }
-
-    /// The tiles.
-    pub(crate) fn tiles(&self) -> &[Tile] {
-        &self.tiles
-    }
-
-    /// The elements of the largest tile.
-    pub(crate) fn largest(&self) -> usize {
-        self.largest
-    }
-}
 
 /// Where a run of neighbouring tiles goes.
 pub(crate) trait Destination<E>: Sized + Send {
@@ -86,6 +34,13 @@ pub(crate) struct Keep<'a, E> {
     pub(crate) gradient: &'a mut [E],
     /// Whether it is added to what is there.
     pub(crate) adds: bool,
+}
+
+impl<'a, E> Keep<'a, E> {
+    /// The gradient is written.
+    pub(crate) fn new(gradient: &'a mut [E]) -> Self {
+        Self { gradient, adds: false }
+    }
 }
 
 impl<E: Element> Destination<E> for Keep<'_, E> {
@@ -215,29 +170,37 @@ impl<E: Element, D: Destination<E>> Divide for Tiles<'_, D, E> {
 impl<E: Element> Gradient<'_, E> {
     /// Gives `to`, which covers all parameters, the gradient tile by tile.
     pub(crate) fn run(&self, parts: usize, to: impl Destination<E>) -> Result<()> {
-        let work = Tiles { tiles: &self.tiles.tiles, to, element: PhantomData };
+        let work = Tiles { tiles: self.tiles.tiles(), to, element: PhantomData };
         divide(work, parts, &|tiles| self.run_tiles(tiles))
     }
 
     fn run_tiles<D: Destination<E>>(&self, work: Tiles<'_, D, E>) -> Result<()> {
         let mut scratch = self.scratch.lock();
-        let (room, scratch) = scratch.split_at_mut(self.tiles.largest);
+        let (room, scratch) = scratch.split_at_mut(self.tiles.largest());
         let mut rest = work.to;
         for tile in work.tiles {
             let (to, after) = rest.split_at(tile.len);
             rest = after;
-            match (tile.update, &self.ops[tile.op], &tile.part) {
-                (None, ..) => to.pass_over(),
-                (Some(update), Op::Embedding(embedding), Part::Table(table, categories)) => {
-                    let vectors = Vectors { op: tile.op, embedding, table: *table };
-                    self.run_vectors(vectors, categories, update, to, room)?;
-                }
-                (Some(update), ..) => {
-                    to.take(update, room, |gradient, adds| {
-                        self.compute(tile, gradient, adds, scratch)
-                    })?;
-                }
+            let Some(update) = tile.update else {
+                to.pass_over();
+                continue;
+            };
+            let pieces = &self.tiles.pieces()[tile.pieces.clone()];
+            if let [Piece { op, part: Part::Table(table, categories), .. }] = pieces
+                && let Op::Embedding(embedding) = &self.ops[*op]
+            {
+                let vectors = Vectors { op: *op, embedding, table: *table };
+                self.run_vectors(vectors, categories, update, to, room)?;
+                continue;
             }
+            to.take(update, room, |mut gradient, adds| {
+                for piece in pieces {
+                    let (here, after) = gradient.split_at_mut(piece.len);
+                    gradient = after;
+                    self.compute(piece, here, adds, scratch)?;
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -278,14 +241,14 @@ impl<E: Element> Gradient<'_, E> {
     /// A layer's contribution to the gradient.
     fn compute(
         &self,
-        tile: &Tile,
+        piece: &Piece,
         gradient: &mut [E],
         adds: bool,
         scratch: &mut [E],
     ) -> Result<(), ShapeError> {
-        let (isa, op) = (self.isa, tile.op);
+        let (isa, op) = (self.isa, piece.op);
         let shards = self.layout.shards(self.x, self.arena);
-        if let (Op::Dense(dense), Part::Weights(rows)) = (&self.ops[op], &tile.part) {
+        if let (Op::Dense(dense), Part::Weights(rows)) = (&self.ops[op], &piece.part) {
             let blocks = shards.map(|shard| (shard.x(op), shard.delta(op)));
             return dense.weight_gradient(isa, rows.clone(), blocks, adds, gradient, scratch);
         }

@@ -453,22 +453,23 @@ fn groups_that_can_not_be() {
 
 #[test]
 fn trainers_that_can_not_be() {
-    let build = |max_batch, threads| {
-        let network = Network::builder(2).dense(4, Activation::Identity).build().unwrap();
-        Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1))
+    let build_with = |network: NetworkBuilder, max_batch, threads| {
+        Trainer::builder(network.build().unwrap(), Loss::MeanSquaredError, Optimizer::sgd(0.1))
             .max_batch(max_batch)
             .threads(threads)
             .build()
             .map(|_| ())
             .unwrap_err()
     };
+    let dense = || Network::builder(2).dense(4, Activation::Identity);
+    let build = |max_batch, threads| build_with(dense(), max_batch, threads);
     assert_eq!(build(0, 1), Error::Zero { argument: "max_batch" });
     assert_eq!(build(1, 0), Error::Zero { argument: "threads" });
-    assert!(matches!(build(usize::MAX, 1), Error::Overflow { argument: "activations", .. }));
-    assert!(matches!(
-        build(usize::MAX / 64, 1),
-        Error::OutOfMemory { argument: "activations", .. }
-    ));
+    assert!(matches!(build(usize::MAX, 1), Error::OutOfMemory { argument: "losses", .. }));
+    // A batch normalization wants all rows at once.
+    let build = |max_batch| build_with(dense().batch_norm(), max_batch, 1);
+    assert!(matches!(build(usize::MAX), Error::Overflow { argument: "activations", .. }));
+    assert!(matches!(build(usize::MAX / 64), Error::OutOfMemory { argument: "activations", .. }));
 }
 
 #[test]

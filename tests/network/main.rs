@@ -14,3 +14,4 @@ mod optimizers;
 mod predictor;
 mod pytorch;
 mod same_bits;
+mod spans;

@@ -1,0 +1,93 @@
+//! How the gradient is cut.
+
+use core::ops::Range;
+
+use crate::layers::{Op, Part};
+use crate::optimizer::Rates;
+
+/// A stretch of one layer's gradient.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) op: usize,
+    pub(crate) part: Part,
+    pub(crate) len: usize,
+    /// How it is trained, if it is.
+    pub(crate) rates: Option<Rates>,
+}
+
+/// Neighbouring pieces, which are computed and used at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Tile {
+    pub(crate) pieces: Range<usize>,
+    pub(crate) len: usize,
+    /// By which of the step's updates they are trained, if they are.
+    pub(crate) update: Option<usize>,
+}
+
+/// The tiles of all layers, in the order of the parameters, without a gap.
+#[derive(Clone, Debug)]
+pub(crate) struct TilePlan {
+    pieces: Vec<Piece>,
+    tiles: Vec<Tile>,
+    largest: usize,
+}
+
+/// Pieces of up to so many elements together are one tile: each tile is a call of the optimizer,
+/// which is much of what small layers take.
+const JOINED_ELEMENTS: usize = 8 * 1024;
+
+impl TilePlan {
+    /// `rates_of` says how a part of a layer is trained, if it is. Each kind of rates, of which
+    /// `alike` says whether two are one, becomes one of the updates that are returned.
+    pub(crate) fn new(
+        ops: &[Op],
+        rates_of: impl Fn(usize, &Part) -> Option<Rates>,
+        alike: impl Fn(Rates, Rates) -> bool,
+    ) -> (Self, Vec<Rates>) {
+        let (mut pieces, mut tiles, mut updates) =
+            (Vec::<Piece>::new(), Vec::<Tile>::new(), vec![]);
+        for (op, layer) in ops.iter().enumerate() {
+            for (part, len) in layer.shape().parts() {
+                let rates = rates_of(op, &part);
+                let update = rates.map(|rates| {
+                    let known = updates.iter().position(|&known| alike(known, rates));
+                    known.unwrap_or_else(|| {
+                        updates.push(rates);
+                        updates.len() - 1
+                    })
+                });
+                let is_table = |part: &Part| matches!(part, Part::Table(..));
+                let joins =
+                    !is_table(&part) && pieces.last().is_some_and(|before| !is_table(&before.part));
+                let at = pieces.len();
+                pieces.push(Piece { op, part, len, rates });
+                match tiles.last_mut() {
+                    Some(tile)
+                        if joins && tile.update == update && tile.len + len <= JOINED_ELEMENTS =>
+                    {
+                        tile.pieces.end = at + 1;
+                        tile.len += len;
+                    }
+                    _ => tiles.push(Tile { pieces: at..at + 1, len, update }),
+                }
+            }
+        }
+        let largest = tiles.iter().map(|tile| tile.len).max().unwrap_or(0);
+        (Self { pieces, tiles, largest }, updates)
+    }
+
+    /// The pieces of all tiles.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// The tiles.
+    pub(crate) fn tiles(&self) -> &[Tile] {
+        &self.tiles
+    }
+
+    /// The elements of the largest tile.
+    pub(crate) fn largest(&self) -> usize {
+        self.largest
+    }
+}
