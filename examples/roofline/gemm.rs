@@ -2,10 +2,10 @@
 
 use crate::common::contestants::{Contestant, Multiply, PEERS};
 use crate::common::products::{
-    self, DIGITS, Operands, Product, inner_layer, squares, training_step,
+    self, DIGITS, Layout, Operands, Product, inner_layer, squares, training_step,
 };
 use crate::race::{Samples, race};
-use crate::summary::summarize;
+use crate::summary::{print_steps, summarize};
 use crate::{ElementName, Options, cpu_name};
 use deltarule_kernels::{Isa, limits};
 use serde_json::{Value, json};
@@ -22,6 +22,9 @@ const FEW_TURNS: usize = 7;
 
 /// Multiply-adds of a product whose races have few turns.
 const SLOW: usize = 1 << 30;
+
+/// The most columns of a sweep.
+const SWEPT: usize = 512;
 
 /// One product, timed.
 pub(crate) struct Row {
@@ -92,6 +95,9 @@ fn run_element<E: Multiply>(
     options: &Options,
     objects: &mut Vec<Value>,
 ) -> Result<(), Box<dyn Error>> {
+    if options.sweep {
+        return sweep::<E>(isa, options, objects);
+    }
     let products = if options.quick { products::few() } else { all_products() };
     let mut rows = Vec::new();
     for &threads in &options.threads {
@@ -101,7 +107,10 @@ fn run_element<E: Multiply>(
             print_head::<E>(isa, threads, pool.install(|| burst_flops::<E>(isa)) / seconds / 1e9);
         }
         for &product in &products {
-            let row = pool.install(|| time::<E>(isa, product, threads, options.quick));
+            let few = options.quick || product.multiply_adds() >= SLOW;
+            let turns = if few { FEW_TURNS } else { TURNS };
+            let entries = entries::<E>(product, threads);
+            let row = pool.install(|| time::<E>(isa, product, threads, &entries, turns));
             if options.json {
                 objects.extend(to_json::<E>(&row));
             } else {
@@ -112,6 +121,33 @@ fn run_element<E: Multiply>(
     }
     if !options.json {
         summarize(&rows);
+    }
+    Ok(())
+}
+
+/// Ours alone, column by column: whether a size is a cliff.
+fn sweep<E: Multiply>(
+    isa: Isa,
+    options: &Options,
+    objects: &mut Vec<Value>,
+) -> Result<(), Box<dyn Error>> {
+    let entries = [Entry::Burst, Entry::Product(Contestant::Ours)];
+    let turns = if options.quick { FEW_TURNS } else { TURNS };
+    for &threads in &options.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        for layout in [Layout::NT, Layout::NN] {
+            let rows = (1..=SWEPT).map(|n| {
+                let product = Product { m: 64, n, k: 512, layout, of_layer: false };
+                pool.install(|| time::<E>(isa, product, threads, &entries, turns))
+            });
+            let rows: Vec<Row> = rows.collect();
+            if options.json {
+                objects.extend(rows.iter().flat_map(to_json::<E>));
+            } else {
+                println!("\n{}, {isa}, {}, threads: {threads}", cpu_name(), E::NAME);
+                print_steps(&rows);
+            }
+        }
     }
     Ok(())
 }
@@ -148,10 +184,14 @@ fn entries<E: Multiply>(product: Product, threads: usize) -> Vec<Entry> {
     entries
 }
 
-fn time<E: Multiply>(isa: Isa, product: Product, threads: usize, quick: bool) -> Row {
+fn time<E: Multiply>(
+    isa: Isa,
+    product: Product,
+    threads: usize,
+    entries: &[Entry],
+    turns: usize,
+) -> Row {
     let mut operands = Operands::<E>::new(isa, product, threads);
-    let entries = entries::<E>(product, threads);
-    let turns = if quick || product.multiply_adds() >= SLOW { FEW_TURNS } else { TURNS };
     let samples = race(entries.len(), turns, |at| match entries[at] {
         Entry::Burst => burst::<E>(isa),
         Entry::ReadB => {

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release --example roofline -- --gemm
 //! cargo run --release --example roofline -- --gemm --quick --threads 1 --json
+//! cargo run --release --example roofline -- --gemm --sweep
 //! cargo run --release --example roofline -- --elementwise
 //! cargo run --release --example roofline -- --elementwise --kernel optimizers --json
 //! ```
@@ -37,6 +38,9 @@ struct Options {
     /// With --elementwise: only the kernels of this group, or whose names start so.
     #[arg(long, requires = "elementwise")]
     kernel: Option<String>,
+    /// With --gemm: ours alone, with 64 rows, 512 steps of k, and from 1 to 512 columns.
+    #[arg(long, requires = "gemm")]
+    sweep: bool,
     /// Print a list of JSON objects instead of a table.
     #[arg(long)]
     json: bool,

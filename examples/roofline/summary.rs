@@ -34,6 +34,29 @@ pub(crate) fn summarize(rows: &[Row]) {
     }
 }
 
+/// Columns up to which a step in the time is no cliff: no ISA has more lanes.
+const FEW_COLUMNS: usize = 16;
+
+/// Steps that are printed.
+const STEPS: usize = 5;
+
+/// Prints how near products with one column after the other come to the peak, and where the time
+/// of a multiply-add grows most from one to the next.
+pub(crate) fn print_steps(rows: &[Row]) {
+    let name = |row: &Row| format!("{} columns {}", row.product.n, row.product.layout.name());
+    for row in rows.iter().filter(|row| row.product.n.is_power_of_two()) {
+        println!("  {:<16} {:.3} of the peak", name(row), row.peak_share);
+    }
+    let step = |(before, after): &(&Row, &Row)| before.peak_share / after.peak_share;
+    let mut steps: Vec<(&Row, &Row)> = rows.iter().zip(&rows[1..]).collect();
+    steps.retain(|(before, _)| before.product.n >= FEW_COLUMNS);
+    steps.sort_by(|a, b| step(b).total_cmp(&step(a)));
+    println!("  The largest steps in time a multiply-add after {FEW_COLUMNS} columns:");
+    for pair in steps.iter().take(STEPS) {
+        println!("  {:<16} {:.2} times that with one column less", name(pair.1), step(pair));
+    }
+}
+
 /// Prints the least value, where it is, and the median, if there are any values.
 fn line<'a>(what: &str, rows: impl Iterator<Item = &'a Row>, value: impl Fn(&Row) -> Option<f64>) {
     let values: Vec<(f64, Product)> =

@@ -158,7 +158,7 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
     simd: V::Simd,
     tile: Tile<V::Element>,
 ) {
-    let Tile { k, mut a, a_row_stride, a_k_stride, mut b, b_k_stride, b_panel_stride, .. } = tile;
+    let Tile { k, a, a_row_stride, a_k_stride, mut b, b_k_stride, b_panel_stride, .. } = tile;
     let zero = V::splat_in(simd, V::Element::ZERO);
     let mut sums = [[[zero; NV]; NP]; MR];
     if !tile.start.is_null() {
@@ -183,6 +183,11 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
             next = next.wrapping_add(tile.c_row_stride);
         }
     }
+    // A row's place as one of a few bases and one of a few distances fits the registers.
+    let mut bases = [a; 4];
+    for (g, base) in bases.iter_mut().enumerate() {
+        *base = a.wrapping_add(4 * g * a_row_stride);
+    }
     for _ in 0..k {
         let mut b_row = [[zero; NV]; NP];
         for (q, panel) in b_row.iter_mut().enumerate() {
@@ -194,14 +199,16 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
         }
         for (i, row) in sums.iter_mut().enumerate() {
             // SAFETY: A has this step of k and row i < MR, as the caller promises.
-            let factor = V::splat_in(simd, unsafe { *a.add(i * a_row_stride) });
+            let factor = V::splat_in(simd, unsafe { *bases[i / 4].add(i % 4 * a_row_stride) });
             for (panel, b_panel) in row.iter_mut().zip(b_row) {
                 for (sum, lanes) in panel.iter_mut().zip(b_panel) {
                     *sum = factor.mul_add(lanes, *sum);
                 }
             }
         }
-        a = a.wrapping_add(a_k_stride);
+        for base in &mut bases {
+            *base = base.wrapping_add(a_k_stride);
+        }
         b = b.wrapping_add(b_k_stride);
     }
     let mut to = tile.c;
