@@ -146,14 +146,33 @@ impl Isa {
     /// Runs a kernel, compiled for this ISA.
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.run_x86(kernel) {
+            Ok(output) => output,
+            Err(kernel) => kernel.run(Portable),
+        }
+    }
+
+    /// Runs a kernel if this ISA has fused multiply-adds; without them it is not even compiled.
+    #[inline]
+    pub(crate) fn run_fused<K: Kernel>(self, kernel: K) -> Option<K::Output> {
+        match self.run_x86(kernel) {
+            Ok(output) => Some(output),
+            Err(kernel) if Portable::HAS_FMA => Some(kernel.run(Portable)),
+            Err(_) => None,
+        }
+    }
+
+    /// Gives the kernel back if this is the portable ISA.
+    #[inline]
+    fn run_x86<K: Kernel>(self, kernel: K) -> Result<K::Output, K> {
         match self.0 {
             // SAFETY: this level is made only after the CPU was found to have these features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { run_avx512(kernel) },
+            Level::Avx512 => Ok(unsafe { run_avx512(kernel) }),
             // SAFETY: this level is made only after the CPU was found to have these features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { run_avx2(kernel) },
-            Level::Portable => kernel.run(Portable),
+            Level::Avx2 => Ok(unsafe { run_avx2(kernel) }),
+            Level::Portable => Err(kernel),
         }
     }
 }

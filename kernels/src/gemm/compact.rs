@@ -162,12 +162,18 @@ impl<E: Element> CompactMatrix<E> {
         &self.scales
     }
 
-    /// c ← start + a · B for one row.
+    /// c ← start + a · B for one row, on an ISA with fused multiply-adds.
     #[inline(always)]
-    pub(super) fn multiply_row(&self, isa: Isa, a: &[E], start: Option<&[E]>, c: &mut [E]) {
+    pub(super) fn multiply_row(
+        &self,
+        isa: Isa,
+        a: &[E],
+        start: Option<&[E]>,
+        c: &mut [E],
+    ) -> Option<()> {
         match &self.elements {
-            Elements::Bf16(panels) => isa.run(OneRow { a, panels: panels.get(), start, c }),
-            Elements::Int8(panels) => isa.run(OneRow { a, panels: panels.get(), start, c }),
+            Elements::Bf16(panels) => isa.run_fused(OneRow { a, panels: panels.get(), start, c }),
+            Elements::Int8(panels) => isa.run_fused(OneRow { a, panels: panels.get(), start, c }),
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) struct Part<'a, E: Element> {
 
 /// Elements of scratch space for one part.
 pub(super) fn scratch_len<E: Element>(isa: Isa, shape: (usize, usize, usize)) -> usize {
-    isa.run(ScratchLen::<E> { shape, element: core::marker::PhantomData })
+    isa.run_fused(ScratchLen::<E> { shape, element: core::marker::PhantomData }).unwrap_or(0)
 }
 
 struct ScratchLen<E> {
@@ -103,14 +103,15 @@ pub(super) struct Multiplication<'p, 'a, E: Element> {
 }
 
 impl<'a, E: Element> Multiplication<'_, 'a, E> {
-    /// Computes the part, or does nothing and returns `false` if there is too little scratch space.
+    /// Computes the part, or does nothing and returns `false` if there is too little scratch space,
+    /// or if the ISA has no fused multiply-adds.
     ///
     /// # Safety
     /// A's and B's shapes and the start row's length fit C's, the rows and columns lie within C,
     /// `c` is valid for reads and writes of their elements, which no one else touches meanwhile.
     /// B packed for another ISA than `isa` is not for this. The first column is a multiple of NR.
     pub(super) unsafe fn run(self) -> bool {
-        self.part.isa.run(self)
+        self.part.isa.run_fused(self).unwrap_or(false)
     }
 }
 

@@ -35,10 +35,13 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: &mut Gemm<'_, E>) -> bool {
     }
     let a = &a.data()[..k];
     let to = &mut c.data()[..n];
-    match b {
-        Right::Strided(_) => return false,
-        Right::Packed(b) => isa.run(OneRow { a, panels: b.panels(), start, c: to }),
+    let done = match b {
+        Right::Strided(_) => None,
+        Right::Packed(b) => isa.run_fused(OneRow { a, panels: b.panels(), start, c: to }),
         Right::Compact(b) => b.multiply_row(isa, a, start, to),
+    };
+    if done.is_none() {
+        return false;
     }
     if let Some(epilogue) = epilogue {
         epilogue.finish(isa, 0, 0, c.reborrow());

@@ -1,11 +1,14 @@
 //! Products against the naive reference: bit for bit where multiply-adds are fused, since there an
 //! element of C is one defined chain, and within the bound of a sum of k products elsewhere.
 
-use super::driver::{Multiplication, Part, scratch_len as part_scratch_len};
+use super::driver::{Multiplication, Part};
+use super::tiny::Tiny;
 use super::{
     ActivateInto, Epilogue, Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len,
 };
 use crate::activation::Activation;
+use crate::dispatch::Kernel;
+use crate::lanes::portable::Portable;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError, reference};
 
 /// Every ISA that the CPU has; says which are left out.
@@ -309,7 +312,7 @@ fn portable_micro_kernels_multiply_integers_exactly() {
             11 => MatRef::new(&b, n, k).unwrap().transposed(),
             _ => MatRef::new(&b, k, n).unwrap(),
         };
-        let mut scratch = vec![0.0; part_scratch_len::<f64>(isa, (m, n, k))];
+        let mut scratch = vec![0.0; 1 << 20];
         let part = Part {
             isa,
             a,
@@ -321,11 +324,15 @@ fn portable_micro_kernels_multiply_integers_exactly() {
             rows: 0..m,
             columns: 0..n,
         };
-        // SAFETY: the shapes fit, and C is our own.
-        let done = unsafe { Multiplication { part, epilogue: None, scratch: &mut scratch }.run() };
-        assert!(done);
+        // The shapes fit, and C is our own.
+        let product = Multiplication { part, epilogue: None, scratch: &mut scratch };
+        assert!(Kernel::run(product, Portable), "there is enough scratch space");
         let c_view = MatMut::new(&mut expected, m, n).unwrap();
         reference::gemm(a, b, 1.0, Start::Zero, c_view);
+        assert_eq!(c, expected);
+        c.fill(f64::NAN);
+        let c_view = MatMut::new(&mut c, m, n).unwrap();
+        Kernel::run(Tiny { a, b, c: c_view, alpha: 1.0, start: Start::Zero }, Portable);
         assert_eq!(c, expected);
     }
 }

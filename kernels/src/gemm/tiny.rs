@@ -24,19 +24,22 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: &mut Gemm<'_, E>) -> bool {
         return false;
     }
     let Gemm { a, c, alpha, start, epilogue, .. } = gemm;
-    isa.run(Tiny { a: *a, b, c: c.reborrow(), alpha: *alpha, start: *start });
+    let tiny = Tiny { a: *a, b, c: c.reborrow(), alpha: *alpha, start: *start };
+    if isa.run_fused(tiny).is_none() {
+        return false;
+    }
     if let Some(epilogue) = epilogue {
         epilogue.finish(isa, 0, 0, c.reborrow());
     }
     true
 }
 
-struct Tiny<'a, 'c, E: Element> {
-    a: MatRef<'a, E>,
-    b: MatRef<'a, E>,
-    c: MatMut<'c, E>,
-    alpha: E,
-    start: Start<'a, E>,
+pub(super) struct Tiny<'a, 'c, E: Element> {
+    pub(super) a: MatRef<'a, E>,
+    pub(super) b: MatRef<'a, E>,
+    pub(super) c: MatMut<'c, E>,
+    pub(super) alpha: E,
+    pub(super) start: Start<'a, E>,
 }
 
 /// Neighbouring chains: how many there are, the k elements of each, and what they begin with.
