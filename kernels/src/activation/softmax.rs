@@ -8,7 +8,7 @@ use crate::loss::softmax::{Exponentials, exponentials, greatest};
 use crate::math::{exp, log1p};
 use crate::precompiled::precompiled;
 use crate::reduce::Values;
-use crate::reduce::fixed_tree::{Columns, LANES, Terms, sum_of_columns, sum_terms};
+use crate::reduce::fixed_tree::{Columns, LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// A function from a row of numbers to a row of probabilities, or of their logarithms.
@@ -140,10 +140,11 @@ impl<E: Element> Kernel for Forward<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if self.columns <= LANES {
+        let columns = self.columns.max(1);
+        if are_narrow(self.y.len() / columns, columns) {
             return self.a_lane_a_row(simd);
         }
-        for y in self.y.chunks_exact_mut(self.columns) {
+        for y in self.y.chunks_exact_mut(columns) {
             let max = greatest(simd, y);
             match self.function {
                 RowActivation::Softmax => {
@@ -213,11 +214,12 @@ impl<E: Element> Kernel for Backward<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if self.columns <= LANES {
+        let columns = self.columns.max(1);
+        if are_narrow(self.y.len() / columns, columns) {
             return self.a_lane_a_row(simd);
         }
-        let rows = self.y.chunks_exact(self.columns);
-        for (y, delta) in rows.zip(self.delta.chunks_exact_mut(self.columns)) {
+        let rows = self.y.chunks_exact(columns);
+        for (y, delta) in rows.zip(self.delta.chunks_exact_mut(columns)) {
             match self.function {
                 RowActivation::Softmax => {
                     let sum = sum_terms(simd, Products, y.len(), [y, &*delta], []);
@@ -417,6 +419,13 @@ mod tests {
             for (x, expected) in rows {
                 let y = forward(RowActivation::Softmax, isa, 3, &x);
                 let log = forward(RowActivation::LogSoftmax, isa, 3, &x);
+                // Among other rows, where several go together.
+                let many = forward(RowActivation::Softmax, isa, 3, &[x, x, x].concat());
+                let many_log = forward(RowActivation::LogSoftmax, isa, 3, &[x, x, x].concat());
+                for j in 0..9 {
+                    assert!(same_bits(many[j], y[j % 3]), "{isa} {x:?}: {many:?}");
+                    assert!(same_bits(many_log[j], log[j % 3]), "{isa} {x:?}: {many_log:?}");
+                }
                 for j in 0..3 {
                     assert!(same_bits(y[j], expected[j]), "{isa} {x:?}: {y:?}");
                     assert_eq!(log[j].is_nan(), expected[j].is_nan(), "{isa} {x:?}: {log:?}");

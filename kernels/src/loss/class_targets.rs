@@ -8,7 +8,7 @@ use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, update_all};
 use crate::math::log;
-use crate::reduce::fixed_tree::{Columns, LANES, Terms, sum_of_columns, sum_terms};
+use crate::reduce::fixed_tree::{Columns, LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// The target distribution q of each row, for a softmax over classes.
@@ -207,7 +207,8 @@ impl<E: Element, const DIVERGENCE: bool> Kernel for TargetRows<'_, '_, E, DIVERG
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if (1..=LANES).contains(&self.arguments.shape.1) {
+        let (rows, classes) = self.arguments.shape;
+        if classes > 0 && are_narrow(rows, classes) {
             self.a_lane_a_row(simd);
         } else {
             self.row_by_row(simd);

@@ -6,7 +6,7 @@ use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, sign};
 use crate::math::{exp, log};
-use crate::reduce::fixed_tree::{Columns, LANES, Terms, sum_of_columns, sum_terms};
+use crate::reduce::fixed_tree::{Columns, LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// A loss that is a sum over the elements ŷ of the network's output and y of the targets.
@@ -223,8 +223,8 @@ impl<E: Element, L: Loss<E>> Kernel for Rows<'_, E, L> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let columns = self.arguments.shape.1;
-        if (2..=LANES).contains(&columns) {
+        let (rows, columns) = self.arguments.shape;
+        if columns > 1 && are_narrow(rows, columns) {
             return self.a_lane_a_row(simd);
         }
         let Self { loss, arguments } = self;

@@ -7,7 +7,7 @@ use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{Product, update_all};
 use crate::math::{exp, log};
 use crate::reduce::fixed_tree::{
-    Columns, Greatest, LANES, Terms, across, sum_of_columns, sum_terms,
+    Columns, Greatest, LANES, Terms, across, are_narrow, sum_of_columns, sum_terms,
 };
 use crate::{Element, Isa, ShapeError};
 
@@ -76,7 +76,7 @@ impl<E: Element> Kernel for LabelledRows<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if self.classes <= LANES {
+        if are_narrow(self.labels.len(), self.classes) {
             self.a_lane_a_row(simd);
         } else {
             self.row_by_row(simd);

@@ -94,6 +94,15 @@ pub(crate) fn across<C: Combine, V: Lanes>(mut v: V) -> V {
 /// see [`Lanes::load_columns`] and [`sum_of_columns`].
 pub(crate) type Columns<E> = [[E; LANES]; LANES];
 
+/// The most rows that are over sooner one after the other.
+const FEW_ROWS: usize = 2;
+
+/// Whether rows of so many columns go a lane a row. The bits are the same.
+#[inline(always)]
+pub(crate) fn are_narrow(rows: usize, columns: usize) -> bool {
+    columns <= LANES && rows > FEW_ROWS
+}
+
 /// The sum of 16 virtual lanes, a register each, in the order of this module: the bits are those
 /// of [`sum_terms`] of one row by itself. Columns that there are not are +0.
 #[inline(always)]

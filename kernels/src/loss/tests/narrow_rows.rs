@@ -21,6 +21,40 @@ fn batched_rows_equal_single_ones<E: Element>() {
     }
 }
 
+/// One or two rows do not go together, so what is special is looked at both ways.
+#[test]
+fn special_rows_in_a_batch_are_what_they_are_alone() {
+    let (infinity, nan) = (f32::INFINITY, f32::NAN);
+    let logits = [
+        [1e30, -1e30, 0.0],
+        [-infinity, 2.0, -infinity],
+        [-infinity, 2.0, 2.0],
+        [-infinity; 3],
+        [infinity, 0.0, 1.0],
+        [0.5, nan, 1.0],
+        [30.0, 0.0, 0.0],
+    ];
+    for (isa, label) in Isa::available().flat_map(|isa| (0..3).map(move |label| (isa, label))) {
+        let labels = [label; 7];
+        let bits = |(losses, delta): (Vec<f32>, Vec<f32>)| [losses, delta].concat();
+        let run = |rows: core::ops::Range<usize>| {
+            let (z, labels) = (logits[rows.clone()].concat(), &labels[rows]);
+            let targets = ClassTargets::labels(labels).smoothed(0.1);
+            let of = |is_divergence| targeted(isa, (labels.len(), 3), &z, targets, is_divergence);
+            [labelled(isa, 3, &z, labels, 1.0.into()), of(false), of(true)]
+        };
+        let together = run(0..7);
+        for row in 0..7 {
+            for (alone, (losses, delta)) in run(row..row + 1).into_iter().zip(&together) {
+                let expected = (vec![losses[row]], delta[3 * row..3 * row + 3].to_vec());
+                for (a, b) in bits(alone).into_iter().zip(bits(expected)) {
+                    assert!(crate::testing::same_bits(a, b), "{isa}: row {row}: {a} {b}");
+                }
+            }
+        }
+    }
+}
+
 /// The same computation with classes that are masked, which widens a row past 16 classes and
 /// adds zeros to it.
 fn few_and_many_classes_agree<E: Element>() {
