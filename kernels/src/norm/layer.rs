@@ -13,6 +13,27 @@ use crate::reduce::fixed_tree::{Terms, sum_terms};
 use crate::{Element, Isa, MatRef, ShapeError};
 
 /// The arguments of [`forward`].
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::layer};
+/// let [mut mean, mut mean_low, mut inverse_std] = [[0.0f32; 2]; 3];
+/// let mut y = [0.0; 4];
+/// let arguments = layer::Forward {
+///     shape: (2, 2),
+///     epsilon: 0.0,
+///     gamma: &[1.0, 10.0],
+///     beta: &[0.0, 0.5],
+///     x: &[1.0, 3.0, 500.0, 100.0],
+///     mean: &mut mean,
+///     mean_low: &mut mean_low,
+///     inverse_std: &mut inverse_std,
+///     y: &mut y,
+/// };
+/// layer::forward(Isa::detect(), arguments)?;
+/// assert_eq!(y, [-1.0, 10.5, 1.0, -9.5]);
+/// assert_eq!((mean, inverse_std[0]), ([2.0, 300.0], 1.0));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Debug)]
 pub struct Forward<'a, E> {
     /// Rows and features.
@@ -146,6 +167,25 @@ impl<E: Element> lockstep::Update<E, 3, 0> for Affine<E> {
 }
 
 /// The arguments of [`backward`].
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::{Moments, layer}};
+/// let (mut gamma, mut beta) = ([0.0f32; 2], [0.0; 2]);
+/// let mut delta = [4.0, 1.0];
+/// let arguments = layer::Backward {
+///     shape: (1, 2),
+///     moments: Moments { mean: &[2.0], mean_low: &[0.0], inverse_std: &[1.0] },
+///     gamma: &[1.0, 10.0],
+///     x: &[1.0, 3.0],
+///     gamma_gradient: &mut gamma,
+///     beta_gradient: &mut beta,
+///     delta: &mut delta,
+/// };
+/// layer::backward(Isa::detect(), arguments)?;
+/// assert_eq!((gamma, beta), ([-4.0, 1.0], [4.0, 1.0])); // x̂ is (−1, 1)
+/// assert_eq!(delta, [0.0, 0.0]); // of two features x̂ is ±1, whatever they are
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Debug)]
 pub struct Backward<'a, E> {
     /// Rows and features.
