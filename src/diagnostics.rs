@@ -33,6 +33,7 @@ use crate::network::Network;
 /// let mut diagnostics = Diagnostics::new(trainer.network())?;
 /// trainer.step_diagnosed(&[0.5, -1.0, 2.0, 0.25], Targets::Classes(&[1]), &mut diagnostics)?;
 /// assert!(matches!(diagnostics.verdict(), Verdict::Vanishing { .. }));
+/// assert_eq!(diagnostics.layers().len(), 13);
 /// println!("{}", diagnostics.verdict());
 /// # Ok::<(), deltarule::Error>(())
 /// ```

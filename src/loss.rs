@@ -60,6 +60,7 @@ pub enum Loss {
     SoftmaxCrossEntropy,
     /// [`Loss::SoftmaxCrossEntropy`] with q = 1 − ε + ε/C for the class of [`Targets::Classes`] and
     /// ε/C for the others of all C classes. Probabilities stay as they are.
+    /// Szegedy et al., *Rethinking the Inception Architecture for Computer Vision* (2016).
     SmoothedCrossEntropy {
         /// ε, 0 to 1.
         smoothing: f64,

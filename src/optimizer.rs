@@ -216,7 +216,7 @@ impl Optimizer {
     }
 
     /// Scales the gradient of all parameters together down to this Euclidean norm, where it is
-    /// longer.
+    /// longer. Pascanu et al., *On the difficulty of training recurrent neural networks* (2013).
     ///
     /// A step then writes the whole gradient before it changes any parameter, which takes memory
     /// for a gradient and some time.

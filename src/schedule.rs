@@ -171,7 +171,8 @@ impl Schedule {
     }
 
     /// Puts s + (1 − s) t / w before the schedule, w being `length` and s `start`, times the
-    /// schedule's own beginning. PyTorch's `LinearLR` in a `SequentialLR`.
+    /// schedule's own beginning. PyTorch's `LinearLR` in a `SequentialLR`. Goyal et al., *Accurate,
+    /// Large Minibatch SGD* (2017).
     ///
     /// With s = 0 the first step has a rate of 0 and does nothing.
     ///

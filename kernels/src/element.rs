@@ -26,6 +26,12 @@ mod sealed {
 ///     if sum.is_finite() { (sum * E::HALF).to_f64() } else { E::INFINITY.to_f64() }
 /// }
 ///
+/// /// x²(3 − 2x).
+/// fn smooth_step<E: Element>(x: E) -> E {
+///     x * x * (E::ONE + E::TWO * (E::ONE - x))
+/// }
+///
+/// assert_eq!(smooth_step(0.25f32), 0.15625);
 /// assert_eq!(energy(&[3.0f32, 4.0]), 12.5);
 /// assert_eq!(energy(&[1e30f32]), f64::INFINITY);
 /// assert!((energy(&[1e30f64]) - 5e59).abs() < 1e45);

@@ -516,7 +516,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// ```
     ///
     /// # Errors
-    /// Before the first step, for anything that makes no sense: [`Error::Zero`] for a batch of 0,
+    /// Before the first step, for anything that makes no sense: [`Error::Zero`] for a batch or epochs
+    /// of 0,
     /// [`Error::BatchTooLarge`] for one that is larger than the trainer's `max_batch`,
     /// [`Error::Length`] for rows of another width than the network's, [`Error::OutOfRange`] for a
     /// share, a schedule's or another number, [`Error::Empty`] if no training or validation row is

@@ -76,7 +76,8 @@ impl RangeTest {
     ///
     /// # Errors
     /// [`Error::OutOfRange`] unless the lowest rate is above 0 and the highest above the lowest,
-    /// and there are 2 steps at least; and as [`TrainerBuilder::build`] and
+    /// and there are 2 steps at least; [`Error::Zero`] for a batch of 0; and as
+    /// [`TrainerBuilder::build`] and
     /// [`Trainer::step`](crate::Trainer::step).
     pub fn run<'a, E: Element>(
         self,

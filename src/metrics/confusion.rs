@@ -78,7 +78,7 @@ pub enum Average {
 /// ```
 /// let mut confusion = deltarule::metrics::ConfusionMatrix::new(2)?;
 /// confusion.add(&[0, 1, 1], &[0, 1, 0])?;
-/// assert_eq!(confusion.count(0, 1), Some(1));
+/// assert_eq!((confusion.classes(), confusion.count(0, 1)), (2, Some(1)));
 /// assert_eq!(confusion.accuracy(), Some(2.0 / 3.0));
 /// # Ok::<(), deltarule::Error>(())
 /// ```

@@ -48,6 +48,8 @@ use crate::{Error, Layer, data::Scaling};
 ///     .dense(3, Activation::Identity)
 ///     .build()?;
 /// let predictor = network.freeze()?;
+/// assert_eq!((predictor.inputs(), predictor.outputs()), (4, 3));
+/// assert_eq!(predictor.isa(), network.isa());
 /// let mut workspace = predictor.workspace()?; // one a thread
 /// let mut scores = [0.0; 3];
 /// predictor.predict_into(&[5.1, 3.5, 1.4, 0.2], &mut scores, &mut workspace)?;

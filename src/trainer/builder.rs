@@ -102,6 +102,20 @@ impl<E: Element> TrainerBuilder<E> {
     /// Sets how much work a step has to be for more threads than the calling one to take part:
     /// parameters times rows, 2²⁰ otherwise. A pool takes tens of microseconds to wake, in which
     /// one core does about that many multiply-adds. The results are the same bits for any number.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(2).dense(64, Activation::Tanh).dense(1, Activation::Tanh);
+    /// # let network = network.build()?;
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let mut often = builder.clone().parallel_threshold(1000).build()?; // where threads spin
+    /// let mut never = builder.parallel_threshold(usize::MAX).build()?;
+    /// let (x, y) = ([0.5; 200], [1.0; 100]);
+    /// often.step(&x, Targets::Values(&y))?;
+    /// never.step(&x, Targets::Values(&y))?;
+    /// assert_eq!(often.network().parameters(), never.network().parameters());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn parallel_threshold(mut self, work: usize) -> Self {
         self.threads.threshold = work;
         self

@@ -289,7 +289,8 @@ impl<E: Element> Trainer<E> {
     /// ```
     ///
     /// # Errors
-    /// As [`Trainer::step`], but for [`Error::BatchTooLarge`].
+    /// As [`Trainer::step`], but for [`Error::BatchTooLarge`]; [`Error::OutOfMemory`] if there is no
+    /// memory for a loss of each row.
     pub fn evaluate(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
         self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;

@@ -41,6 +41,10 @@ macro_rules! activations {
 
         /// An activation function σ.
         ///
+        /// Sources: ELU, Clevert et al. (2016); GELU, Hendrycks and Gimpel (2016); hard swish and
+        /// the hard sigmoid in it, Howard et al. (2019); leaky ReLU, Maas et al. (2013); Mish,
+        /// Misra (2019); SELU, Klambauer et al. (2017); SiLU, Elfwing et al. (2018).
+        ///
         /// ```
         /// use deltarule_kernels::{Isa, activation::Activation};
         /// let mut y = [-2.0f32, 0.0, 2.0];

@@ -292,6 +292,18 @@ unsafe fn widen<V: MicroKernels, T: Stored<V::Element>>(
 
 /// C ← σ(C diag(s) + b), the end of a product with a [`Format::Int8`] matrix, rounded once before
 /// σ where multiply-adds are fused.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation::Relu};
+/// use deltarule_kernels::gemm::{Gemm, Rescale, scratch_len};
+/// let (isa, mut c) = (Isa::detect(), [0.0f32; 2]);
+/// let (a, b) = (MatRef::new(&[2.0], 1, 1)?, MatRef::new(&[3.0, -4.0], 1, 2)?);
+/// let mut rescale = Rescale { scales: &[0.5, 0.25], biases: &[1.0, 1.0], activation: Relu };
+/// let product = Gemm::new(a, b, MatMut::new(&mut c, 1, 2)?).epilogue(&mut rescale);
+/// product.run(isa, &mut vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?])?;
+/// assert_eq!(c, [0.5 * 6.0 + 1.0, 0.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rescale<'a, E> {
     /// s: an element for each column of C.

@@ -10,12 +10,19 @@ use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 /// product's own affair.
 ///
 /// ```
-/// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Epilogue, Gemm, scratch_len}};
+/// use deltarule_kernels::{Isa, MatMut, MatRef, ShapeError};
+/// use deltarule_kernels::gemm::{Epilogue, Gemm, scratch_len};
 ///
-/// /// How many elements are finished, for a progress bar.
+/// /// How many elements of a square matrix are finished, for a progress bar.
 /// struct Finished(usize);
 ///
 /// impl Epilogue<f32> for Finished {
+///     fn check(&self, rows: usize, columns: usize) -> Result<(), ShapeError> {
+///         let error =
+///             ShapeError::Length { argument: "columns", expected: rows, actual: columns };
+///         if rows == columns { Ok(()) } else { Err(error) }
+///     }
+///
 ///     fn finish(&mut self, _: Isa, _row: usize, _column: usize, strip: MatMut<'_, f32>) {
 ///         self.0 += strip.rows() * strip.columns();
 ///     }

@@ -226,12 +226,39 @@ impl<'a, E: Element> Gemm<'a, E> {
     }
 
     /// Sets what the sum begins with, which is 0 otherwise.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Gemm, Start, scratch_len}};
+    /// let isa = Isa::detect();
+    /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?];
+    /// // δᵀ x of one row after the other: a gradient.
+    /// let mut gradient = [0.0; 2];
+    /// for (delta, x) in [([2.0], [1.0, 3.0]), ([-1.0], [5.0, 0.0])] {
+    ///     let (delta, x) = (MatRef::new(&delta, 1, 1)?, MatRef::new(&x, 1, 2)?);
+    ///     let product = Gemm::new(delta.transposed(), x, MatMut::new(&mut gradient, 1, 2)?);
+    ///     product.start(Start::Accumulate).run(isa, &mut scratch)?;
+    /// }
+    /// assert_eq!(gradient, [2.0 - 5.0, 6.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn start(mut self, start: Start<'a, E>) -> Self {
         self.start = start;
         self
     }
 
     /// Sets what is done to each finished strip of C, while it is in cache.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation};
+    /// use deltarule_kernels::gemm::{Activate, Gemm, scratch_len};
+    /// let (isa, mut c) = (Isa::detect(), [0.0f64; 2]);
+    /// let (a, b) = (MatRef::new(&[1.0], 1, 1)?, MatRef::new(&[0.0, 1e3], 1, 2)?);
+    /// let mut activate = Activate { activation: Activation::Sigmoid };
+    /// let product = Gemm::new(a, b, MatMut::new(&mut c, 1, 2)?).epilogue(&mut activate);
+    /// product.run(isa, &mut vec![0.0; scratch_len::<f64>(isa, 1, 2, 1)?])?;
+    /// assert_eq!(c, [0.5, 1.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn epilogue(mut self, epilogue: &'a mut dyn Epilogue<E>) -> Self {
         self.epilogue = Some(epilogue);
         self

@@ -6,7 +6,8 @@
 //!
 //! [`statistics`] and [`add_gradients`] need all rows, but a column does not depend on another: a
 //! caller with threads gives each some columns. [`normalize`] and [`backward`] may be called on
-//! any block of rows. Source: S. Ioffe, C. Szegedy, ICML 2015.
+//! any block of rows. Source: S. Ioffe, C. Szegedy, ICML 2015. An example of a whole batch is that
+//! of [`super`].
 
 use super::{Moments, normalized};
 use crate::dispatch::Kernel;
@@ -320,6 +321,15 @@ fn check_columns<E>(
 }
 
 /// y = γ·x̂ + β for the rows of `x`, row-major with an element of γ and β a column.
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::{Moments, batch::normalize}};
+/// let moments = Moments { mean: &[1.0f32, 0.0], mean_low: &[0.0; 2], inverse_std: &[0.5, 1.0] };
+/// let mut y = [0.0; 4]; // two rows of two columns
+/// normalize(Isa::detect(), moments, &[1.0, 3.0], &[0.0, 7.0], &[3.0, 1.0, 1.0, 0.0], &mut y)?;
+/// assert_eq!(y, [1.0, 10.0, 0.0, 7.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError::Length`] if `y` differs from `x` in length or `x` is not made of whole rows, or a

@@ -19,6 +19,7 @@ use core::ops::{Add, Div, Mul, Neg, Sub};
 /// assert!((0.5f64.erf() + 0.5f64.erfc() - 1.0).abs() < 1e-15);
 /// assert!((Real::tanh(0.5) - (2.0 * Real::sigmoid(1.0) - 1.0)).abs() < 1e-15);
 /// assert!((Real::ln_1p(Real::exp_m1(1e-9)) - 1e-9).abs() < 1e-24);
+/// assert!((DoubleDouble::from(10.0).ln().exp().to_f64() - 10.0).abs() < 1e-14);
 /// ```
 pub trait Real:
     Copy

@@ -126,6 +126,7 @@ impl ColumnKind {
 /// use deltarule::data::csv::Csv;
 /// let training = "size,colour,price\n1.5,red,10\n2,blue,20\n";
 /// let schema = Csv::regression("price").learn(training.as_bytes())?;
+/// assert_eq!(schema.columns().len(), 3);
 /// let later = schema.read::<f32>("size,colour,price\n7,blue,70\n".as_bytes())?;
 /// assert_eq!(later.features(), [7.0, 1.0, 0.0]);
 /// let error = schema.read::<f32>("size,colour,price\n7,green,70\n".as_bytes()).unwrap_err();
@@ -250,7 +251,8 @@ impl Schema {
     /// ```
     ///
     /// # Errors
-    /// [`ReadError::Column`] or [`ReadError::Format`] if the header is another.
+    /// [`ReadError::Column`] or [`ReadError::Format`] if the header is another,
+    /// [`ReadError::Invalid`] for a batch of 0.
     pub fn stream<R: Read>(&self, batch: usize, reader: R) -> Result<CsvRows<R>, ReadError> {
         if batch == 0 {
             return Err(Error::Zero { argument: "batch" }.into());
