@@ -137,6 +137,7 @@ impl<'a, E: Element> From<&'a Dataset<E>> for Rows<'a, E> {
 /// let features = vec![5.1, 3.5, 4.9, 3.0, 6.2, 2.9, 6.7, 3.1];
 /// let data: Dataset = Dataset::from_classes(features, 2, vec![0, 0, 1, 1])?;
 /// assert_eq!((data.rows(), data.columns(), data.outputs()), (4, 2, 2));
+/// assert_eq!((&data.features()[..2], data.labels()), (&[5.1, 3.5][..], &[0, 0, 1, 1][..]));
 /// let (train, test) = data.split(0.5, 42)?;
 /// assert_eq!((train.rows(), test.rows()), (2, 2));
 /// # Ok::<(), deltarule::Error>(())

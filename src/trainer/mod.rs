@@ -54,6 +54,7 @@ use update::{Gradient, TilePlan};
 ///     trainer.step(&x, Targets::Classes(&exclusive_or))?;
 /// }
 /// assert_eq!(trainer.network().classify(&x)?, exclusive_or);
+/// assert_eq!((trainer.steps(), trainer.max_batch()), (1000, 256));
 /// # Ok::<(), deltarule::Error>(())
 /// ```
 pub struct Trainer<E: Element = f32> {
