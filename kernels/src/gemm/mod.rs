@@ -200,6 +200,22 @@ impl<'a, E: Element> Gemm<'a, E> {
 
     /// Sets whether a product of more than [`BLAS_ABOVE`] multiply-adds may go to the system's
     /// BLAS, which it may otherwise: `false` is for a product whose bits matter.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{BLAS_ABOVE, Gemm, scratch_len}};
+    /// let (isa, m, k) = (Isa::detect(), 48, 1024);
+    /// assert!(m * k * m > BLAS_ABOVE);
+    /// let x: Vec<f32> = (0..m * k).map(|i| (i % 13) as f32 / 13.0).collect();
+    /// let (a, first, b) =
+    ///     (MatRef::new(&x, m, k)?, MatRef::new(&x[..k], 1, k)?, MatRef::new(&x, k, m)?);
+    /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, m, k)?];
+    /// let (mut all, mut row) = (vec![0.0; m * m], vec![0.0; m]);
+    /// Gemm::new(a, b, MatMut::new(&mut all, m, m)?).blas(false).run(isa, &mut scratch)?;
+    /// Gemm::new(first, b, MatMut::new(&mut row, 1, m)?).run(isa, &mut scratch)?;
+    /// // A row alone has the bits that it has in the whole.
+    /// assert!(!isa.has_fma() || all[..m] == row);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     #[cfg(feature = "blas")]
     pub fn blas(mut self, allowed: bool) -> Self {
         self.blas = allowed;
