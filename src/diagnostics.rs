@@ -33,6 +33,7 @@ use crate::network::Network;
 /// let mut diagnostics = Diagnostics::new(trainer.network())?;
 /// trainer.step_diagnosed(&[0.5, -1.0, 2.0, 0.25], Targets::Classes(&[1]), &mut diagnostics)?;
 /// assert!(matches!(diagnostics.verdict(), Verdict::Vanishing { .. }));
+/// assert_eq!(diagnostics.layers().len(), 13);
 /// println!("{}", diagnostics.verdict());
 /// # Ok::<(), deltarule::Error>(())
 /// ```
@@ -56,6 +57,24 @@ struct Found {
 }
 
 /// How a layer fared in a step.
+///
+/// ```
+/// # use deltarule::{Activation, Diagnostics, Loss, Network, Optimizer, Targets, Trainer};
+/// let network =
+///     Network::builder(1).dense(4, Activation::Relu).dense(1, Activation::Sigmoid).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+/// // Of four ReLUs one is never above 0; the sigmoid is far out.
+/// let parameters = [1.0, 1.0, 1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 0.0];
+/// trainer.network_mut().parameters_mut().copy_from_slice(&parameters);
+/// let mut diagnostics = Diagnostics::new(trainer.network())?;
+/// trainer.step_diagnosed(&[1.0, 2.0], Targets::Values(&[1.0, 0.0]), &mut diagnostics)?;
+/// let [hidden, output] = diagnostics.layers() else { unreachable!() };
+/// assert_eq!((hidden.dead, hidden.saturated), (Some(0.25), None));
+/// assert_eq!((output.dead, output.saturated), (None, Some(1.0)));
+/// assert!(output.parameters.is_some());
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LayerHealth {
@@ -72,6 +91,20 @@ pub struct LayerHealth {
 }
 
 /// Euclidean norms over all parameters of a layer.
+///
+/// ```
+/// # use deltarule::{Activation, Diagnostics, Loss, Network, Optimizer, Targets, Trainer};
+/// # let network = Network::builder(1).dense_without_bias(1, Activation::Identity).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.125)).build()?;
+/// trainer.network_mut().parameters_mut().copy_from_slice(&[4.0]);
+/// let mut diagnostics = Diagnostics::new(trainer.network())?;
+/// trainer.step_diagnosed(&[1.0], Targets::Values(&[0.0]), &mut diagnostics)?;
+/// let norms = diagnostics.layers()[0].parameters.expect("it learns");
+/// assert_eq!((norms.gradient, norms.weights, norms.update), (8.0, 4.0, 1.0));
+/// assert_eq!(norms.update_ratio(), 0.25);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ParameterNorms {
@@ -91,6 +124,20 @@ impl ParameterNorms {
 }
 
 /// What the numbers of a [`Diagnostics`] mean. It displays as a sentence that says what to try.
+///
+/// ```
+/// # use deltarule::{Activation, Diagnostics, Loss, Network, Optimizer, Targets, Trainer, Verdict};
+/// # let network =
+/// #     Network::builder(1).dense(8, Activation::Relu).dense(1, Activation::Identity).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(100.0)).build()?;
+/// let mut diagnostics = Diagnostics::new(trainer.network())?;
+/// trainer.step_diagnosed(&[1.0], Targets::Values(&[9.0]), &mut diagnostics)?;
+/// let verdict = diagnostics.verdict();
+/// assert!(matches!(verdict, Verdict::Exploding { update_ratio, .. } if update_ratio > 1.0));
+/// assert!(verdict.to_string().contains("try a smaller learning rate"));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Verdict {

@@ -10,6 +10,18 @@ use crate::fit::Metric;
 use crate::loss::Loss;
 
 /// Why a call did nothing. No parameter was changed.
+///
+/// ```
+/// use deltarule::{Activation, Error, Network};
+/// let network = Network::builder(3).dense(1, Activation::Identity).build()?;
+/// match network.predict(&[0.5, 1.0]) {
+///     Err(Error::PartialRow { length, columns, .. }) => assert_eq!((length, columns), (2, 3)),
+///     other => panic!("{other:?}"),
+/// }
+/// let error = network.predict(&[]).unwrap_err();
+/// assert_eq!(error.to_string(), "`x` has 0 elements, but at least 1 is needed");
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -355,6 +367,14 @@ impl Error {
 }
 
 /// What most calls return.
+///
+/// ```
+/// use deltarule::{Activation, Network};
+/// fn regressor(inputs: usize) -> deltarule::Result<Network> {
+///     Network::builder(inputs).dense(8, Activation::Relu).dense(1, Activation::Identity).build()
+/// }
+/// assert!(regressor(4).is_ok() && regressor(0).is_err());
+/// ```
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// `rows · columns`, or an error that names both.

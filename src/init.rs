@@ -80,6 +80,21 @@ pub enum Init {
 }
 
 /// The number of units that a weight's variance is inverse to.
+///
+/// ```
+/// use deltarule::{Activation, Distribution, Fan, Init, Network};
+/// // Uniform in ±√(3/fan): the widest weights for the smallest fan.
+/// let largest = |fan| {
+///     let init = Init::Scaled { gain: 1.0, fan, distribution: Distribution::Uniform };
+///     let network = Network::builder(10).dense(90, Activation::Identity).init(init).build()?;
+///     let weights = network.parameters().iter().map(|w| w.abs());
+///     Ok::<f32, deltarule::Error>(weights.fold(0.0, f32::max))
+/// };
+/// assert!((largest(Fan::Inputs)? - 0.3f32.sqrt()).abs() < 0.01);
+/// assert!((largest(Fan::Mean)? - 0.06f32.sqrt()).abs() < 0.01);
+/// assert!((largest(Fan::Outputs)? - (1.0f32 / 30.0).sqrt()).abs() < 0.01);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Fan {
@@ -92,6 +107,21 @@ pub enum Fan {
 }
 
 /// The shape of a distribution with a given variance.
+///
+/// ```
+/// use deltarule::{Activation, Distribution, Fan, Init, Network};
+/// let deviation = |distribution| {
+///     let init = Init::Scaled { gain: 1.0, fan: Fan::Inputs, distribution };
+///     let network = Network::builder(25).dense(400, Activation::Identity).init(init).build()?;
+///     let weights = &network.parameters()[..25 * 400];
+///     let squares: f32 = weights.iter().map(|w| w * w).sum();
+///     Ok::<f32, deltarule::Error>((squares / weights.len() as f32).sqrt())
+/// };
+/// // The same variance of 1/25 in either shape.
+/// assert!((deviation(Distribution::Normal)? - 0.2).abs() < 0.005);
+/// assert!((deviation(Distribution::Uniform)? - 0.2).abs() < 0.005);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Distribution {
@@ -104,6 +134,13 @@ pub enum Distribution {
 impl Init {
     /// What a network uses if nothing was chosen: LeCun's normal for SELU, uniform for the others,
     /// He for ReLU and what is close to it for large |x|, Xavier for what remains.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Init};
+    /// assert_eq!(Init::for_activation(Activation::Relu), Init::HeUniform);
+    /// assert_eq!(Init::for_activation(Activation::Tanh), Init::XavierUniform);
+    /// assert_eq!(Init::for_activation(Activation::Selu), Init::LecunNormal);
+    /// ```
     pub fn for_activation(activation: Activation) -> Self {
         match activation {
             Activation::Selu => Self::LecunNormal,
@@ -115,6 +152,12 @@ impl Init {
     /// The gain by which weights make up for what an activation does to the variance, as in
     /// PyTorch: √2 for ReLU and what is close to it for large |x|, √(2/(1 + slope²)) for leaky
     /// ReLU, 5/3 for tanh, 3/4 for SELU, and 1 for the others.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Init};
+    /// assert_eq!(Init::gain(Activation::Relu), 2f64.sqrt());
+    /// assert_eq!(Init::gain(Activation::LeakyRelu { slope: 1.0 }), 1.0); // it is the identity
+    /// ```
     pub fn gain(activation: Activation) -> f64 {
         match activation {
             Activation::LeakyRelu { slope } => (2.0 / (1.0 + slope * slope)).sqrt(),

@@ -14,6 +14,26 @@ use crate::optimizer::positive;
 ///
 /// All but [`Loss::SoftmaxCrossEntropy`] are sums over a row's elements and take
 /// [`Targets::Values`]; [`Reduction`] says what they are divided by.
+///
+/// ```
+/// use deltarule::{Loss, Network, Optimizer, Targets, Trainer};
+/// // The outputs of this network are its inputs.
+/// let network = Network::builder(2).dropout(0.0).build()?;
+/// let loss_of = |loss, outputs: &[f32], targets| {
+///     let mut trainer = Trainer::builder(network.clone(), loss, Optimizer::sgd(0.1)).build()?;
+///     Ok::<f64, deltarule::Error>(trainer.evaluate(outputs, targets)?.loss)
+/// };
+/// let values = Targets::Values(&[1.0, -1.0]);
+/// assert_eq!(loss_of(Loss::MeanSquaredError, &[4.0, -1.5], values)?, 9.0 + 0.25);
+/// assert_eq!(loss_of(Loss::MeanAbsoluteError, &[4.0, -1.5], values)?, 3.0 + 0.5);
+/// assert_eq!(loss_of(Loss::Huber { threshold: 1.0 }, &[4.0, -1.5], values)?, 2.5 + 0.125);
+/// let loss = loss_of(Loss::SoftmaxCrossEntropy, &[0.0, 0.0], Targets::Classes(&[1]))?;
+/// assert!((loss - 2f64.ln()).abs() < 1e-6);
+/// let loss = Loss::BinaryCrossEntropy { positive_weight: 3.0 };
+/// let loss = loss_of(loss, &[0.0, 0.0], Targets::Values(&[1.0, 0.0]))?;
+/// assert!((loss - 4.0 * 2f64.ln()).abs() < 1e-6);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -40,6 +60,7 @@ pub enum Loss {
     SoftmaxCrossEntropy,
     /// [`Loss::SoftmaxCrossEntropy`] with q = 1 − ε + ε/C for the class of [`Targets::Classes`] and
     /// ε/C for the others of all C classes. Probabilities stay as they are.
+    /// Szegedy et al., *Rethinking the Inception Architecture for Computer Vision* (2016).
     SmoothedCrossEntropy {
         /// ε, 0 to 1.
         smoothing: f64,
@@ -47,6 +68,18 @@ pub enum Loss {
 }
 
 /// What a loss on values is divided by.
+///
+/// ```
+/// use deltarule::{Activation, Loss, Network, Optimizer, Reduction, Trainer};
+/// let network = Network::builder(4).dense(3, Activation::Identity).build()?;
+/// // Losses to compare with PyTorch's.
+/// let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1))
+///     .reduction(Reduction::MeanOverElements)
+///     .build()?;
+/// assert_eq!(Reduction::default(), Reduction::MeanOverRows);
+/// # assert_eq!(trainer.steps(), 0);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Reduction {
@@ -58,6 +91,21 @@ pub enum Reduction {
 }
 
 /// What the outputs of a batch should have been.
+///
+/// ```
+/// use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
+/// let network = Network::builder(1).dense(3, Activation::Identity).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1)).build()?;
+/// // Two rows, by the index of their class and by the probability of each.
+/// let by_class = trainer.evaluate(&[1.0, 2.0], Targets::Classes(&[2, 0]))?;
+/// let by_value =
+///     trainer.evaluate(&[1.0, 2.0], Targets::Values(&[0.0, 0.0, 1.0, 1.0, 0.0, 0.0]))?;
+/// assert!((by_class.loss - by_value.loss).abs() < 1e-6);
+/// let error = trainer.evaluate(&[1.0], Targets::Classes(&[3])).unwrap_err();
+/// assert_eq!(error, Error::Class { argument: "targets", row: 0, class: 3, classes: 3 });
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Targets<'a, E: Element = f32> {
     /// For each row the index of its class.

@@ -36,56 +36,161 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// This rule, without clipping or decay.
+    ///
+    /// ```
+    /// use deltarule::{Optimizer, kernels::optimizer::Momentum};
+    /// let rule = Momentum { learning_rate: 0.1, dampening: 0.5, ..Momentum::default() };
+    /// assert_eq!(*Optimizer::new(rule).rule(), rule.into());
+    /// ```
     pub fn new(rule: impl Into<Rule>) -> Self {
         Self { rule: rule.into(), decay: Decay::default(), clip_value: None, clip_norm: None }
     }
 
     /// Stochastic gradient descent: θ ← θ − η g.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Init, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let builder = Network::builder(1).dense_without_bias(1, Activation::Identity);
+    /// # let network = builder.init(Init::Zeros).build()?;
+    /// let optimizer = Optimizer::sgd(0.5);
+    /// let mut trainer = Trainer::builder(network, Loss::MeanAbsoluteError, optimizer).build()?;
+    /// for w in [-0.5, -1.0] {
+    ///     trainer.step(&[1.0], Targets::Values(&[-9.0]))?; // |w + 9|, whose slope is 1
+    ///     assert_eq!(trainer.network().parameters(), [w]);
+    /// }
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn sgd(learning_rate: f64) -> Self {
         Self::new(Sgd { learning_rate })
     }
 
     /// SGD with heavy-ball momentum: v ← μ v + g, θ ← θ − η v.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Init, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let builder = Network::builder(1).dense_without_bias(1, Activation::Identity);
+    /// # let network = builder.init(Init::Zeros).build()?;
+    /// let optimizer = Optimizer::momentum(0.5, 0.5);
+    /// let mut trainer = Trainer::builder(network, Loss::MeanAbsoluteError, optimizer).build()?;
+    /// for w in [-0.5, -1.25] {
+    ///     trainer.step(&[1.0], Targets::Values(&[-9.0]))?; // |w + 9|, whose slope is 1
+    ///     assert_eq!(trainer.network().parameters(), [w]);
+    /// }
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn momentum(learning_rate: f64, momentum: f64) -> Self {
         Self::new(Momentum { learning_rate, momentum, ..Momentum::default() })
     }
 
     /// SGD with Nesterov's momentum: v ← μ v + g, θ ← θ − η (g + μ v).
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Init, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let builder = Network::builder(1).dense_without_bias(1, Activation::Identity);
+    /// # let network = builder.init(Init::Zeros).build()?;
+    /// let optimizer = Optimizer::nesterov(0.5, 0.5);
+    /// let mut trainer = Trainer::builder(network, Loss::MeanAbsoluteError, optimizer).build()?;
+    /// for w in [-0.75, -1.625] {
+    ///     trainer.step(&[1.0], Targets::Values(&[-9.0]))?; // |w + 9|, whose slope is 1
+    ///     assert_eq!(trainer.network().parameters(), [w]);
+    /// }
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn nesterov(learning_rate: f64, momentum: f64) -> Self {
         Self::new(Momentum { learning_rate, momentum, nesterov: true, ..Momentum::default() })
     }
 
     /// [`RmsProp`] with ρ = 0.99 and ε = 10⁻⁸ inside the root.
+    ///
+    /// ```
+    /// use deltarule::{Optimizer, kernels::optimizer::RmsProp};
+    /// let rule = RmsProp { learning_rate: 0.01, ..RmsProp::default() };
+    /// assert_eq!(Optimizer::rms_prop(0.01), Optimizer::new(rule));
+    /// // With other numbers: centred, with momentum.
+    /// let optimizer = Optimizer::new(RmsProp { centered: true, momentum: 0.9, ..rule });
+    /// assert_eq!(optimizer.rule().states(), 3);
+    /// ```
     pub fn rms_prop(learning_rate: f64) -> Self {
         Self::new(RmsProp { learning_rate, ..RmsProp::default() })
     }
 
     /// [`Adam`] with β₁ = 0.9, β₂ = 0.999 and ε = 10⁻⁸ inside the root.
+    ///
+    /// ```
+    /// use deltarule::{Optimizer, kernels::optimizer::Adam};
+    /// let rule = Adam { learning_rate: 1e-3, ..Adam::default() };
+    /// assert_eq!(Optimizer::adam(1e-3), Optimizer::new(rule));
+    /// // With other numbers: AMSGrad.
+    /// let optimizer = Optimizer::new(Adam { amsgrad: true, ..rule });
+    /// assert_eq!(optimizer.rule().states(), 3);
+    /// ```
     pub fn adam(learning_rate: f64) -> Self {
         Self::new(Adam { learning_rate, ..Adam::default() })
     }
 
     /// [`Optimizer::adam`] with decoupled weight decay: θ ← (1 − η λ) θ as well.
+    ///
+    /// ```
+    /// use deltarule::{Optimizer, kernels::optimizer::Decay};
+    /// let decay = Decay { decoupled: 0.01, ..Decay::default() };
+    /// assert_eq!(Optimizer::adam_w(1e-3, 0.01), Optimizer::adam(1e-3).decay(decay));
+    /// ```
     pub fn adam_w(learning_rate: f64, decay: f64) -> Self {
         Self::adam(learning_rate).decay(Decay { decoupled: decay, ..Decay::default() })
     }
 
     /// [`NAdam`] with β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ inside the root and ψ = 0.004.
+    ///
+    /// ```
+    /// use deltarule::{Optimizer, kernels::optimizer::NAdam};
+    /// let rule = NAdam { learning_rate: 2e-3, ..NAdam::default() };
+    /// assert_eq!(Optimizer::nadam(2e-3), Optimizer::new(rule));
+    /// assert_eq!((rule.beta1, rule.beta2, rule.momentum_decay), (0.9, 0.999, 0.004));
+    /// ```
     pub fn nadam(learning_rate: f64) -> Self {
         Self::new(NAdam { learning_rate, ..NAdam::default() })
     }
 
     /// [`Adagrad`] with ε = 10⁻¹⁰ inside the root.
+    ///
+    /// ```
+    /// use deltarule::{Optimizer, kernels::optimizer::Adagrad};
+    /// let rule = Adagrad { learning_rate: 0.01, ..Adagrad::default() };
+    /// assert_eq!(Optimizer::adagrad(0.01), Optimizer::new(rule));
+    /// assert_eq!(rule.rate_decay, 0.0); // but for what the sum of squares does
+    /// ```
     pub fn adagrad(learning_rate: f64) -> Self {
         Self::new(Adagrad { learning_rate, ..Adagrad::default() })
     }
 
     /// [`Lion`] with β₁ = 0.9 and β₂ = 0.99.
+    ///
+    /// ```
+    /// use deltarule::{Optimizer, kernels::optimizer::{Decay, Lion}};
+    /// let rule = Lion { learning_rate: 1e-4, ..Lion::default() };
+    /// assert_eq!(Optimizer::lion(1e-4), Optimizer::new(rule));
+    /// // It is meant to have a decay, larger than Adam's as its rate is smaller.
+    /// let optimizer = Optimizer::lion(1e-4).decay(Decay { decoupled: 0.1, ..Decay::default() });
+    /// assert_eq!(optimizer.rule().states(), 1);
+    /// ```
     pub fn lion(learning_rate: f64) -> Self {
         Self::new(Lion { learning_rate, ..Lion::default() })
     }
 
     /// Sets the decay of the weights. Biases have none.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// use deltarule::kernels::optimizer::Decay;
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let decay = Decay { decoupled: 0.5, ..Decay::default() };
+    /// let optimizer = Optimizer::sgd(0.5).decay(decay);
+    /// let mut trainer = Trainer::builder(network, Loss::MeanSquaredError, optimizer).build()?;
+    /// trainer.network_mut().parameters_mut().copy_from_slice(&[4.0, 1.0]);
+    /// trainer.step(&[1.0], Targets::Values(&[5.0]))?; // no error, and so no gradient
+    /// assert_eq!(trainer.network().parameters(), [3.0, 1.0]); // (1 − ½ · ½) w, and b
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     #[must_use]
     pub fn decay(mut self, decay: Decay) -> Self {
         self.decay = decay;
@@ -93,6 +198,17 @@ impl Optimizer {
     }
 
     /// Clips each element of the gradient to ±`limit`.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let optimizer = Optimizer::sgd(1.0).clip_value(5.0);
+    /// let mut trainer = Trainer::builder(network, Loss::MeanSquaredError, optimizer).build()?;
+    /// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
+    /// trainer.step(&[2.0], Targets::Values(&[5.0]))?; // the gradient is (8, 4)
+    /// assert_eq!(trainer.network().parameters(), [3.0 - 5.0, 1.0 - 4.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     #[must_use]
     pub fn clip_value(mut self, limit: f64) -> Self {
         self.clip_value = Some(limit);
@@ -100,10 +216,22 @@ impl Optimizer {
     }
 
     /// Scales the gradient of all parameters together down to this Euclidean norm, where it is
-    /// longer.
+    /// longer. Pascanu et al., *On the difficulty of training recurrent neural networks* (2013).
     ///
     /// A step then writes the whole gradient before it changes any parameter, which takes memory
     /// for a gradient and some time.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let optimizer = Optimizer::sgd(1.0).clip_norm(1.0);
+    /// let mut trainer = Trainer::builder(network, Loss::MeanSquaredError, optimizer).build()?;
+    /// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
+    /// trainer.step(&[0.75], Targets::Values(&[2.25]))?; // the gradient is (1.5, 2)
+    /// let after = trainer.network().parameters();
+    /// assert!((after[0] - 2.4).abs() < 1e-6 && (after[1] - 0.2).abs() < 1e-6);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     #[must_use]
     pub fn clip_norm(mut self, limit: f64) -> Self {
         self.clip_norm = Some(limit);
@@ -111,6 +239,13 @@ impl Optimizer {
     }
 
     /// The same with another η.
+    ///
+    /// ```
+    /// use deltarule::Optimizer;
+    /// let optimizer = Optimizer::adam(1e-3).clip_norm(1.0);
+    /// let slower = optimizer.with_learning_rate(1e-4);
+    /// assert_eq!(slower, Optimizer::adam(1e-4).clip_norm(1.0));
+    /// ```
     #[must_use]
     pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
         self.rule = self.rule.with_learning_rate(learning_rate);
@@ -203,6 +338,27 @@ pub(crate) struct Rates {
 
 /// How the parameters of some layers are trained, where that is not as the optimizer says:
 /// [`TrainerBuilder::group`](crate::TrainerBuilder::group).
+///
+/// ```
+/// # use deltarule::{Activation, Loss, Network, Optimizer, Trainer};
+/// use deltarule::{Decays, ParameterGroup};
+/// let network = Network::builder(4)
+///     .dense(16, Activation::Relu)
+///     .dense(8, Activation::Relu)
+///     .dense(1, Activation::Identity)
+///     .build()?;
+/// // Fine tuning: the first layer stays, the second follows slowly, without decay.
+/// let slow = ParameterGroup {
+///     decays: Decays::Nothing,
+///     ..ParameterGroup::with_learning_rate_factor(0.1)
+/// };
+/// let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam_w(1e-3, 0.01))
+///     .group(0..1, ParameterGroup::frozen())
+///     .group(1..2, slow)
+///     .build()?;
+/// # assert_eq!(trainer.steps(), 0);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ParameterGroup {
@@ -217,6 +373,26 @@ pub struct ParameterGroup {
 }
 
 /// Which parameters decay.
+///
+/// ```
+/// # use deltarule::{Activation, Init, Loss, Network, Optimizer, Targets, Trainer};
+/// use deltarule::{Decays, ParameterGroup, kernels::optimizer::Decay};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// let optimizer = Optimizer::sgd(0.5).decay(Decay { decoupled: 0.5, ..Decay::default() });
+/// let builder = Trainer::builder(network, Loss::MeanSquaredError, optimizer);
+/// for (decays, expected) in [
+///     (Decays::Weights, [3.0, 4.0]),
+///     (Decays::All, [3.0, 3.0]),
+///     (Decays::Nothing, [4.0, 4.0]),
+/// ] {
+///     let group = ParameterGroup { decays, ..ParameterGroup::default() };
+///     let mut trainer = builder.clone().group(.., group).build()?;
+///     trainer.network_mut().parameters_mut().copy_from_slice(&[4.0, 4.0]);
+///     trainer.step(&[1.0], Targets::Values(&[8.0]))?; // no error, and so no gradient
+///     assert_eq!(trainer.network().parameters(), expected);
+/// }
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Decays {
@@ -295,6 +471,34 @@ pub trait UpdateRule<E: Element>: Send + Sync {
 }
 
 /// Neighbouring parameters with their gradient.
+///
+/// ```
+/// # use deltarule::{Activation, Loss, Network, Optimizer, Stretch, Targets, Trainer, UpdateRule};
+/// /// Momentum, whose state is found by the offset.
+/// struct HeavyBall(Vec<f32>);
+///
+/// impl UpdateRule<f32> for HeavyBall {
+///     fn update(&mut self, stretch: Stretch<'_, f32>) {
+///         let rate = stretch.learning_rate as f32;
+///         let own = self.0[stretch.offset..].iter_mut().zip(stretch.parameters);
+///         for ((v, parameter), g) in own.zip(stretch.gradient) {
+///             *v = 0.5 * *v + stretch.gradient_factor as f32 * g;
+///             *parameter -= rate * *v;
+///         }
+///     }
+/// }
+///
+/// let network =
+///     Network::builder(1).dense(1, Activation::Identity).init(deltarule::Init::Zeros).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::MeanAbsoluteError, Optimizer::sgd(0.5)).build()?;
+/// trainer.use_rule(HeavyBall(vec![0.0; 2]))?;
+/// for w in [-0.5, -1.25] {
+///     trainer.step(&[1.0], Targets::Values(&[-9.0]))?; // |w + b + 9|, whose slopes are 1
+///     assert_eq!(trainer.network().parameters(), [w; 2]);
+/// }
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Stretch<'a, E> {

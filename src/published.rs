@@ -36,6 +36,16 @@ pub struct Published<T> {
 }
 
 /// A value that was published, and how many were before it.
+///
+/// ```
+/// use deltarule::Published;
+/// let published = Published::new("first");
+/// let version = published.load_full();
+/// published.publish("second");
+/// // Whoever has a version keeps it.
+/// assert_eq!((version.number(), version.len()), (0, 5));
+/// assert_eq!((published.load().number(), published.load().len()), (1, 6));
+/// ```
 #[derive(Debug)]
 pub struct Version<T> {
     number: u64,
@@ -66,17 +76,46 @@ impl<T> Published<T> {
 
     /// The current version, for a short while: to be held during a prediction, say, but not across
     /// an `await`.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Published};
+    /// let network = Network::builder(2).dense(1, Activation::Tanh).build()?;
+    /// let published = Published::new(network.freeze()?);
+    /// let predictor = published.load();
+    /// assert_eq!(predictor.predict(&[0.5, 1.0])?, network.predict(&[0.5, 1.0])?);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn load(&self) -> impl core::ops::Deref<Target = Arc<Version<T>>> + use<T> {
         self.current.load()
     }
 
     /// The current version, to keep.
+    ///
+    /// ```
+    /// use deltarule::Published;
+    /// use std::sync::Arc;
+    /// let published = Published::new(vec![1, 2, 3]);
+    /// let version = published.load_full();
+    /// // It can go to another thread and stay there.
+    /// let sum = std::thread::spawn(move || version.iter().sum::<i32>());
+    /// published.publish(Vec::new());
+    /// assert_eq!(sum.join().unwrap(), 6);
+    /// assert_eq!(Arc::strong_count(&published.load_full()), 2);
+    /// ```
     pub fn load_full(&self) -> Arc<Version<T>> {
         self.current.load_full()
     }
 
     /// Makes this value the current one, and returns its number. Of threads that publish at once
     /// one comes after the other.
+    ///
+    /// ```
+    /// use deltarule::Published;
+    /// let published = Published::new("first");
+    /// assert_eq!(published.publish("second"), 1);
+    /// assert_eq!(published.publish("third"), 2);
+    /// assert_eq!(published.load().number(), 2);
+    /// ```
     pub fn publish(&self, value: T) -> u64 {
         let value = Arc::new(value);
         let next = |before: &Arc<Version<T>>| Version {

@@ -54,27 +54,58 @@ impl Schedule {
     }
 
     /// 1.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// assert_eq!(Schedule::constant().factor(1e6), 1.0);
+    /// // By itself it is for the warm-up before it.
+    /// assert_eq!(Schedule::constant().warm_up(4.0, 0.0).factor(1.0), 0.25);
+    /// ```
     pub fn constant() -> Self {
         Self::new(Shape::Constant)
     }
 
     /// γ^⌊t / s⌋, γ being `factor` and s being `every`. PyTorch's `StepLR`.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::step(10.0, 0.5); // halved every 10 epochs
+    /// assert_eq!([9.9, 10.0, 25.0].map(|t| schedule.factor(t)), [1.0, 0.5, 0.25]);
+    /// ```
     pub fn step(every: f64, factor: f64) -> Self {
         Self::new(Shape::Step { every, factor })
     }
 
     /// γᵗ, γ being `factor`. PyTorch's `ExponentialLR`.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::exponential(0.5);
+    /// assert_eq!([0.0, 1.0, 3.0].map(|t| schedule.factor(t)), [1.0, 0.5, 0.125]);
+    /// ```
     pub fn exponential(factor: f64) -> Self {
         Self::new(Shape::Exponential { factor })
     }
 
     /// 1 / (1 + d t), d being `decay`.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::inverse_time(0.5);
+    /// assert_eq!([0.0, 2.0, 6.0].map(|t| schedule.factor(t)), [1.0, 0.5, 0.25]);
+    /// ```
     pub fn inverse_time(decay: f64) -> Self {
         Self::new(Shape::InverseTime { decay })
     }
 
     /// e + (1 − e)(1 − min(t, L) / L)ᵖ, L being `length`, p `power` and e `end`; p = 1 is linear
     /// decay. With e = 0 PyTorch's `PolynomialLR`.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::polynomial(10.0, 2.0, 0.0);
+    /// assert_eq!([0.0, 5.0, 10.0, 20.0].map(|t| schedule.factor(t)), [1.0, 0.25, 0.0, 0.0]);
+    /// ```
     pub fn polynomial(length: f64, power: f64, end: f64) -> Self {
         Self::new(Shape::Polynomial { length, power, end })
     }
@@ -83,12 +114,27 @@ impl Schedule {
     /// 1 down to e, where it stays. PyTorch's `CosineAnnealingLR` up to L.
     ///
     /// Loshchilov and Hutter, *SGDR: Stochastic Gradient Descent with Warm Restarts* (2017).
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::cosine(10.0, 0.5);
+    /// assert_eq!([0.0, 10.0, 20.0].map(|t| schedule.factor(t)), [1.0, 0.5, 0.5]);
+    /// assert!((schedule.factor(5.0) - 0.75).abs() < 1e-12);
+    /// ```
     pub fn cosine(length: f64, end: f64) -> Self {
         Self::new(Shape::Cosine { length, end })
     }
 
     /// [`Schedule::cosine`] again and again: the first takes `period`, and each of the others
     /// `growth` times as long as the one before. PyTorch's `CosineAnnealingWarmRestarts`.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// // Periods of 10, 20 and 40 epochs begin at 0, 10 and 30.
+    /// let schedule = Schedule::cosine_restarts(10.0, 2.0, 0.0);
+    /// assert_eq!([0.0, 10.0, 30.0].map(|t| schedule.factor(t)), [1.0, 1.0, 1.0]);
+    /// assert!((schedule.factor(20.0) - 0.5).abs() < 1e-12);
+    /// ```
     pub fn cosine_restarts(period: f64, growth: f64, end: f64) -> Self {
         Self::new(Shape::CosineRestarts { period, growth, end })
     }
@@ -98,20 +144,43 @@ impl Schedule {
     ///
     /// PyTorch's `OneCycleLR` with `total_steps` = T is this with a length of T − 1, but for its
     /// highest rate, which is at 0.3 T − 1. Smith and Topin, *Super-Convergence* (2018).
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::one_cycle(100.0);
+    /// for (time, factor) in [(0.0, 0.04), (30.0, 1.0), (100.0, 4e-6)] {
+    ///     assert!((schedule.factor(time) - factor).abs() < 1e-12);
+    /// }
+    /// ```
     pub fn one_cycle(length: f64) -> Self {
         Self::one_cycle_with(length, 0.3, 1.0 / 25.0, 4e-6)
     }
 
     /// [`Schedule::one_cycle`] that rises from `start` in the first `rise`, a share, of its
     /// length, and comes down to `end`.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::one_cycle_with(100.0, 0.5, 0.1, 0.01);
+    /// for (time, factor) in [(0.0, 0.1), (50.0, 1.0), (100.0, 0.01)] {
+    ///     assert!((schedule.factor(time) - factor).abs() < 1e-12);
+    /// }
+    /// ```
     pub fn one_cycle_with(length: f64, rise: f64, start: f64, end: f64) -> Self {
         Self::new(Shape::OneCycle { length, rise, start, end })
     }
 
     /// Puts s + (1 − s) t / w before the schedule, w being `length` and s `start`, times the
-    /// schedule's own beginning. PyTorch's `LinearLR` in a `SequentialLR`.
+    /// schedule's own beginning. PyTorch's `LinearLR` in a `SequentialLR`. Goyal et al., *Accurate,
+    /// Large Minibatch SGD* (2017).
     ///
     /// With s = 0 the first step has a rate of 0 and does nothing.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::exponential(0.5).warm_up(4.0, 0.5);
+    /// assert_eq!([0.0, 2.0, 4.0, 5.0].map(|t| schedule.factor(t)), [0.5, 0.75, 1.0, 0.5]);
+    /// ```
     #[must_use]
     pub fn warm_up(mut self, length: f64, start: f64) -> Self {
         self.warm_up = Some(WarmUp { length, start });
@@ -119,6 +188,14 @@ impl Schedule {
     }
 
     /// The factor at this time. A time before 0, or NaN, is taken for 0.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// let schedule = Schedule::inverse_time(1.0);
+    /// let rates: Vec<f64> = (0..4).map(|epoch| 0.6 * schedule.factor(f64::from(epoch))).collect();
+    /// assert_eq!(rates, [0.6, 0.3, 0.6 * (1.0 / 3.0), 0.15]);
+    /// assert_eq!(schedule.factor(-1.0), schedule.factor(f64::NAN)); // both as at 0
+    /// ```
     pub fn factor(&self, time: f64) -> f64 {
         let time = time.max(0.0);
         match self.warm_up {
@@ -131,6 +208,13 @@ impl Schedule {
     }
 
     /// Checks that every number has a meaning. Whoever takes a schedule does so.
+    ///
+    /// ```
+    /// use deltarule::Schedule;
+    /// assert!(Schedule::cosine(100.0, 0.0).check().is_ok());
+    /// let error = Schedule::cosine(0.0, 0.1).check().unwrap_err();
+    /// assert_eq!(error.to_string(), "`length` is 0, but it must be finite and above 0");
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a length or period that is not above 0 and finite; for a factor,
@@ -268,11 +352,24 @@ impl Default for ReduceOnPlateau {
 
 impl ReduceOnPlateau {
     /// Begins to observe.
+    ///
+    /// ```
+    /// use deltarule::ReduceOnPlateau;
+    /// let mut plateau = ReduceOnPlateau { patience: 0, ..ReduceOnPlateau::default() }.start();
+    /// let accuracies = [0.7, 0.8, 0.8];
+    /// assert_eq!(accuracies.map(|accuracy| plateau.observe(accuracy, true)), [1.0, 1.0, 0.1]);
+    /// ```
     pub fn start(self) -> Plateau {
         Plateau { rule: self, best: None, bad: 0, cooling: 0, factor: 1.0 }
     }
 
     /// Checks that every number has a meaning.
+    ///
+    /// ```
+    /// use deltarule::ReduceOnPlateau;
+    /// assert!(ReduceOnPlateau::default().check().is_ok());
+    /// assert!(ReduceOnPlateau { factor: 1.0, ..Default::default() }.check().is_err());
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a factor outside 0 to 1, or a threshold or smallest factor that
@@ -286,6 +383,15 @@ impl ReduceOnPlateau {
 }
 
 /// What [`ReduceOnPlateau`] has seen so far.
+///
+/// ```
+/// use deltarule::ReduceOnPlateau;
+/// let rule = ReduceOnPlateau { factor: 0.5, patience: 1, cooldown: 2, ..Default::default() };
+/// let mut plateau = rule.start();
+/// // Two losses that are no better reduce; then two don't count, and then two do.
+/// let factors = [1.0; 7].map(|loss| plateau.observe(loss, false));
+/// assert_eq!(factors, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Plateau {
@@ -298,6 +404,14 @@ pub struct Plateau {
 
 impl Plateau {
     /// Takes the next number, and returns the factor from now on. NaN is never better.
+    ///
+    /// ```
+    /// use deltarule::ReduceOnPlateau;
+    /// let rule = ReduceOnPlateau { factor: 0.5, patience: 0, ..Default::default() };
+    /// let mut plateau = ReduceOnPlateau { smallest: 0.3, ..rule }.start();
+    /// let factors = [2.0, 1.0, f64::NAN, 3.0].map(|loss| plateau.observe(loss, false));
+    /// assert_eq!(factors, [1.0, 1.0, 0.5, 0.3]);
+    /// ```
     pub fn observe(&mut self, value: f64, higher_is_better: bool) -> f64 {
         let ReduceOnPlateau { factor, patience, threshold, cooldown, smallest } = self.rule;
         let better = match self.best {

@@ -32,9 +32,27 @@ enum Level {
 }
 
 /// The environment variable that forces an ISA: `avx512`, `avx2` or `portable`.
+///
+/// ```
+/// use deltarule_kernels::ISA_VARIABLE;
+/// // The same program on another instruction set, to compare.
+/// let mut command = std::process::Command::new("my-service");
+/// command.env(ISA_VARIABLE, "portable");
+/// assert!(command.get_envs().any(|(name, _)| name == "DELTARULE_ISA"));
+/// ```
 pub const ISA_VARIABLE: &str = "DELTARULE_ISA";
 
 /// Why an ISA can't be had.
+///
+/// ```
+/// use deltarule_kernels::{Isa, IsaError};
+/// match Isa::named("avx512") {
+///     Ok(isa) => assert_eq!(isa.name(), "avx512"),
+///     Err(IsaError::Unsupported { best, .. }) => assert_eq!(best, Isa::detect().name()),
+///     Err(other) => unreachable!("{other}: the name is known"),
+/// }
+/// assert_eq!(Isa::named("mmx"), Err(IsaError::Unknown { name: "mmx".to_owned() }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IsaError {
@@ -59,6 +77,11 @@ impl Isa {
     pub const NAMES: [&'static str; 3] = ["avx512", "avx2", "portable"];
 
     /// The best ISA of this CPU.
+    ///
+    /// ```
+    /// use deltarule_kernels::Isa;
+    /// assert_eq!(Isa::available().next(), Some(Isa::detect()));
+    /// ```
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
@@ -97,6 +120,14 @@ impl Isa {
     /// What the environment variable `DELTARULE_ISA` forces, or else the best. The variable is
     /// read once per process.
     ///
+    /// ```
+    /// use deltarule_kernels::Isa;
+    /// let isa = Isa::active()?;
+    /// assert!(Isa::available().any(|one| one == isa));
+    /// println!("computing with {isa}");
+    /// # Ok::<(), deltarule_kernels::IsaError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Isa::named`], for the variable's value.
     pub fn active() -> Result<Self, IsaError> {
@@ -109,6 +140,13 @@ impl Isa {
     }
 
     /// Every ISA that this CPU has, best first; `portable` is always among them.
+    ///
+    /// ```
+    /// use deltarule_kernels::Isa;
+    /// let names: Vec<&str> = Isa::available().map(Isa::name).collect();
+    /// assert_eq!(names.last(), Some(&"portable"));
+    /// assert!(Isa::NAMES.ends_with(&names));
+    /// ```
     pub fn available() -> impl Iterator<Item = Self> {
         let best = Self::detect();
         let levels = [
@@ -133,6 +171,14 @@ impl Isa {
     }
 
     /// Whether multiply-adds are fused. All ISAs for which this is so give the same bits.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, reduce};
+    /// let x: Vec<f32> = (1..1000).map(|i| 1.0 / i as f32).collect();
+    /// let fused = Isa::available().filter(|isa| isa.has_fma());
+    /// let norms: Vec<f64> = fused.map(|isa| reduce::sum_of_squares(isa, &x)).collect();
+    /// assert!(norms.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits()));
+    /// ```
     pub fn has_fma(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]

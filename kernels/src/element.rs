@@ -16,6 +16,27 @@ mod sealed {
 ///
 /// f32 is the one tuned to the machine's limit; f64 makes gradient checks sharp. The trait is
 /// sealed: a kernel relies on constants and polynomials that only these two have.
+///
+/// ```
+/// use deltarule_kernels::Element;
+///
+/// /// ½ Σ x², or +∞ if that overflows; f64 whatever the scalar.
+/// fn energy<E: Element>(x: &[E]) -> f64 {
+///     let sum = x.iter().fold(E::ZERO, |sum, &x| x.mul_add(x, sum));
+///     if sum.is_finite() { (sum * E::HALF).to_f64() } else { E::INFINITY.to_f64() }
+/// }
+///
+/// /// x²(3 − 2x).
+/// fn smooth_step<E: Element>(x: E) -> E {
+///     x * x * (E::ONE + E::TWO * (E::ONE - x))
+/// }
+///
+/// assert_eq!(smooth_step(0.25f32), 0.15625);
+/// assert_eq!(energy(&[3.0f32, 4.0]), 12.5);
+/// assert_eq!(energy(&[1e30f32]), f64::INFINITY);
+/// assert!((energy(&[1e30f64]) - 5e59).abs() < 1e45);
+/// assert_eq!(f32::from_f64(0.1), 0.1);
+/// ```
 pub trait Element:
     sealed::Sealed
     + crate::math::Math

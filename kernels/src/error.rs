@@ -3,6 +3,15 @@
 use crate::Isa;
 
 /// Arguments whose sizes disagree. Nothing was written.
+///
+/// ```
+/// use deltarule_kernels::{Isa, ShapeError, activation::Activation};
+/// let mut y = [7.0f32; 3];
+/// let error = Activation::Relu.forward(Isa::detect(), &[1.0; 4], &mut y).unwrap_err();
+/// assert_eq!(error, ShapeError::Length { argument: "y", expected: 4, actual: 3 });
+/// assert_eq!(error.to_string(), "`y` has 3 elements, but 4 are needed");
+/// assert_eq!(y, [7.0; 3]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShapeError {

@@ -47,6 +47,14 @@ precompiled! {
 ///
 /// The loop touches no memory, so operations over time is the peak of one core. A call of some
 /// 100,000 steps takes long enough to be timed.
+///
+/// ```
+/// use deltarule_kernels::{Isa, limits};
+/// // Whole chains on whole vectors, twice as many in f32 as in f64.
+/// let operations = limits::multiply_adds::<f32>(Isa::detect(), 100);
+/// assert!(operations >= 100 * 2 * 4);
+/// assert_eq!(operations, 2 * limits::multiply_adds::<f64>(Isa::detect(), 100));
+/// ```
 pub fn multiply_adds<E: Element>(isa: Isa, steps: usize) -> u64 {
     E::multiply_adds(isa, MultiplyAdds::<E> { steps, element: PhantomData })
 }
@@ -54,6 +62,14 @@ pub fn multiply_adds<E: Element>(isa: Isa, steps: usize) -> u64 {
 /// Reads every element once and returns their sum, in no certain order.
 ///
 /// The traffic is the size of `x`.
+///
+/// ```
+/// use deltarule_kernels::{Isa, limits};
+/// let x = vec![0.5f32; 10_000];
+/// let start = std::time::Instant::now();
+/// assert_eq!(limits::read(Isa::detect(), &x), 5000.0);
+/// println!("{:.1} GB/s", 4e-9 * x.len() as f64 / start.elapsed().as_secs_f64());
+/// ```
 pub fn read<E: Element>(isa: Isa, x: &[E]) -> E {
     E::read(isa, Read { x })
 }

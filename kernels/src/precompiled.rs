@@ -13,6 +13,7 @@ macro_rules! precompiled {
         )+
     ) => {
         $(#[$attribute])*
+        #[doc(hidden)]
         pub trait $Trait: Sized {
             $(
                 #[doc(hidden)]

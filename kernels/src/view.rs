@@ -7,6 +7,16 @@ use crate::{Element, ShapeError};
 ///
 /// Strides may be anything, 0 included (a row repeated), as long as the slice holds every
 /// element.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatRef, reduce};
+/// let data = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// let matrix = MatRef::new(&data, 2, 3)?;
+/// let mut sums = [0.0; 3];
+/// reduce::add_column_sums(Isa::detect(), matrix, &mut sums)?;
+/// assert_eq!((matrix.rows(), matrix.columns(), sums), (2, 3, [5.0, 7.0, 9.0]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct MatRef<'a, E> {
     data: &'a [E],
@@ -15,6 +25,20 @@ pub struct MatRef<'a, E> {
 
 /// A matrix to write. Element (i, j) is `data[i · row_stride + j · column_stride]`, and no two
 /// elements share a place.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Gemm, scratch_len}};
+/// let isa = Isa::detect();
+/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 2, 2, 1)?];
+/// // Into the middle columns of a matrix of four.
+/// let mut data = [9.0f32; 8];
+/// let c = MatMut::with_strides(&mut data[1..], (2, 2), (4, 1))?;
+/// assert_eq!((c.rows(), c.columns()), (2, 2));
+/// let (a, b) = (MatRef::new(&[1.0, 2.0], 2, 1)?, MatRef::new(&[3.0, 4.0], 1, 2)?);
+/// Gemm::new(a, b, c).run(isa, &mut scratch)?;
+/// assert_eq!(data, [9.0, 3.0, 4.0, 9.0, 9.0, 6.0, 8.0, 9.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Debug)]
 pub struct MatMut<'a, E> {
     data: &'a mut [E],
@@ -94,6 +118,12 @@ impl Shape {
 impl<'a, E: Element> MatRef<'a, E> {
     /// `rows × columns` elements, row after row.
     ///
+    /// ```
+    /// use deltarule_kernels::{MatRef, ShapeError};
+    /// let error = MatRef::new(&[1.0f32; 5], 2, 3).unwrap_err();
+    /// assert_eq!(error, ShapeError::Length { argument: "data", expected: 6, actual: 5 });
+    /// ```
+    ///
     /// # Errors
     /// [`ShapeError::Length`] unless `data` has just that many; [`ShapeError::Overflow`].
     pub fn new(data: &'a [E], rows: usize, columns: usize) -> Result<Self, ShapeError> {
@@ -102,6 +132,20 @@ impl<'a, E: Element> MatRef<'a, E> {
     }
 
     /// A matrix at these strides.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatRef, reduce};
+    /// // Column 1 of a matrix of three columns, and one row four times.
+    /// let data = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+    /// let column = MatRef::with_strides(&data[1..], (2, 1), (3, 1))?;
+    /// let repeated = MatRef::with_strides(&data, (4, 1), (0, 1))?;
+    /// let mut sum = [0.0];
+    /// reduce::add_column_sums(Isa::detect(), column, &mut sum)?;
+    /// assert_eq!(sum, [2.0 + 5.0]);
+    /// reduce::add_column_sums(Isa::detect(), repeated, &mut sum)?;
+    /// assert_eq!(sum, [7.0 + 4.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Length`] if the slice ends before the last element;
@@ -117,6 +161,15 @@ impl<'a, E: Element> MatRef<'a, E> {
     }
 
     /// The same elements, rows as columns.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatRef, reduce};
+    /// let matrix = MatRef::new(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], 2, 3)?;
+    /// let mut sums = [0.0; 2];
+    /// reduce::add_column_sums(Isa::detect(), matrix.transposed(), &mut sums)?;
+    /// assert_eq!(sums, [6.0, 15.0]); // of the rows
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn transposed(self) -> Self {
         Self { data: self.data, shape: self.shape.transposed() }
     }
@@ -173,6 +226,12 @@ impl<'a, E: Element> MatRef<'a, E> {
 impl<'a, E: Element> MatMut<'a, E> {
     /// `rows × columns` elements, row after row.
     ///
+    /// ```
+    /// use deltarule_kernels::{MatMut, ShapeError};
+    /// let error = MatMut::new(&mut [0.0f32; 5], 2, 3).unwrap_err();
+    /// assert_eq!(error, ShapeError::Length { argument: "data", expected: 6, actual: 5 });
+    /// ```
+    ///
     /// # Errors
     /// [`ShapeError::Length`] unless `data` has just that many; [`ShapeError::Overflow`].
     pub fn new(data: &'a mut [E], rows: usize, columns: usize) -> Result<Self, ShapeError> {
@@ -181,6 +240,14 @@ impl<'a, E: Element> MatMut<'a, E> {
     }
 
     /// A matrix at these strides.
+    ///
+    /// ```
+    /// use deltarule_kernels::{MatMut, ShapeError};
+    /// let mut data = [0.0f32; 6];
+    /// assert!(MatMut::with_strides(&mut data, (2, 3), (1, 2)).is_ok()); // column-major
+    /// let error = MatMut::with_strides(&mut data, (2, 3), (1, 1)).unwrap_err();
+    /// assert!(matches!(error, ShapeError::Overlap { row_stride: 1, column_stride: 1, .. }));
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Length`] if the slice ends before the last element;
@@ -210,11 +277,37 @@ impl<'a, E: Element> MatMut<'a, E> {
     }
 
     /// The same elements, rows as columns.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Gemm, scratch_len}};
+    /// let isa = Isa::detect();
+    /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 2, 3, 1)?];
+    /// let (a, b) = (MatRef::new(&[1.0, 10.0], 2, 1)?, MatRef::new(&[1.0, 2.0, 3.0], 1, 3)?);
+    /// let mut data = [0.0f32; 6];
+    /// let c = MatMut::new(&mut data, 3, 2)?.transposed(); // (2, 3), column after column
+    /// Gemm::new(a, b, c).run(isa, &mut scratch)?;
+    /// assert_eq!(data, [1.0, 10.0, 2.0, 20.0, 3.0, 30.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn transposed(self) -> Self {
         Self { data: self.data, shape: self.shape.transposed() }
     }
 
     /// The same matrix for a while.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Gemm, Start, scratch_len}};
+    /// let isa = Isa::detect();
+    /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 1, 2)?];
+    /// let mut data = [0.0f32];
+    /// let mut c = MatMut::new(&mut data, 1, 1)?;
+    /// for x in [[1.0, 2.0], [3.0, 4.0]] {
+    ///     let (row, column) = (MatRef::new(&x, 1, 2)?, MatRef::new(&x, 2, 1)?);
+    ///     Gemm::new(row, column, c.reborrow()).start(Start::Accumulate).run(isa, &mut scratch)?;
+    /// }
+    /// assert_eq!(data, [30.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn reborrow(&mut self) -> MatMut<'_, E> {
         MatMut { data: self.data, shape: self.shape }
     }

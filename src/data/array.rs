@@ -10,9 +10,36 @@ use crate::error::{Error, Result};
 
 /// The most elements that are read from a file unless another limit is given: 2²⁸, which are 1 GiB
 /// of f32.
+///
+/// ```
+/// use deltarule::data::{MAX_ELEMENTS, ReadError, npy};
+/// let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000, 1000000)}";
+/// let mut file = b"\x93NUMPY\x01\x00".to_vec();
+/// file.extend((header.len() as u16).to_le_bytes());
+/// file.extend(header);
+/// let error = npy::read::<f32>(file.as_slice(), MAX_ELEMENTS).unwrap_err();
+/// assert!(matches!(error, ReadError::TooLarge { limit: MAX_ELEMENTS, .. }));
+/// ```
 pub const MAX_ELEMENTS: usize = 1 << 28;
 
 /// What a file of an array holds, row-major.
+///
+/// ```
+/// use deltarule::data::npy;
+/// # let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)}";
+/// # let mut file = b"\x93NUMPY\x01\x00".to_vec();
+/// # file.extend((header.len() as u16).to_le_bytes());
+/// # file.extend(header);
+/// # file.extend([1f32, 2., 3., 4., 5., 6.].iter().flat_map(|x| x.to_le_bytes()));
+/// let mut array = npy::read::<f32>(file.as_slice(), 6)?;
+/// assert_eq!((array.shape(), array.rows(), array.columns()), ([2, 3].as_slice(), 2, 3));
+/// for x in array.values_mut() {
+///     *x /= 2.0;
+/// }
+/// assert_eq!(array.values()[..3], [0.5, 1.0, 1.5]);
+/// assert_eq!(array.into_values().len(), 6);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array<E: Element = f32> {
     shape: Vec<usize>,
@@ -53,6 +80,20 @@ impl<E: Element> Array<E> {
 
     /// The numbers as classes.
     ///
+    /// ```
+    /// use deltarule::data::npy;
+    /// # let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}";
+    /// # let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    /// # file.extend((header.len() as u16).to_le_bytes());
+    /// # file.extend(header);
+    /// # file.extend([2f32, 0., 1.].iter().flat_map(|x| x.to_le_bytes()));
+    /// let mut array = npy::read::<f32>(file.as_slice(), 3)?; // 2, 0, 1
+    /// assert_eq!(array.to_labels()?, [2, 0, 1]);
+    /// array.values_mut()[1] = 0.5;
+    /// assert!(array.to_labels().is_err());
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfRange`] for a number that is no class: negative, not whole, or too large to
     /// be exact.
@@ -72,6 +113,25 @@ impl<E: Element> Array<E> {
 
     /// A data set of this array's rows and of a class for each.
     ///
+    /// ```
+    /// use deltarule::data::npy;
+    /// # let file = |shape: &str, values: &[f32]| {
+    /// #     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
+    /// #     let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    /// #     file.extend((header.len() as u16).to_le_bytes());
+    /// #     file.extend(header.bytes());
+    /// #     file.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    /// #     file
+    /// # };
+    /// # let features = file("3, 2", &[1., 2., 3., 4., 5., 6.]);
+    /// # let labels = file("3,", &[2., 0., 1.]);
+    /// let features = npy::read::<f32>(features.as_slice(), 6)?; // (3, 2)
+    /// let labels = npy::read::<f32>(labels.as_slice(), 3)?; // 2, 0, 1
+    /// let data = features.with_labels(&labels)?;
+    /// assert_eq!((data.rows(), data.columns(), data.labels()), (3, 2, [2, 0, 1].as_slice()));
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Array::to_labels`] and [`Dataset::from_classes`].
     pub fn with_labels(self, labels: &Self) -> Result<Dataset<E>> {
@@ -80,6 +140,24 @@ impl<E: Element> Array<E> {
     }
 
     /// A data set of this array's rows and of the rows of `targets`.
+    ///
+    /// ```
+    /// use deltarule::data::npy;
+    /// # let file = |shape: &str, values: &[f32]| {
+    /// #     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
+    /// #     let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    /// #     file.extend((header.len() as u16).to_le_bytes());
+    /// #     file.extend(header.bytes());
+    /// #     file.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    /// #     file
+    /// # };
+    /// # let (features, targets) = (file("2, 1", &[1., 2.]), file("2, 2", &[1., -1., 2., -2.]));
+    /// let features = npy::read::<f32>(features.as_slice(), 2)?; // (2, 1)
+    /// let targets = npy::read::<f32>(targets.as_slice(), 4)?; // (2, 2)
+    /// let data = features.with_targets(targets)?;
+    /// assert_eq!((data.rows(), data.outputs(), data.values().len()), (2, 2, 4));
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Dataset::from_values`].

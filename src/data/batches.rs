@@ -36,6 +36,16 @@ impl Batches {
     }
 
     /// The batches of this epoch: the indices of their rows.
+    ///
+    /// ```
+    /// let mut batches = deltarule::data::Batches::new(10, 4, 42)?;
+    /// let mut rows = batches.epoch(3).flatten().copied().collect::<Vec<usize>>();
+    /// assert_eq!(rows, batches.epoch(3).flatten().copied().collect::<Vec<usize>>());
+    /// assert_ne!(rows, batches.epoch(4).flatten().copied().collect::<Vec<usize>>());
+    /// rows.sort();
+    /// assert!(rows.into_iter().eq(0..10)); // each of them once
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn epoch(&mut self, epoch: u64) -> impl ExactSizeIterator<Item = &[usize]> {
         for (index, row) in self.order.iter_mut().enumerate() {
             *row = index;

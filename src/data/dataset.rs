@@ -9,6 +9,21 @@ use crate::loss::Targets;
 /// A view of rows and their targets: what [`Trainer::fit`](crate::Trainer::fit) learns from.
 ///
 /// A [`Dataset`] is one that owns its rows.
+///
+/// ```
+/// use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer, data::Rows};
+/// // Slices that belong to somebody else.
+/// let (x, y) = ([1.0, 2.0, 3.0], [2.0, 4.0, 6.0]);
+/// let rows = Rows::new(&x, 1, Targets::Values(&y))?;
+/// assert_eq!((rows.rows(), rows.columns(), rows.x()), (3, 1, &x[..]));
+/// assert_eq!(rows.targets(), Targets::Values(&y));
+/// let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+/// trainer.fit(rows).epochs(100).run()?;
+/// assert!((trainer.network().predict(&[4.0])?[0] - 8.0).abs() < 0.1);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rows<'a, E: Element = f32> {
     x: &'a [E],
@@ -19,6 +34,15 @@ pub struct Rows<'a, E: Element = f32> {
 
 impl<'a, E: Element> Rows<'a, E> {
     /// The rows of `x`, (rows, `columns`) row-major.
+    ///
+    /// ```
+    /// use deltarule::{Error, Targets, data::Rows};
+    /// let x = [0.5, 1.0, -2.0, 0.0];
+    /// assert_eq!(Rows::new(&x, 2, Targets::Classes(&[1, 0]))?.rows(), 2);
+    /// let error = Rows::new(&x, 2, Targets::Classes(&[1, 0, 1])).unwrap_err();
+    /// assert_eq!(error, Error::Length { argument: "targets", expected: 2, actual: 3 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Zero`] without columns, [`Error::Empty`] or [`Error::PartialRow`] if `x` is not
@@ -113,6 +137,7 @@ impl<'a, E: Element> From<&'a Dataset<E>> for Rows<'a, E> {
 /// let features = vec![5.1, 3.5, 4.9, 3.0, 6.2, 2.9, 6.7, 3.1];
 /// let data: Dataset = Dataset::from_classes(features, 2, vec![0, 0, 1, 1])?;
 /// assert_eq!((data.rows(), data.columns(), data.outputs()), (4, 2, 2));
+/// assert_eq!((&data.features()[..2], data.labels()), (&[5.1, 3.5][..], &[0, 0, 1, 1][..]));
 /// let (train, test) = data.split(0.5, 42)?;
 /// assert_eq!((train.rows(), test.rows()), (2, 2));
 /// # Ok::<(), deltarule::Error>(())
@@ -136,6 +161,13 @@ impl<E: Element> Dataset<E> {
     /// Rows with classes. `features` is (rows, `columns`) row-major; there are as many classes as
     /// the largest label requires.
     ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// let data: Dataset = Dataset::from_classes(vec![0.5, 1.0, -2.0, 0.0], 2, vec![3, 0])?;
+    /// assert_eq!((data.rows(), data.outputs(), data.labels()), (2, 4, [3, 0].as_slice()));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Rows::new`].
     pub fn from_classes(features: Vec<E>, columns: usize, labels: Vec<usize>) -> Result<Self> {
@@ -146,6 +178,18 @@ impl<E: Element> Dataset<E> {
 
     /// Rows with `outputs` values each. `features` is (rows, `columns`) row-major, and `values`
     /// (rows, `outputs`).
+    ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// let mut data: Dataset = Dataset::from_values(vec![1.0, 2.0], 1, vec![10.0, 20.0], 1)?;
+    /// for y in data.values_mut() {
+    ///     *y = y.ln(); // prices are learned better so
+    /// }
+    /// data.features_mut()[0] = 1.5;
+    /// assert_eq!((data.features(), data.values()[0]), ([1.5, 2.0].as_slice(), 10f32.ln()));
+    /// assert!(data.labels().is_empty());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Rows::new`]; [`Error::Length`] if `values` is not (rows, `outputs`).
@@ -168,6 +212,17 @@ impl<E: Element> Dataset<E> {
     /// Names the features, and the classes, of which there may be more than occur. No names are
     /// none.
     ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    /// let data: Dataset = Dataset::from_classes(vec![0.5, 1.0, -2.0, 0.0], 2, vec![1, 0])?
+    ///     .with_names(names(&["width", "height"]), names(&["cat", "dog", "bird"]))?;
+    /// assert_eq!(data.feature_names(), ["width", "height"]);
+    /// assert_eq!(data.class_names()[data.labels()[0]], "dog");
+    /// assert_eq!(data.outputs(), 3); // though there is no bird
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Length`] for names that are not as many as the features, or fewer than the
     /// classes.
@@ -189,6 +244,15 @@ impl<E: Element> Dataset<E> {
     }
 
     /// All rows.
+    ///
+    /// ```
+    /// use deltarule::{Targets, data::Dataset};
+    /// let data: Dataset = Dataset::from_classes(vec![0.5, 1.0, -2.0, 0.0], 2, vec![1, 0])?;
+    /// let rows = data.view(); // without a copy
+    /// assert_eq!((rows.x().as_ptr(), rows.rows()), (data.features().as_ptr(), data.rows()));
+    /// assert_eq!(data.targets(), Targets::Classes(&[1, 0]));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn view(&self) -> Rows<'_, E> {
         let Self { features: x, columns, .. } = self;
         let rows = x.len() / columns;
@@ -267,6 +331,14 @@ impl<E: Element> Dataset<E> {
 
     /// Scales the features.
     ///
+    /// ```
+    /// use deltarule::data::{Dataset, Scaling};
+    /// let mut data: Dataset = Dataset::from_classes(vec![1.0, 10.0, 3.0, 30.0], 2, vec![1, 0])?;
+    /// data.scale(&Scaling::standard(data.features(), 2)?)?;
+    /// assert_eq!(data.features(), [-1.0, -1.0, 1.0, 1.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Length`] if the scaling is for another number of columns.
     pub fn scale(&mut self, scaling: &Scaling) -> Result<()> {
@@ -275,6 +347,17 @@ impl<E: Element> Dataset<E> {
     }
 
     /// A copy of these rows, in this order.
+    ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// let data: Dataset = Dataset::from_classes(vec![0.5, 1.5, 2.5], 1, vec![0, 1, 2])?;
+    /// let selected = data.select(&[1, 0, 1])?;
+    /// assert_eq!(selected.features(), [1.5, 0.5, 1.5]);
+    /// assert_eq!(selected.labels(), [1, 0, 1]);
+    /// assert_eq!(selected.outputs(), 3); // as in the whole
+    /// assert!(data.select(&[3]).is_err());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Empty`] for no rows, [`Error::Row`] for one that is not there.
@@ -292,6 +375,16 @@ impl<E: Element> Dataset<E> {
 
     /// Training rows and test rows, chosen at random: `test_share` of every class if the targets
     /// are classes, and of all rows otherwise.
+    ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// let labels: Vec<usize> = (0..100).map(|row| usize::from(row < 10)).collect();
+    /// let data: Dataset = Dataset::from_classes(vec![0.0; 100], 1, labels)?;
+    /// let (train, test) = data.split(0.2, 42)?;
+    /// assert_eq!((train.rows(), test.rows()), (80, 20));
+    /// assert_eq!(test.labels().iter().sum::<usize>(), 2); // a fifth of the rare class, too
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfRange`] for a share outside 0 to 1, [`Error::Empty`] if one side has no row.

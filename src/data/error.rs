@@ -4,6 +4,19 @@ use std::io;
 use std::path::PathBuf;
 
 /// Why a file or a stream gave no data.
+///
+/// ```
+/// use deltarule::data::{ReadError, npy};
+/// match npy::open::<f32>("no such file.npy") {
+///     Err(ReadError::Open { path, source }) => {
+///         assert_eq!(path.to_str(), Some("no such file.npy"));
+///         assert_eq!(source.kind(), std::io::ErrorKind::NotFound);
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// let error = npy::read::<f32>(&b"GIF89a"[..], 100).unwrap_err();
+/// assert_eq!(error.to_string(), "no valid NPY file: its first six bytes are not \\x93NUMPY");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {

@@ -26,6 +26,15 @@ pub fn k_fold(rows: usize, folds: usize, seed: u64) -> Result<Vec<Split>> {
 
 /// [`k_fold`] in which each class is dealt out as evenly as all rows are.
 ///
+/// ```
+/// let labels = [0, 0, 0, 0, 0, 0, 1, 1, 1];
+/// for split in deltarule::data::stratified_k_fold(&labels, 3, 42)? {
+///     let tested: Vec<usize> = split.test.iter().map(|&row| labels[row]).collect();
+///     assert_eq!(tested, [0, 0, 1]);
+/// }
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Error::OutOfRange`] unless there are 2 folds at least, and as many rows.
 pub fn stratified_k_fold(labels: &[usize], folds: usize, seed: u64) -> Result<Vec<Split>> {

@@ -3,6 +3,14 @@
 //! The format: two bytes of 0, a byte for the type of the elements, a byte for the number of
 //! dimensions, each dimension's extent as a big-endian u32, and the elements, big-endian and
 //! row-major. Described by LeCun, Cortes and Burges beside the MNIST database.
+//!
+//! ```
+//! use deltarule::data::idx;
+//! // u8, one dimension of 3: the labels of three images.
+//! let labels = [0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1];
+//! assert_eq!(idx::read::<f32>(labels.as_slice(), 1000)?.to_labels()?, [7, 2, 1]);
+//! # Ok::<(), deltarule::data::ReadError>(())
+//! ```
 
 use deltarule_kernels::Element;
 use flate2::bufread::MultiGzDecoder;
@@ -15,6 +23,16 @@ use super::{Array, Dataset, MAX_ELEMENTS, ReadError};
 const FORMAT: &str = "IDX";
 
 /// Reads a file of at most [`MAX_ELEMENTS`] elements.
+///
+/// ```
+/// use deltarule::data::idx;
+/// # let path = std::env::temp_dir().join("deltarule_open_doc.idx");
+/// # std::fs::write(&path, [0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 10, 20, 30, 40, 50, 60])?;
+/// let array = idx::open::<f32>(&path)?;
+/// assert_eq!((array.rows(), array.columns()), (2, 3));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 ///
 /// # Errors
 /// [`ReadError::Open`], and as [`read`].
@@ -78,6 +96,21 @@ fn read_plain<E: Element>(
 }
 
 /// Reads images and their labels. The images' numbers, 0 to 255, are divided by 255.
+///
+/// ```
+/// use deltarule::data::idx;
+/// # let folder = std::env::temp_dir();
+/// # let images = folder.join("deltarule_doc-images-idx3-ubyte");
+/// # let labels = folder.join("deltarule_doc-labels-idx1-ubyte");
+/// # std::fs::write(&images, [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 255, 51, 102])?;
+/// # std::fs::write(&labels, [0, 0, 8, 1, 0, 0, 0, 2, 1, 0])?;
+/// let data = idx::open_images::<f32>(&images, &labels)?; // two images of 1 × 2
+/// assert_eq!((data.rows(), data.columns(), data.labels()), (2, 2, [1, 0].as_slice()));
+/// assert_eq!(data.features(), [0.0, 1.0, 0.2, 0.4]);
+/// # std::fs::remove_file(&images)?;
+/// # std::fs::remove_file(&labels)?;
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 ///
 /// # Errors
 /// As [`open`]; [`ReadError::Invalid`] if there are not as many labels as images.

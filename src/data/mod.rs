@@ -1,4 +1,18 @@
 //! Data on its way to a trainer: reading it, scaling it, splitting it, and batches in random order.
+//!
+//! ```
+//! use deltarule::data::{Batches, Dataset, Scaling};
+//! let features: Vec<f32> = (0..20).map(|i| (i * 7 % 10) as f32).collect();
+//! let labels = (0..10).map(|row| row % 2).collect();
+//! let (mut train, mut test) = Dataset::from_classes(features, 2, labels)?.split(0.2, 42)?;
+//! // What is known of the test rows must not come from them.
+//! let scaling = Scaling::standard(train.features(), train.columns())?;
+//! train.scale(&scaling)?;
+//! test.scale(&scaling)?;
+//! let mut batches = Batches::new(train.rows(), 3, 42)?;
+//! assert_eq!(batches.epoch(0).map(<[usize]>::len).collect::<Vec<_>>(), [3, 3, 2]);
+//! # Ok::<(), deltarule::Error>(())
+//! ```
 
 mod array;
 mod batches;

@@ -47,6 +47,16 @@ impl<'a, E: Element> Rows<'a, E> {
 
     /// A view of arrays of the crate ndarray, without a copy.
     ///
+    /// ```
+    /// use deltarule::data::Rows;
+    /// use ndarray::array;
+    /// let (features, values) = (array![[1.0f32, 2.0], [3.0, 4.0]], array![[0.5f32], [1.5]]);
+    /// let rows = Rows::from_value_arrays(features.view(), values.view())?;
+    /// assert_eq!((rows.rows(), rows.columns()), (2, 2));
+    /// assert_eq!(rows.x().as_ptr(), features.as_ptr());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Rows::from_class_arrays`]; [`Error::Length`] if the arrays have not as many rows.
     pub fn from_value_arrays(
@@ -86,6 +96,15 @@ impl<E: Element> Dataset<E> {
 
     /// Rows with values, from arrays of the crate ndarray in any memory layout.
     ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// use ndarray::array;
+    /// let (features, values) = (array![[1.0f32, 2.0], [3.0, 4.0]], array![[0.5f32], [1.5]]);
+    /// let data = Dataset::from_value_arrays(features.t(), values.view())?; // columns as rows
+    /// assert_eq!((data.features(), data.values()), (&[1.0, 3.0, 2.0, 4.0][..], &[0.5, 1.5][..]));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Dataset::from_values`].
     pub fn from_value_arrays(
@@ -98,6 +117,15 @@ impl<E: Element> Dataset<E> {
     }
 
     /// The features as an array of the crate ndarray, without a copy.
+    ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// use ndarray::{Axis, array};
+    /// let data: Dataset = Dataset::from_classes(vec![1.0, 2.0, 3.0, 4.0], 2, vec![0, 1])?;
+    /// let features = data.features_array();
+    /// assert_eq!(features.mean_axis(Axis(0)), Some(array![2.0, 3.0]));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn features_array(&self) -> ArrayView2<'_, E> {
         let shape = (self.rows(), self.columns());
         // The constructors have checked that the features are whole rows.
@@ -108,6 +136,17 @@ impl<E: Element> Dataset<E> {
 impl<E: Element> Network<E> {
     /// [`Network::predict`] from and to an array of the crate ndarray. It is not copied if it is
     /// row-major.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// use ndarray::array;
+    /// let mut network = Network::builder(2).dense(1, Activation::Identity).build()?;
+    /// network.parameters_mut().copy_from_slice(&[1.0, 10.0, 0.5]);
+    /// let x = array![[1.0, 2.0], [3.0, 4.0]];
+    /// assert_eq!(network.predict_array(x.view())?, array![[21.5], [43.5]]);
+    /// assert!(network.predict_array(x.slice(ndarray::s![.., ..1])).is_err());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Length`] unless `x` has [`Network::inputs`] columns, and as [`Network::predict`].

@@ -1,6 +1,20 @@
 //! NumPy's `.npy` files, versions 1 to 3: f4 and f8, little-endian, in C order.
 //!
 //! The format: NEP 1, and `numpy.lib.format`.
+//!
+//! ```
+//! use deltarule::data::{ReadError, npy};
+//! let header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}";
+//! let mut file = b"\x93NUMPY\x01\x00".to_vec();
+//! file.extend((header.len() as u16).to_le_bytes());
+//! file.extend(header);
+//! file.extend([0.5f64, 1.5].iter().flat_map(|x| x.to_le_bytes()));
+//! assert_eq!(npy::read::<f32>(file.as_slice(), 2)?.values(), [0.5, 1.5]);
+//! // A file that was cut off.
+//! let error = npy::read::<f32>(&file[..file.len() - 1], 2).unwrap_err();
+//! assert!(matches!(error, ReadError::Truncated { expected: 2, actual: 1, .. }));
+//! # Ok::<(), deltarule::data::ReadError>(())
+//! ```
 
 use deltarule_kernels::Element;
 use std::io::Read;
@@ -19,6 +33,21 @@ fn invalid(problem: impl Into<String>) -> ReadError {
 }
 
 /// Reads a file of at most [`MAX_ELEMENTS`] elements.
+///
+/// ```
+/// use deltarule::data::npy;
+/// # let path = std::env::temp_dir().join("deltarule_open_doc.npy");
+/// # let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2)}";
+/// # let mut file = b"\x93NUMPY\x01\x00".to_vec();
+/// # file.extend((header.len() as u16).to_le_bytes());
+/// # file.extend(header);
+/// # file.extend([1f32, 2.].iter().flat_map(|x| x.to_le_bytes()));
+/// # std::fs::write(&path, &file)?;
+/// let array = npy::open::<f32>(&path)?;
+/// assert_eq!((array.shape(), array.values()), ([1, 2].as_slice(), [1.0, 2.0].as_slice()));
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 ///
 /// # Errors
 /// [`ReadError::Open`], and as [`read`].

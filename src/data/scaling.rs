@@ -13,7 +13,8 @@ use crate::error::{Error, Result, check_length, try_vec, whole_rows};
 /// use deltarule::data::Scaling;
 /// let mut x = [1.0, 10.0, 3.0, 30.0];
 /// let scaling = Scaling::standard(&x, 2)?;
-/// assert_eq!(scaling.centers(), [2.0, 20.0]);
+/// assert_eq!((scaling.columns(), scaling.centers()), (2, &[2.0, 20.0][..]));
+/// assert_eq!(scaling.factors(), [1.0, 0.1]);
 /// scaling.apply(&mut x)?;
 /// assert_eq!(x, [-1.0, -1.0, 1.0, 1.0]);
 /// scaling.invert(&mut x)?;
@@ -48,6 +49,17 @@ impl TryFrom<Unchecked> for Scaling {
 impl Scaling {
     /// This centre and factor of each column.
     ///
+    /// ```
+    /// use deltarule::data::Scaling;
+    /// let celsius = Scaling::new(vec![32.0], vec![5.0 / 9.0])?; // from Fahrenheit
+    /// let mut x = [212.0];
+    /// celsius.apply(&mut x)?;
+    /// assert_eq!(x, [100.0]);
+    /// let error = Scaling::new(vec![0.0], vec![0.0]).unwrap_err();
+    /// assert_eq!(error.to_string(), "`factors` is 0, but it must be other than 0");
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Empty`] without columns, [`Error::Length`] if the vectors differ in length,
     /// [`Error::NonFinite`] for a number that is infinite or NaN, [`Error::OutOfRange`] for a
@@ -72,6 +84,14 @@ impl Scaling {
     ///
     /// A column whose numbers are all equal is centred, and otherwise left as it is.
     ///
+    /// ```
+    /// use deltarule::data::Scaling;
+    /// let scaling = Scaling::standard(&[1.0, 7.0, 3.0, 7.0, 5.0, 7.0, 7.0, 7.0], 2)?;
+    /// assert_eq!(scaling.centers(), [4.0, 7.0]);
+    /// assert_eq!(scaling.factors(), [1.0 / 5f64.sqrt(), 1.0]); // nothing differs in column 1
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Zero`] without columns, [`Error::Empty`] or [`Error::PartialRow`] for `x`,
     /// [`Error::NonFinite`] for a number that is infinite or NaN.
@@ -94,6 +114,15 @@ impl Scaling {
     /// 1/f what lies between it and the largest.
     ///
     /// A column whose numbers are all equal becomes 0.
+    ///
+    /// ```
+    /// use deltarule::data::Scaling;
+    /// let mut x = [1.0, -10.0, 2.0, 0.0, 5.0, 10.0];
+    /// let scaling = Scaling::min_max(&x, 2)?;
+    /// scaling.apply(&mut x)?;
+    /// assert_eq!(x, [0.0, 0.0, 0.25, 0.5, 1.0, 1.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Scaling::standard`].
@@ -141,11 +170,29 @@ impl Scaling {
     }
 
     /// −c·f of each column: x ↦ f·x + shift, as an affine map.
+    ///
+    /// ```
+    /// use deltarule::data::Scaling;
+    /// let scaling = Scaling::new(vec![2.0, 20.0], vec![1.0, 0.5])?;
+    /// assert_eq!((scaling.columns(), scaling.shifts()), (2, vec![-2.0, -10.0]));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn shifts(&self) -> Vec<f64> {
         self.centers.iter().zip(&self.factors).map(|(c, f)| -c * f).collect()
     }
 
     /// x ← (x − c)·f of every row of `x`, computed in f64.
+    ///
+    /// ```
+    /// use deltarule::{Error, data::Scaling};
+    /// let scaling = Scaling::new(vec![2.0, 20.0], vec![1.0, 0.5])?;
+    /// let mut x = [3.0, 22.0, 2.0, 10.0];
+    /// scaling.apply(&mut x)?;
+    /// assert_eq!(x, [1.0, 1.0, 0.0, -5.0]);
+    /// let error = scaling.apply(&mut [1.0; 3]).unwrap_err();
+    /// assert_eq!(error, Error::PartialRow { argument: "x", length: 3, columns: 2 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::PartialRow`] if `x` is not whole rows. Nothing was changed then.
@@ -154,6 +201,16 @@ impl Scaling {
     }
 
     /// x ← x/f + c of every row of `x`: undoes [`Scaling::apply`].
+    ///
+    /// ```
+    /// use deltarule::data::Scaling;
+    /// // Of targets: what a network predicts in their scale is brought back.
+    /// let scaling = Scaling::standard(&[100_000.0, 300_000.0], 1)?;
+    /// let mut predicted = [0.5];
+    /// scaling.invert(&mut predicted)?;
+    /// assert_eq!(predicted, [250_000.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Scaling::apply`].

@@ -5,6 +5,16 @@ use crate::random::{Purpose, Random};
 use std::collections::BTreeMap;
 
 /// The indices of the rows to train on and of those to test on, each ascending.
+///
+/// ```
+/// use deltarule::data::{Dataset, Split};
+/// let data: Dataset = Dataset::from_values(vec![1.0, 2.0, 3.0], 1, vec![2.0, 4.0, 6.0], 1)?;
+/// // In time, and not at random.
+/// let split = Split { train: vec![0, 1], test: vec![2] };
+/// let (train, test) = (data.select(&split.train)?, data.select(&split.test)?);
+/// assert_eq!((train.rows(), test.values()), (2, [6.0].as_slice()));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Split {

@@ -9,6 +9,18 @@ use crate::error::{Error, Result, check_length};
 use crate::loss::Targets;
 
 /// Rows of a stream, and the targets of each. Its memory is used again for the next ones.
+///
+/// ```
+/// use deltarule::{Targets, data::Batch};
+/// let mut batch: Batch = Batch::new();
+/// batch.push_class(&[0.5, 1.0], 2)?;
+/// batch.push_class(&[-2.0, 0.0], 0)?;
+/// assert_eq!((batch.rows(), batch.x().len()), (2, 4));
+/// assert_eq!(batch.targets(), Targets::Classes(&[2, 0]));
+/// batch.clear(); // its memory stays
+/// assert_eq!(batch.rows(), 0);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch<E: Element = f32> {
     x: Vec<E>,
@@ -33,6 +45,16 @@ impl<E: Element> Batch<E> {
 
     /// Adds a row and its class.
     ///
+    /// ```
+    /// use deltarule::{Error, data::Batch};
+    /// let mut batch: Batch = Batch::new();
+    /// batch.push_class(&[0.5, 1.0], 2)?;
+    /// let error = batch.push_class(&[0.5], 0).unwrap_err();
+    /// assert_eq!(error, Error::Length { argument: "x", expected: 2, actual: 1 });
+    /// assert_eq!(batch.rows(), 1);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Length`] if the row is not as long as the others, or they have values.
     pub fn push_class(&mut self, x: &[E], class: usize) -> Result<()> {
@@ -44,6 +66,16 @@ impl<E: Element> Batch<E> {
     }
 
     /// Adds a row and its values.
+    ///
+    /// ```
+    /// use deltarule::{Targets, data::Batch};
+    /// let mut batch: Batch = Batch::new();
+    /// batch.push_values(&[0.5, 1.0], &[10.0])?;
+    /// batch.push_values(&[-2.0, 0.0], &[20.0])?;
+    /// assert_eq!(batch.targets(), Targets::Values(&[10.0, 20.0]));
+    /// assert!(batch.push_class(&[1.0, 1.0], 0).is_err());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Length`] if the row, or its values, are not as long as the others, or if they have
@@ -104,6 +136,35 @@ impl<E: Element> Default for Batch<E> {
 }
 
 /// Where the batches of a stream come from: a closure, or a file.
+///
+/// ```
+/// use deltarule::data::{Batch, Prefetch, ReadError, Source};
+///
+/// /// The numbers below a limit, each with its square.
+/// struct Squares {
+///     next: u16,
+///     limit: u16,
+/// }
+///
+/// impl Source<f32> for Squares {
+///     fn read(&mut self, batch: &mut Batch) -> Result<(), ReadError> {
+///         while batch.rows() < 4 && self.next < self.limit {
+///             let x = f32::from(self.next);
+///             batch.push_values(&[x], &[x * x])?;
+///             self.next += 1;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let mut stream = Prefetch::new(1, Squares { next: 0, limit: 6 })?;
+/// let mut sum = 0.0;
+/// while let Some(batch) = stream.next_batch()? {
+///     sum += batch.x().iter().sum::<f32>();
+/// }
+/// assert_eq!(sum, 15.0);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 pub trait Source<E: Element = f32>: Send {
     /// Adds the next rows to a batch, which is empty; none at the end of the stream.
     ///
@@ -175,6 +236,26 @@ impl<E: Element> Prefetch<E> {
     }
 
     /// The next batch; `None` at the end of the stream.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Loss, Network, Optimizer, Trainer};
+    /// use deltarule::data::{Batch, Prefetch};
+    /// let mut rows = (0..256).map(|i| i as f32 / 256.0);
+    /// let mut stream = Prefetch::new(2, move |batch: &mut Batch| {
+    ///     for x in rows.by_ref().take(32) {
+    ///         batch.push_values(&[x], &[3.0 * x])?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+    /// while let Some(batch) = stream.next_batch()? {
+    ///     trainer.step(batch.x(), batch.targets())?;
+    /// }
+    /// assert_eq!(trainer.steps(), 8);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     ///
     /// # Errors
     /// What the source says, or [`ReadError::SourcePanicked`]. The stream has ended then.

@@ -5,6 +5,23 @@ use crate::error::{Error, Result};
 use crate::optimizer::not_negative;
 
 /// What tells one epoch's network from another's.
+///
+/// ```
+/// # use deltarule::{Activation, Loss, Network, Optimizer, Trainer, data::Dataset};
+/// use deltarule::{EarlyStopping, Metric, Monitor};
+/// # let network = Network::builder(1).dense(2, Activation::Identity).build()?;
+/// # let data = Dataset::from_classes(vec![1.0, 2.0, 3.0, 4.0], 1, vec![0, 0, 1, 1])?;
+/// # let builder = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.01));
+/// # let mut trainer = builder.build()?;
+/// let monitor = Monitor::Metric(Metric::RocAuc);
+/// let rule = EarlyStopping { monitor, ..EarlyStopping::patience(3) };
+/// let history = trainer.fit(&data).metric(Metric::RocAuc).early_stopping(rule).run()?;
+/// // The area could not become better than its first maximum.
+/// let areas = history.curve("roc_auc").expect("it was asked for");
+/// let best = history.best().expect("an epoch has passed").metrics[0];
+/// assert_eq!(best, areas.iter().copied().fold(0.0, f64::max));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Monitor {
@@ -46,6 +63,20 @@ impl Monitor {
 
 /// Ends a training when the network has not become better for some epochs, and gives it the
 /// weights of its best epoch, in any case.
+///
+/// ```
+/// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+/// use deltarule::{EarlyStopping, End};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+/// // No epoch is better by so much: the first is the best, and two more are allowed.
+/// let rule = EarlyStopping { min_delta: 1e6, ..EarlyStopping::patience(2) };
+/// let history = trainer.fit(&data).epochs(100).early_stopping(rule).run()?;
+/// assert_eq!((history.end(), history.epochs().len()), (End::EarlyStopping, 1 + 2 + 1));
+/// assert_eq!(history.best().map(|epoch| epoch.epoch), Some(1));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct EarlyStopping {

@@ -6,6 +6,24 @@ use std::io::{self, Write};
 use super::Metric;
 
 /// What is known of an epoch when it has ended.
+///
+/// ```
+/// # use deltarule::{Activation, Loss, Network, Optimizer, Trainer, data::Dataset};
+/// use deltarule::Metric;
+/// # let network = Network::builder(1).dense(2, Activation::Identity).build()?;
+/// # let data = Dataset::from_classes(vec![1.0, 2.0, 3.0, 4.0], 1, vec![0, 0, 1, 1])?;
+/// # let builder = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.01));
+/// # let mut trainer = builder.build()?;
+/// let fit = trainer.fit(&data).epochs(2).batch(2).metric(Metric::LogLoss);
+/// let history = fit.gradient_norms().run()?;
+/// let epoch = &history.epochs()[1];
+/// assert_eq!((epoch.epoch, epoch.steps, epoch.learning_rate), (2, 4, 0.01));
+/// assert!(epoch.loss < history.epochs()[0].loss && epoch.accuracy.is_some());
+/// assert_eq!((epoch.validation_loss, epoch.validation_accuracy), (None, None));
+/// assert_eq!((epoch.metrics.len(), epoch.gradient_norms.len()), (1, 1));
+/// println!("{:.0} rows/s", data.rows() as f64 / epoch.seconds);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -34,6 +52,21 @@ pub struct Epoch {
 }
 
 /// Why a training ended.
+///
+/// ```
+/// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+/// use deltarule::{EarlyStopping, End};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+/// let fit = trainer.fit(&data).epochs(5).early_stopping(EarlyStopping::patience(1));
+/// match fit.run()?.end() {
+///     End::Epochs => println!("it may become better yet"),
+///     End::EarlyStopping | End::Callback => println!("that's it"),
+/// }
+/// # assert_eq!(trainer.fit(&data).epochs(1).run()?.end(), End::Epochs);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum End {
@@ -48,6 +81,22 @@ pub enum End {
 /// The course of a training.
 ///
 /// It prints as a table, has every column as a curve, and can be written as CSV.
+///
+/// ```
+/// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+/// use deltarule::{EarlyStopping, End, Metric};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+/// let fit = trainer.fit(&data).epochs(4).metric(Metric::R2);
+/// let history = fit.early_stopping(EarlyStopping::patience(10)).run()?;
+/// assert_eq!((history.epochs().len(), history.end()), (4, End::Epochs));
+/// assert_eq!(history.metrics(), [Metric::R2]);
+/// let (last, best) = (history.last().unwrap(), history.best().unwrap());
+/// assert!(best.loss <= last.loss && last.epoch == 4);
+/// println!("{history}");
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct History {
@@ -84,6 +133,18 @@ impl History {
     }
 
     /// The names of the columns: those of [`Epoch`]'s fields that are there, and of the metrics.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Trainer, data::Dataset};
+    /// # let network = Network::builder(1).dense(2, Activation::Identity).build()?;
+    /// # let data = Dataset::from_classes(vec![1.0, 2.0, 3.0, 4.0], 1, vec![0, 0, 1, 1])?;
+    /// # let builder = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.01));
+    /// # let mut trainer = builder.build()?;
+    /// let history = trainer.fit(&data).validation_split(0.5).run()?;
+    /// assert_eq!(history.columns()[..3], ["loss", "accuracy", "validation_loss"]);
+    /// assert_eq!(history.columns()[3..], ["validation_accuracy", "learning_rate", "seconds"]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn columns(&self) -> Vec<String> {
         let has = |value: fn(&Epoch) -> Option<f64>| self.epochs.iter().any(|e| value(e).is_some());
         let mut columns: Vec<String> = vec!["loss".into()];
@@ -107,6 +168,18 @@ impl History {
 
     /// A column's number of every epoch, NaN where it has none; `None` for a name that is not
     /// among [`History::columns`].
+    ///
+    /// ```
+    /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// let history = trainer.fit(&data).epochs(5).run()?;
+    /// let losses = history.curve("loss").expect("there always is one");
+    /// assert!(losses.windows(2).all(|pair| pair[1] < pair[0]));
+    /// assert_eq!(history.curve("accuracy"), None); // these targets are no classes
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn curve(&self, column: &str) -> Option<Vec<f64>> {
         let names = self.columns();
         let place = names.iter().position(|name| name == column)?;
@@ -127,6 +200,21 @@ impl History {
     }
 
     /// Writes a header, and a line for each epoch.
+    ///
+    /// ```
+    /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// let history = trainer.fit(&data).epochs(2).run()?;
+    /// let mut csv = Vec::new(); // or a file
+    /// history.write_csv(&mut csv)?;
+    /// let csv = String::from_utf8(csv)?;
+    /// let mut lines = csv.lines();
+    /// assert_eq!(lines.next(), Some("epoch,steps,loss,learning_rate,seconds"));
+    /// assert!(lines.next().is_some_and(|line| line.starts_with("1,1,")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of the writer.

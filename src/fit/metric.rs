@@ -55,11 +55,29 @@ type Regression<E> = fn(&[E], &[E], usize) -> Result<f64>;
 
 impl Metric {
     /// Whether more of it is better.
+    ///
+    /// ```
+    /// use deltarule::Metric;
+    /// assert!(Metric::Accuracy.higher_is_better());
+    /// assert!(!Metric::LogLoss.higher_is_better());
+    /// ```
     pub fn higher_is_better(self) -> bool {
         !matches!(self, Self::LogLoss | Self::RootMeanSquaredError | Self::MeanAbsoluteError)
     }
 
     /// The metric of these outputs, (rows, `columns`) row-major.
+    ///
+    /// ```
+    /// use deltarule::{Error, Metric, Targets};
+    /// let (outputs, targets) = ([1.0, 2.0, 3.5], Targets::Values(&[1.0, 2.0, 3.0]));
+    /// assert_eq!(Metric::R2.evaluate(&outputs, 1, targets)?, 0.875);
+    /// // One logit a row: values of 0 and 1 are classes.
+    /// let (logits, targets) = ([-2.0, 0.5, 1.0], Targets::Values(&[0.0, 0.0, 1.0]));
+    /// assert_eq!(Metric::RocAuc.evaluate(&logits, 1, targets)?, 1.0);
+    /// let error = Metric::R2.evaluate(&outputs, 1, Targets::Classes(&[0, 0, 0])).unwrap_err();
+    /// assert_eq!(error.to_string(), "the metric r2 needs targets that are values");
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::MetricTargets`] if the metric is for the other kind of targets, [`Error::Zero`]
@@ -145,6 +163,12 @@ impl Metric {
     }
 
     /// The name in snake case.
+    ///
+    /// ```
+    /// use deltarule::{Metric, metrics::Average};
+    /// assert_eq!(Metric::F1(Average::Macro).name(), "macro_f1");
+    /// assert_eq!(format!("{:>8}", Metric::TopK(5)), "top_5_accuracy");
+    /// ```
     pub fn name(self) -> Cow<'static, str> {
         let averaged = |average: Average, name: &str| {
             let prefix = match average {

@@ -61,9 +61,23 @@ impl RangeTest {
     ///
     /// It ends early where the smoothed loss is four times its smallest, or not finite.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, RangeTest, Trainer, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let test = RangeTest { lowest: 1e-4, highest: 1e4, steps: 81, ..RangeTest::default() };
+    /// let curve = test.run(&trainer, &data)?;
+    /// // It ended where the loss had grown out of hand.
+    /// assert!(curve.points().last().is_some_and(|point| point.learning_rate < 1e4));
+    /// assert!(RangeTest { highest: 1e-9, ..test }.run(&trainer, &data).is_err());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfRange`] unless the lowest rate is above 0 and the highest above the lowest,
-    /// and there are 2 steps at least; and as [`TrainerBuilder::build`] and
+    /// and there are 2 steps at least; [`Error::Zero`] for a batch of 0; and as
+    /// [`TrainerBuilder::build`] and
     /// [`Trainer::step`](crate::Trainer::step).
     pub fn run<'a, E: Element>(
         self,
@@ -115,6 +129,20 @@ impl RangeTest {
 }
 
 /// A step of a [`RangeTest`].
+///
+/// ```
+/// # use deltarule::{Activation, Loss, Network, Optimizer, RangeTest, Trainer, data::Dataset};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+/// let test = RangeTest { lowest: 1e-6, highest: 1e-4, steps: 3, ..RangeTest::default() };
+/// let curve = test.run(&trainer, &data)?;
+/// let [first, second, _] = curve.points() else { unreachable!() };
+/// assert_eq!(first.learning_rate, 1e-6);
+/// assert!((second.learning_rate - 1e-5).abs() < 1e-12); // 10 times as much
+/// assert!((first.smoothed_loss - first.loss).abs() < 1e-9 * first.loss);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RangePoint {
@@ -128,6 +156,21 @@ pub struct RangePoint {
 }
 
 /// What a [`RangeTest`] saw.
+///
+/// ```
+/// # use deltarule::{Activation, Loss, Network, Optimizer, RangeTest, Trainer, data::Dataset};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+/// let curve = RangeTest { steps: 50, ..RangeTest::default() }.run(&trainer, &data)?;
+/// let rates = curve.points().iter().map(|point| point.learning_rate);
+/// let suggestion = curve.suggestion().expect("the loss falls");
+/// assert!(rates.clone().any(|rate| rate == suggestion));
+/// for (rate, point) in rates.zip(curve.points()) {
+///     println!("{rate:8.1e} {}", "#".repeat(point.smoothed_loss.min(70.0) as usize));
+/// }
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RangeCurve {
@@ -150,6 +193,19 @@ impl RangeCurve {
     }
 
     /// Writes the curve: a header, and a line for each step.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, RangeTest, Trainer, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// # let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let test = RangeTest { highest: 1e-3, steps: 10, ..RangeTest::default() };
+    /// let curve = test.run(&trainer, &data)?;
+    /// let mut csv = Vec::new(); // or a file
+    /// curve.write_csv(&mut csv)?;
+    /// assert_eq!(csv.iter().filter(|&&byte| byte == b'\n').count(), 1 + 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Those of the writer.

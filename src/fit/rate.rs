@@ -7,6 +7,21 @@ use crate::optimizer::not_negative;
 use crate::schedule::Schedule;
 
 /// How far a training has come.
+///
+/// ```
+/// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+/// let mut times = Vec::new();
+/// let fit = trainer.fit(&data).epochs(2).batch(2).schedule_with(|time| {
+///     times.push((time.step, time.epoch));
+///     1.0
+/// });
+/// fit.run()?;
+/// assert_eq!(times, [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5)]);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Time {

@@ -129,6 +129,27 @@ impl<E: Element> Fit<'_, E> {
     /// Everything has to be said as it was for that training, on the same rows, but for the number
     /// of epochs, callbacks and checkpoints; a closure that is a schedule has to begin where it
     /// was. Otherwise [`Fit::run`] ends with [`Error::OtherTraining`] before the first step.
+    ///
+    /// ```
+    /// # use deltarule::data::Dataset;
+    /// # use deltarule::{Activation, Checkpoint, Error, Every, Loss, Network, Optimizer, Trainer};
+    /// # let data = Dataset::from_values(vec![1.0f32, 2.0], 1, vec![2.0, 4.0], 1)?;
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.01));
+    /// # let path = std::env::temp_dir().join("deltarule_resume_doc.checkpoint");
+    /// let (mut whole, mut first) = (builder.clone().build()?, builder.clone().build()?);
+    /// whole.fit(&data).epochs(8).run()?;
+    /// first.fit(&data).epochs(3).checkpoint(&path, Every::Epochs(1)).run()?;
+    /// let checkpoint = Checkpoint::read(&path)?;
+    /// let mut second = builder.build()?;
+    /// second.fit(&data).epochs(8).resume(checkpoint.clone()).run()?;
+    /// assert_eq!(second.network().parameters(), whole.network().parameters());
+    /// // Another batch is another training.
+    /// let error = second.fit(&data).epochs(8).batch(1).resume(checkpoint).run().unwrap_err();
+    /// assert_eq!(error.to_string(), "the checkpoint's batch is 32, but this training's is 1");
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn resume(mut self, checkpoint: Checkpoint<E>) -> Self {
         self.resumed = Some(checkpoint);
         self

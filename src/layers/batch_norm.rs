@@ -29,6 +29,16 @@ pub(crate) struct BatchNorm {
 }
 
 /// A batch normalization of a network, to look at: y = γ (x − μ)/√(σ² + ε) + β.
+///
+/// ```
+/// use deltarule::{LayerRef, Network};
+/// let network = Network::builder(3).batch_norm().build()?;
+/// let Some(LayerRef::BatchNorm(norm)) = network.layer(0) else { unreachable!() };
+/// assert_eq!((norm.momentum, norm.epsilon, norm.affine), (0.1, 1e-5, true));
+/// assert_eq!((norm.gamma, norm.beta), (&[1.0; 3][..], &[0.0; 3][..]));
+/// assert_eq!((norm.running_mean, norm.running_variance), (&[0.0; 3][..], &[1.0; 3][..]));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BatchNormRef<'a, E> {

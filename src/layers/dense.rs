@@ -34,6 +34,19 @@ pub(crate) struct Dense {
 }
 
 /// A dense layer of a network, to look at: a = σ(W x + b).
+///
+/// ```
+/// use deltarule::{Activation, Network};
+/// let network = Network::builder(2).dense(3, Activation::Tanh).build()?;
+/// let dense = network.layer(0).and_then(|layer| layer.as_dense()).expect("it is dense");
+/// assert_eq!((dense.inputs, dense.outputs, dense.activation), (2, 3, Activation::Tanh));
+/// // The weights of each unit.
+/// for (weights, bias) in dense.weights.chunks_exact(dense.inputs).zip(dense.biases) {
+///     println!("tanh({weights:?} · x + {bias})");
+/// }
+/// assert_eq!((dense.weights.len(), dense.biases.len()), (6, 3));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DenseRef<'a, E> {

@@ -9,6 +9,16 @@ use crate::init::Init;
 use crate::random::Random;
 
 /// A column of x that holds the index of a category: 0, 1, … below `categories`, as a number.
+///
+/// ```
+/// use deltarule::{Activation, Categorical, Network};
+/// // Column 1 of 3 holds one of 12 months, as 0 to 11.
+/// let month = Categorical { column: 1, categories: 12, dimensions: 4 };
+/// let network = Network::builder(3).embedding([month]).dense(1, Activation::Identity).build()?;
+/// // The month's vector, and the two other columns.
+/// assert_eq!(network.layers().next().map(|layer| layer.outputs()), Some(4 + 2));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Categorical {
@@ -41,6 +51,20 @@ struct Table {
 }
 
 /// An embedding of a network, to look at.
+///
+/// ```
+/// use deltarule::{Categorical, LayerRef, Network};
+/// let weekday = Categorical { column: 0, categories: 7, dimensions: 2 };
+/// let network = Network::builder(2).embedding([weekday]).build()?;
+/// let Some(LayerRef::Embedding(embedding)) = network.layer(0) else { unreachable!() };
+/// assert_eq!((embedding.inputs, embedding.outputs), (2, 2 + 1));
+/// let (column, table) = embedding.tables().next().expect("there is one");
+/// assert_eq!((column, table.len()), (weekday, 7 * 2));
+/// // The vector of a category is a row of its table.
+/// let y = network.predict(&[3.0, 21.5])?;
+/// assert_eq!(y, [table[6], table[7], 21.5]);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct EmbeddingRef<'a, E> {

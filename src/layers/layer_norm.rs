@@ -19,6 +19,16 @@ pub(crate) struct LayerNorm {
 }
 
 /// A layer normalization of a network, to look at: y = γ (x − μ)/√(σ² + ε) + β, μ and σ² a row's.
+///
+/// ```
+/// use deltarule::{Layer, LayerRef, Network};
+/// let network =
+///     Network::builder(3).layer(Layer::LayerNorm { epsilon: 1e-6, affine: false }).build()?;
+/// let Some(LayerRef::LayerNorm(norm)) = network.layer(0) else { unreachable!() };
+/// assert_eq!((norm.epsilon, norm.affine), (1e-6, false));
+/// assert_eq!((norm.gamma, norm.beta), (&[1.0; 3][..], &[0.0; 3][..]));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LayerNormRef<'a, E> {

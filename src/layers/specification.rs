@@ -9,6 +9,26 @@ use crate::error::{Error, Result};
 use crate::init::Init;
 
 /// A layer to be, plain data; [`NetworkBuilder`](crate::NetworkBuilder) makes them of its methods.
+///
+/// Sources: batch normalization, Ioffe and Szegedy (2015); layer normalization, Ba, Kiros and Hinton
+/// (2016); dropout, Srivastava et al. (2014); residual blocks, He et al., *Deep Residual Learning for
+/// Image Recognition* (2016); embeddings, Guo and Berkhahn, *Entity Embeddings of Categorical
+/// Variables* (2016).
+///
+/// ```
+/// use deltarule::{Activation, Layer, Network};
+/// let body = [
+///     Layer::dense_without_bias(16, Activation::Identity),
+///     Layer::batch_norm(),
+///     Layer::Activation(Activation::Relu),
+///     Layer::Dropout { rate: 0.2 },
+///     Layer::Residual(vec![Layer::layer_norm(), Layer::dense(16, Activation::Gelu)]),
+/// ];
+/// let builder = body.into_iter().fold(Network::builder(4), |builder, layer| builder.layer(layer));
+/// let network = builder.dense(1, Activation::Identity).build()?;
+/// assert_eq!(network.layers().len(), 8); // the end of the residual block is one, too
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -86,6 +106,17 @@ impl Layer {
 
     /// The same, its weights beginning like this, if it is [`Layer::Dense`] or
     /// [`Layer::Embedding`].
+    ///
+    /// ```
+    /// use deltarule::{Activation, Init, Layer, Network};
+    /// // Outputs that begin at 0, whatever the layers before do.
+    /// let network = Network::builder(2)
+    ///     .dense(8, Activation::Relu)
+    ///     .layer(Layer::dense(1, Activation::Identity).with_init(Init::Zeros))
+    ///     .build()?;
+    /// assert_eq!(network.predict(&[3.0, -4.0])?, [0.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     #[must_use]
     pub fn with_init(mut self, of_weights: Init) -> Self {
         if let Self::Dense { init, .. } | Self::Embedding { init, .. } = &mut self {

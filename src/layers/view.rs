@@ -7,6 +7,26 @@ use super::{BatchNormRef, DenseRef, EmbeddingRef, LayerNormRef};
 use crate::Layer;
 
 /// A layer of a network, to look at.
+///
+/// ```
+/// use deltarule::{Activation, LayerRef, Network};
+/// let network = Network::builder(4)
+///     .dense(8, Activation::Relu)
+///     .dropout(0.2)
+///     .dense(1, Activation::Identity)
+///     .build()?;
+/// let mut sizes = Vec::new();
+/// for layer in network.layers() {
+///     sizes.push((layer.inputs(), layer.outputs(), layer.parameters()));
+///     match layer {
+///         LayerRef::Dense(dense) => assert_eq!(dense.biases.len(), dense.outputs),
+///         LayerRef::Dropout { rate, .. } => assert_eq!(rate, 0.2),
+///         other => println!("another: {other:?}"),
+///     }
+/// }
+/// assert_eq!(sizes, [(4, 8, 40), (8, 8, 0), (8, 1, 9)]);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum LayerRef<'a, E> {
@@ -78,6 +98,14 @@ impl<'a, E> LayerRef<'a, E> {
     }
 
     /// The dense layer, if it is one.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let network = Network::builder(4).dense(8, Activation::Relu).batch_norm().build()?;
+    /// let dense = network.layers().filter_map(|layer| layer.as_dense());
+    /// assert_eq!(dense.map(|dense| dense.weights.len()).sum::<usize>(), 32);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn as_dense(self) -> Option<DenseRef<'a, E>> {
         match self {
             Self::Dense(layer) => Some(layer),

@@ -8,6 +8,17 @@ use crate::error::{Error, Result, check_length, checked_area, try_vec};
 /// How well one class is told from the others, or the mean of that over classes.
 ///
 /// What would be 0/0 is 0, as in scikit-learn.
+///
+/// ```
+/// let mut confusion = deltarule::metrics::ConfusionMatrix::new(3)?;
+/// confusion.add(&[0, 0, 0, 1], &[0, 0, 1, 1])?;
+/// let scores = confusion.class_scores();
+/// let one = scores[1];
+/// assert_eq!((one.precision, one.recall, one.support, one.predicted), (1.0, 0.5, 2, 1));
+/// assert_eq!(one.f1, 2.0 * 1.0 * 0.5 / (1.0 + 0.5));
+/// assert_eq!(scores[2].f1, 0.0); // it never occurs
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -40,6 +51,17 @@ impl ClassScore {
 }
 
 /// How the scores of classes become one.
+///
+/// ```
+/// use deltarule::metrics::{Average, ConfusionMatrix};
+/// let mut confusion = ConfusionMatrix::new(2)?;
+/// confusion.add(&[0, 0, 0, 1], &[0, 0, 0, 0])?;
+/// let recall = |average| confusion.average(average).map(|score| score.recall);
+/// assert_eq!(recall(Average::Macro), Some((0.75 + 0.0) / 2.0));
+/// assert_eq!(recall(Average::Micro), Some(0.75));
+/// assert_eq!(recall(Average::Weighted), Some(0.75)); // no row is of class 1
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Average {
@@ -56,7 +78,7 @@ pub enum Average {
 /// ```
 /// let mut confusion = deltarule::metrics::ConfusionMatrix::new(2)?;
 /// confusion.add(&[0, 1, 1], &[0, 1, 0])?;
-/// assert_eq!(confusion.count(0, 1), Some(1));
+/// assert_eq!((confusion.classes(), confusion.count(0, 1)), (2, Some(1)));
 /// assert_eq!(confusion.accuracy(), Some(2.0 / 3.0));
 /// # Ok::<(), deltarule::Error>(())
 /// ```
@@ -81,6 +103,18 @@ impl ConfusionMatrix {
     }
 
     /// Counts these predictions.
+    ///
+    /// ```
+    /// use deltarule::{Error, metrics::ConfusionMatrix};
+    /// let mut confusion = ConfusionMatrix::new(2)?;
+    /// for (predicted, labels) in [([0, 1], [0, 0]), ([1, 1], [1, 1])] { // batch after batch
+    ///     confusion.add(&predicted, &labels)?;
+    /// }
+    /// assert!(confusion.to_string().ends_with("\n             1 0 2"));
+    /// let error = confusion.add(&[0, 2], &[0, 1]).unwrap_err();
+    /// assert_eq!(error, Error::Class { argument: "predicted", row: 1, class: 2, classes: 2 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Length`] if the slices differ in length, [`Error::Class`] if a class is out of
@@ -132,6 +166,17 @@ impl ConfusionMatrix {
     }
 
     /// One score for all classes; `None` before anything was counted.
+    ///
+    /// ```
+    /// use deltarule::metrics::{Average, ConfusionMatrix};
+    /// let mut confusion = ConfusionMatrix::new(3)?;
+    /// assert_eq!(confusion.average(Average::Macro), None);
+    /// confusion.add(&[0, 1, 2, 0], &[0, 1, 2, 2])?;
+    /// let score = confusion.average(Average::Macro).expect("something was counted");
+    /// assert_eq!(score.precision, (0.5 + 1.0 + 1.0) / 3.0);
+    /// assert_eq!(score.support, 4);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn average(&self, average: Average) -> Option<ClassScore> {
         let total: u64 = self.counts.iter().sum();
         if total == 0 {

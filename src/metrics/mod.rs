@@ -2,6 +2,21 @@
 //!
 //! Every metric is a function of predictions and truth, summed in f64. Definitions are
 //! scikit-learn's, with which the tests compare.
+//!
+//! ```
+//! use deltarule::metrics::{ConfusionMatrix, accuracy, log_loss, roc_auc};
+//! // The probability of class 1 for four rows, and what they are.
+//! let (p, labels) = ([0.9, 0.3, 0.6, 0.2], [1, 0, 0, 0]);
+//! let predicted = p.map(|p| usize::from(p > 0.5));
+//! assert_eq!(accuracy(&predicted, &labels)?, 0.75);
+//! assert_eq!(roc_auc(&p, &labels)?, 1.0);
+//! let both: Vec<f64> = p.iter().flat_map(|p| [1.0 - p, *p]).collect();
+//! assert!(log_loss(&both, 2, &labels)? < 0.5);
+//! let mut confusion = ConfusionMatrix::new(2)?;
+//! confusion.add(&predicted, &labels)?;
+//! println!("{confusion}");
+//! # Ok::<(), deltarule::Error>(())
+//! ```
 
 mod confusion;
 mod rank;

@@ -94,6 +94,15 @@ pub fn roc_auc<E: Element>(scores: &[E], labels: &[usize]) -> Result<f64> {
 /// `scores` is (rows, `classes`) row-major, and should be comparable across rows: probabilities,
 /// and not logits.
 ///
+/// ```
+/// use deltarule::{Error, metrics::roc_auc_one_vs_rest};
+/// let probabilities = [0.8, 0.1, 0.1, 0.2, 0.6, 0.2, 0.3, 0.4, 0.3];
+/// assert_eq!(roc_auc_one_vs_rest(&probabilities, 3, &[0, 1, 2])?, 1.0);
+/// let error = roc_auc_one_vs_rest(&probabilities, 3, &[0, 1, 1]).unwrap_err();
+/// assert_eq!(error, Error::MissingClass { argument: "labels", class: 2 });
+/// # Ok::<(), deltarule::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`top_k_accuracy`]; [`Error::MissingClass`] if a class has no row, for then it has no area.
 /// With a single class, that is [`Error::SingleClass`].

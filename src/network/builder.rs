@@ -15,6 +15,18 @@ use crate::random::{Purpose, Random};
 ///
 /// [`Network::builder`] makes one for f32, the usual element; `NetworkBuilder::<f64>::new` one
 /// for f64.
+///
+/// ```
+/// use deltarule::{Activation, NetworkBuilder};
+/// let network = NetworkBuilder::<f64>::new(4)
+///     .dense(16, Activation::Tanh)
+///     .dense(1, Activation::Identity)
+///     .seed(42)
+///     .build()?;
+/// let y: Vec<f64> = network.predict(&[0.1, 0.2, 0.3, 0.4])?;
+/// assert_eq!(y.len(), 1);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct NetworkBuilder<E: Element = f32> {
@@ -27,6 +39,21 @@ pub struct NetworkBuilder<E: Element = f32> {
 }
 
 /// The layers of a residual block, to be added with the methods of [`NetworkBuilder`].
+///
+/// ```
+/// use deltarule::{Activation, Block, Network};
+/// // Layers in a function, for blocks that are all alike.
+/// fn bottleneck(block: Block) -> Block {
+///     block
+///         .layer_norm()
+///         .dense(2, Activation::Relu)
+///         .dropout(0.1)
+///         .dense_without_bias(8, Activation::Identity)
+/// }
+/// let network = Network::builder(8).residual(bottleneck).residual(bottleneck).build()?;
+/// assert_eq!(network.layers().len(), 2 * (4 + 1));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "a block does nothing unless a builder gets it back"]
 pub struct Block {
@@ -37,38 +64,100 @@ pub struct Block {
 macro_rules! layer_methods {
     () => {
         /// Adds this layer.
+        ///
+        /// ```
+        /// use deltarule::{Layer, Network};
+        /// // An option for which there is no method.
+        /// let norm = Layer::BatchNorm { momentum: 0.01, epsilon: 1e-3, affine: false };
+        /// let network = Network::builder(8).layer(norm.clone()).build()?;
+        /// assert_eq!(network.specification(), [norm]);
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
         pub fn layer(mut self, layer: Layer) -> Self {
             self.layers.push(layer);
             self
         }
 
         /// Adds a dense layer a = σ(W x + b) of `outputs` units.
+        ///
+        /// ```
+        /// use deltarule::{Activation, Network};
+        /// let mut network = Network::builder(2).dense(1, Activation::Relu).build()?;
+        /// network.parameters_mut().copy_from_slice(&[3.0, -1.0, 0.5]); // W, then b
+        /// assert_eq!(network.predict(&[1.0, 2.0, 0.0, 2.0])?, [1.5, 0.0]);
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
         pub fn dense(self, outputs: usize, activation: Activation) -> Self {
             self.layer(Layer::dense(outputs, activation))
         }
 
         /// Adds a dense layer a = σ(W x) of `outputs` units, as is usual before a normalization,
         /// whose β does what b would.
+        ///
+        /// ```
+        /// use deltarule::{Activation, Network};
+        /// let network = Network::builder(4)
+        ///     .dense_without_bias(3, Activation::Identity)
+        ///     .batch_norm()
+        ///     .activation(Activation::Relu)
+        ///     .build()?;
+        /// assert_eq!(network.parameters().len(), 4 * 3 + 2 * 3); // W, γ and β
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
         pub fn dense_without_bias(self, outputs: usize, activation: Activation) -> Self {
             self.layer(Layer::dense_without_bias(outputs, activation))
         }
 
         /// Adds [`Layer::batch_norm`].
+        ///
+        /// ```
+        /// use deltarule::Network;
+        /// let mut network = Network::builder(1).batch_norm().build()?;
+        /// network.statistics_mut().copy_from_slice(&[10.0, 4.0]); // μ and σ²
+        /// let y = network.predict(&[14.0])?[0];
+        /// assert!((y - 2.0).abs() < 1e-5);
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
         pub fn batch_norm(self) -> Self {
             self.layer(Layer::batch_norm())
         }
 
         /// Adds [`Layer::layer_norm`].
+        ///
+        /// ```
+        /// use deltarule::Network;
+        /// let network = Network::builder(2).layer_norm().build()?;
+        /// let y = network.predict(&[1.0, 3.0, 500.0, 100.0])?;
+        /// for (y, exact) in y.iter().zip([-1.0, 1.0, 1.0, -1.0]) {
+        ///     assert!((y - exact).abs() < 1e-5);
+        /// }
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
         pub fn layer_norm(self) -> Self {
             self.layer(Layer::layer_norm())
         }
 
         /// Adds [`Layer::Dropout`] with this probability.
+        ///
+        /// ```
+        /// use deltarule::Network;
+        /// let network = Network::builder(3).dropout(0.5).build()?;
+        /// // It is for training: a prediction is not touched.
+        /// assert_eq!(network.predict(&[1.0, 2.0, 3.0])?, [1.0, 2.0, 3.0]);
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
         pub fn dropout(self, rate: f64) -> Self {
             self.layer(Layer::Dropout { rate })
         }
 
         /// Adds an activation by itself.
+        ///
+        /// ```
+        /// use deltarule::{Activation, Network};
+        /// let network = Network::builder(2).activation(Activation::Relu).build()?;
+        /// assert_eq!(network.predict(&[-1.0, 2.0])?, [0.0, 2.0]);
+        /// # Ok::<(), deltarule::Error>(())
+        /// ```
         pub fn activation(self, activation: Activation) -> Self {
             self.layer(Layer::Activation(activation))
         }
@@ -126,6 +215,17 @@ impl<E: Element> NetworkBuilder<E> {
 
     /// Sets the distribution of the weights of all dense layers that have none of their own, which
     /// otherwise is [`Init::for_activation`] of each.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Init, Network};
+    /// let network = Network::builder(4)
+    ///     .dense(8, Activation::Tanh)
+    ///     .init(Init::Constant(0.25))
+    ///     .build()?;
+    /// let (weights, biases) = network.parameters().split_at(4 * 8);
+    /// assert!(weights.iter().all(|&w| w == 0.25) && biases.iter().all(|&b| b == 0.0));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn init(mut self, init: Init) -> Self {
         self.init = Some(init);
         self
@@ -133,18 +233,42 @@ impl<E: Element> NetworkBuilder<E> {
 
     /// Sets the seed of the weights, which is 0 otherwise. Layer `l` draws from a ChaCha8 stream
     /// of its own, which depends on nothing but the seed and `l`.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let builder = Network::builder(4).dense(8, Activation::Relu);
+    /// let network = builder.clone().seed(1).build()?;
+    /// assert_eq!(network.parameters(), builder.clone().seed(1).build()?.parameters());
+    /// assert_ne!(network.parameters(), builder.seed(2).build()?.parameters());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
     /// Sets the instruction set, which is [`Isa::active`] otherwise.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Isa, Network};
+    /// let portable = Isa::named("portable")?;
+    /// let network = Network::builder(4).dense(8, Activation::Relu).isa(portable).build()?;
+    /// assert_eq!(network.isa(), portable);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn isa(mut self, isa: Isa) -> Self {
         self.isa = Some(isa);
         self
     }
 
     /// Makes the network.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network};
+    /// let builder = Network::builder(4).residual(|block| block.dense(8, Activation::Relu));
+    /// let error = builder.build().unwrap_err();
+    /// assert_eq!(error, Error::ResidualWidth { first: 0, inputs: 4, outputs: 8 });
+    /// ```
     ///
     /// # Errors
     /// [`Error::Zero`] for a width of 0, [`Error::Empty`] if there are no layers or none in a

@@ -28,6 +28,8 @@ use crate::layers::{Layer, LayerRef, Op, check_categories};
 ///     .build()?;
 /// let scores = network.predict(&[5.1, 3.5, 1.4, 0.2])?;
 /// assert_eq!(scores.len(), 3);
+/// assert_eq!((network.inputs(), network.outputs()), (4, 3));
+/// println!("computed with {}", network.isa());
 /// # Ok::<(), deltarule::Error>(())
 /// ```
 #[derive(Clone)]
@@ -75,6 +77,18 @@ impl<E: Element> Network<E> {
 
     /// The layers as they were asked for: with them [`NetworkBuilder::layer`] makes a network of
     /// the same shape.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, NetworkBuilder};
+    /// let network =
+    ///     Network::builder(4).dense(8, Activation::Relu).dense(1, Activation::Identity).build()?;
+    /// let mut builder = NetworkBuilder::<f64>::new(network.inputs());
+    /// for layer in network.specification() {
+    ///     builder = builder.layer(layer.clone());
+    /// }
+    /// assert_eq!(builder.build()?.parameters().len(), network.parameters().len());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn specification(&self) -> &[Layer] {
         &self.specification
     }
@@ -82,6 +96,17 @@ impl<E: Element> Network<E> {
     /// All parameters: layer after layer, of a dense one its W, (outputs, inputs) row-major, then
     /// its b, of a normalization γ, then β, of an embedding its tables, (categories, dimensions)
     /// row-major.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let mut network =
+    ///     Network::builder(2).dense(1, Activation::Identity).layer_norm().build()?;
+    /// network.parameters_mut()[..2].copy_from_slice(&[3.0, 4.0]);
+    /// network.parameters_mut()[2] = 5.0;
+    /// // W, b, γ, β.
+    /// assert_eq!(network.parameters(), [3.0, 4.0, 5.0, 1.0, 0.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn parameters(&self) -> &[E] {
         &self.parameters
     }
@@ -94,6 +119,18 @@ impl<E: Element> Network<E> {
     /// The running statistics of all batch normalizations, by which they normalize in evaluation:
     /// layer after layer the mean, then the variance, an element a feature. A copy of a network's
     /// state is its parameters and these.
+    ///
+    /// ```
+    /// use deltarule::Network;
+    /// let mut network = Network::builder(2).batch_norm().build()?;
+    /// assert_eq!(network.statistics(), [0.0, 0.0, 1.0, 1.0]); // both means, both variances
+    /// let mut copy = network.clone();
+    /// network.statistics_mut().copy_from_slice(&[5.0, -5.0, 2.0, 3.0]);
+    /// copy.parameters_mut().copy_from_slice(network.parameters());
+    /// copy.statistics_mut().copy_from_slice(network.statistics());
+    /// assert_eq!(copy.predict(&[1.0, 2.0])?, network.predict(&[1.0, 2.0])?);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn statistics(&self) -> &[E] {
         &self.statistics
     }
@@ -104,12 +141,34 @@ impl<E: Element> Network<E> {
     }
 
     /// The layer at this index, or `None` past the last.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let network =
+    ///     Network::builder(4).dense(8, Activation::Relu).dense(1, Activation::Identity).build()?;
+    /// let first = network.layer(0).and_then(|layer| layer.as_dense());
+    /// assert_eq!(first.map(|dense| dense.weights.len()), Some(32));
+    /// assert!(network.layer(2).is_none());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn layer(&self, index: usize) -> Option<LayerRef<'_, E>> {
         self.ops.get(index).map(|op| op.operation().view(&self.parameters, &self.statistics))
     }
 
     /// The layers, from the input on, each on the output of the one before. The layers of a
     /// residual block are among them; after their last stands [`LayerRef::Residual`].
+    ///
+    /// ```
+    /// use deltarule::{Activation, LayerRef, Network};
+    /// let network = Network::builder(8)
+    ///     .residual(|block| block.layer_norm().dense(8, Activation::Tanh))
+    ///     .dense(1, Activation::Identity)
+    ///     .build()?;
+    /// let widths: Vec<usize> = network.layers().map(|layer| layer.outputs()).collect();
+    /// assert_eq!(widths, [8, 8, 8, 1]);
+    /// assert_eq!(network.layers().nth(2), Some(LayerRef::Residual { width: 8, first: 0 }));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn layers(&self) -> impl ExactSizeIterator<Item = LayerRef<'_, E>> {
         self.ops.iter().map(|op| op.operation().view(&self.parameters, &self.statistics))
     }

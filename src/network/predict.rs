@@ -16,6 +16,17 @@ impl<E: Element> Network<E> {
     /// The outputs of a row are the same bits alone as in any batch. A row that holds NaN gives
     /// NaN.
     ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network};
+    /// let network = Network::builder(2).dense(3, Activation::Sigmoid).build()?;
+    /// let y = network.predict(&[0.5, 1.0, -2.0, 0.0])?; // two rows
+    /// assert_eq!(y.len(), 2 * 3);
+    /// assert_eq!(y[..3], network.predict(&[0.5, 1.0])?);
+    /// let error = network.predict(&[0.5, 1.0, -2.0]).unwrap_err();
+    /// assert_eq!(error, Error::PartialRow { argument: "x", length: 3, columns: 2 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Empty`] or [`Error::PartialRow`] if `x` is not one whole row or more,
     /// [`Error::Category`] if a categorical column does not hold the index of a category.
@@ -27,6 +38,18 @@ impl<E: Element> Network<E> {
     }
 
     /// [`Network::predict`] into a slice, without an allocation.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Workspace};
+    /// let network = Network::builder(2).dense(3, Activation::Sigmoid).build()?;
+    /// let mut workspace = Workspace::new(&network)?;
+    /// let mut y = [0.0; 3];
+    /// for x in [[0.5, 1.0], [-2.0, 0.0]] {
+    ///     network.predict_into(&x, &mut y, &mut workspace)?;
+    ///     assert_eq!(y[..], network.predict(&x)?);
+    /// }
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Network::predict`]; [`Error::Length`] if `out` is not (rows, [`Network::outputs`]),
@@ -94,6 +117,14 @@ impl<E: Element> Network<E> {
     }
 
     /// The class of every row of `x`: the index of its largest output, the first of equals.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let mut network = Network::builder(1).dense(3, Activation::Identity).build()?;
+    /// network.parameters_mut()[..3].copy_from_slice(&[-1.0, 0.0, 2.0]);
+    /// assert_eq!(network.classify(&[1.0, -1.0, 0.0])?, [2, 0, 0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Network::predict`].

@@ -206,6 +206,20 @@ pub(crate) struct Buffers<E> {
 
 /// The buffers that [`Network::predict_into`] and [`Predictor::predict_into`] work in. One serves
 /// any number of calls, with any number of rows, one at a time.
+///
+/// ```
+/// use deltarule::{Activation, Network, Workspace};
+/// let network =
+///     Network::builder(2).dense(8, Activation::Relu).dense(1, Activation::Identity).build()?;
+/// let predictor = network.freeze()?;
+/// // One for both: it is as large as the larger needs it.
+/// let mut workspace = Workspace::new(&network)?;
+/// let (mut y, mut frozen) = ([0.0], [0.0]);
+/// network.predict_into(&[0.5, 1.0], &mut y, &mut workspace)?;
+/// predictor.predict_into(&[0.5, 1.0], &mut frozen, &mut workspace)?;
+/// assert_eq!(y, frozen);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Workspace<E: Element = f32> {
     pub(crate) buffers: Buffers<E>,

@@ -7,6 +7,18 @@ use super::Network;
 use crate::layers::LayerRef;
 
 /// What [`Network::summary`] returns. It displays as a table.
+///
+/// ```
+/// use deltarule::{Activation, Network};
+/// let network =
+///     Network::builder(4).dense(8, Activation::Relu).dense(1, Activation::Identity).build()?;
+/// let summary = network.summary();
+/// assert_eq!((summary.inputs, summary.layers.len()), (4, 2));
+/// assert_eq!(summary.parameters(), network.parameters().len());
+/// assert_eq!(summary.flops(), 2 * (4 * 8 + 8) + 2 * (8 + 1)); // multiply-adds; b and σ
+/// println!("{summary}");
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
@@ -17,6 +29,15 @@ pub struct Summary {
 }
 
 /// A layer's line in a [`Summary`].
+///
+/// ```
+/// use deltarule::{Activation, Network};
+/// let network = Network::builder(4).dense_without_bias(8, Activation::Relu).build()?;
+/// let layer = &network.summary().layers[0];
+/// assert_eq!(layer.name, "dense relu, no bias");
+/// assert_eq!((layer.outputs, layer.parameters, layer.flops), (8, 32, 64 + 8));
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LayerSummary {

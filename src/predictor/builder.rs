@@ -11,6 +11,21 @@ use crate::layers::{Compiler, Dense, Layer, Op, Residual};
 use crate::network::{Network, Route};
 
 /// What a [`Predictor`] is to be.
+///
+/// ```
+/// use deltarule::{Activation, Network, Predictor, WeightFormat, data::Scaling};
+/// let network =
+///     Network::builder(2).dense(16, Activation::Relu).dense(3, Activation::Identity).build()?;
+/// let scaling = Scaling::new(vec![20.0, 1000.0], vec![0.1, 0.01])?;
+/// let predictor = Predictor::builder(&network)
+///     .scaling(&scaling)
+///     .softmax(true)
+///     .weights(WeightFormat::Bf16)
+///     .build()?;
+/// let p = predictor.predict(&[25.0, 1013.0])?;
+/// assert!((p.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct PredictorBuilder<'a, E: Element = f32> {
@@ -27,6 +42,20 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
 
     /// Lets the predictor take inputs as they are, where the network takes what this scaling makes
     /// of them.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Predictor, data::Scaling};
+    /// let network = Network::builder(2).dense(1, Activation::Tanh).build()?;
+    /// let raw = [25.0, 1013.0, 15.0, 987.0, 20.0, 1000.0];
+    /// let scaling = Scaling::standard(&raw, 2)?;
+    /// let predictor = Predictor::builder(&network).scaling(&scaling).build()?;
+    /// let mut scaled = raw;
+    /// scaling.apply(&mut scaled)?;
+    /// for (y, of_scaled) in predictor.predict(&raw)?.iter().zip(network.predict(&scaled)?) {
+    ///     assert!((y - of_scaled).abs() < 1e-4);
+    /// }
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn scaling(mut self, scaling: &'a Scaling) -> Self {
         self.scaling = Some(scaling);
         self
@@ -34,6 +63,15 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
 
     /// Sets whether the outputs are the softmax of the network's, which are the probabilities of
     /// classes after a training on cross-entropy.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Predictor};
+    /// let mut network = Network::builder(1).dense(2, Activation::Identity).build()?;
+    /// network.parameters_mut().copy_from_slice(&[0.0, 0.0, 0.0, 3f32.ln()]); // the logits are b
+    /// let p = Predictor::builder(&network).softmax(true).build()?.predict(&[1.0])?;
+    /// assert!((p[0] - 0.25).abs() < 1e-6 && (p[1] - 0.75).abs() < 1e-6);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn softmax(mut self, softmax: bool) -> Self {
         self.softmax = softmax;
         self
@@ -43,12 +81,33 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
     /// quarter in [`Format::Int8`], with a scale for each output. Inputs, biases and all sums stay
     /// as they are. Where weights are read from a far cache or from memory, a prediction of a
     /// single row takes less time; the outputs change by what the weights lose.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Predictor, WeightFormat};
+    /// let network = Network::builder(64).dense(64, Activation::Identity).build()?;
+    /// let x: Vec<f32> = (0..64).map(|i| (i as f32 * 0.1).sin()).collect();
+    /// let exact = network.predict(&x)?;
+    /// for (format, bound) in [(WeightFormat::Bf16, 0.02), (WeightFormat::Int8, 0.04)] {
+    ///     let y = Predictor::builder(&network).weights(format).build()?.predict(&x)?;
+    ///     assert!(y.iter().zip(&exact).all(|(y, exact)| (y - exact).abs() < bound));
+    /// }
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn weights(mut self, format: Format) -> Self {
         self.format = Some(format);
         self
     }
 
     /// Makes the predictor.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network, Predictor, data::Scaling};
+    /// let network = Network::builder(2).dense(1, Activation::Tanh).build()?;
+    /// let scaling = Scaling::new(vec![20.0], vec![0.1])?; // of another table
+    /// let error = Predictor::builder(&network).scaling(&scaling).build().unwrap_err();
+    /// assert!(matches!(error, Error::Length { expected: 2, actual: 1, .. }));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Length`] if the scaling is not for the network's inputs, [`Error::OutOfRange`] if

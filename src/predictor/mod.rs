@@ -48,6 +48,8 @@ use crate::{Error, Layer, data::Scaling};
 ///     .dense(3, Activation::Identity)
 ///     .build()?;
 /// let predictor = network.freeze()?;
+/// assert_eq!((predictor.inputs(), predictor.outputs()), (4, 3));
+/// assert_eq!(predictor.isa(), network.isa());
 /// let mut workspace = predictor.workspace()?; // one a thread
 /// let mut scores = [0.0; 3];
 /// predictor.predict_into(&[5.1, 3.5, 1.4, 0.2], &mut scores, &mut workspace)?;
@@ -71,6 +73,18 @@ pub struct Predictor<E: Element = f32> {
 impl<E: Element> Network<E> {
     /// A copy of the network as it is now, frozen for predictions. [`Predictor::builder`] has
     /// choices.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let mut network =
+    ///     Network::builder(2).dense(8, Activation::Relu).dense(3, Activation::Identity).build()?;
+    /// let predictor = network.freeze()?;
+    /// assert_eq!(predictor.predict(&[0.5, 1.0])?, network.predict(&[0.5, 1.0])?);
+    /// // It stays what it was when the network goes on.
+    /// network.parameters_mut().fill(0.0);
+    /// assert_ne!(predictor.predict(&[0.5, 1.0])?, network.predict(&[0.5, 1.0])?);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`PredictorBuilder::build`].
@@ -103,6 +117,24 @@ impl<E: Element> Predictor<E> {
     /// The buffers that [`Predictor::predict_into`] works in, for this predictor and for all whose
     /// layers are no wider.
     ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let network = Network::builder(2).dense(1, Activation::Sigmoid).build()?;
+    /// let predictor = network.freeze()?;
+    /// std::thread::scope(|scope| {
+    ///     for x in [[0.5, 1.0], [-2.0, 0.0]] {
+    ///         let predictor = &predictor;
+    ///         scope.spawn(move || {
+    ///             let (mut workspace, mut y) = (predictor.workspace()?, [0.0]);
+    ///             predictor.predict_into(&x, &mut y, &mut workspace)?;
+    ///             assert_eq!(y[..], predictor.predict(&x)?);
+    ///             Ok::<(), deltarule::Error>(())
+    ///         });
+    ///     }
+    /// });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Overflow`] or [`Error::OutOfMemory`] if they would be too large.
     pub fn workspace(&self) -> Result<Workspace<E>> {
@@ -113,6 +145,17 @@ impl<E: Element> Predictor<E> {
     ///
     /// The outputs of a row are the same bits alone as in any batch. A row that holds NaN gives
     /// NaN.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network};
+    /// let predictor = Network::builder(2).dense(3, Activation::Identity).build()?.freeze()?;
+    /// let y = predictor.predict(&[0.5, 1.0, -2.0, 0.0])?; // two rows
+    /// assert_eq!(y.len(), 2 * predictor.outputs());
+    /// assert_eq!(y[..3], predictor.predict(&[0.5, 1.0])?);
+    /// let error = predictor.predict(&[0.5]).unwrap_err();
+    /// assert_eq!(error, Error::PartialRow { argument: "x", length: 1, columns: 2 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Empty`] or [`Error::PartialRow`] if `x` is not one whole row or more,
@@ -125,6 +168,17 @@ impl<E: Element> Predictor<E> {
     }
 
     /// [`Predictor::predict`] into a slice, without an allocation.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network};
+    /// let predictor = Network::builder(2).dense(1, Activation::Tanh).build()?.freeze()?;
+    /// let (mut workspace, mut y) = (predictor.workspace()?, [0.0; 2]);
+    /// predictor.predict_into(&[0.5, 1.0, -2.0, 0.0], &mut y, &mut workspace)?;
+    /// assert_eq!(y[..], predictor.predict(&[0.5, 1.0, -2.0, 0.0])?);
+    /// let error = predictor.predict_into(&[0.5, 1.0], &mut y, &mut workspace).unwrap_err();
+    /// assert_eq!(error, Error::Length { argument: "out", expected: 1, actual: 2 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Predictor::predict`]; [`Error::Length`] if `out` is not (rows, [`Predictor::outputs`]),
@@ -157,6 +211,14 @@ impl<E: Element> Predictor<E> {
     }
 
     /// The class of every row of `x`: the index of its largest output, the first of equals.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let mut network = Network::builder(1).dense(3, Activation::Identity).build()?;
+    /// network.parameters_mut()[..3].copy_from_slice(&[-1.0, 0.0, 2.0]);
+    /// assert_eq!(network.freeze()?.classify(&[1.0, -1.0, 0.0])?, [2, 0, 0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Predictor::predict`].

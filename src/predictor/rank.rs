@@ -7,6 +7,17 @@ use crate::error::{Error, Result, check_length, checked_area, try_vec, whole_row
 use crate::network::{BLOCK_ROWS, Workspace};
 
 /// A class, and the output that speaks for it.
+///
+/// ```
+/// use deltarule::{Activation, Network, Ranked};
+/// let mut network = Network::builder(1).dense(2, Activation::Identity).build()?;
+/// network.parameters_mut().copy_from_slice(&[1.0, 3.0, 0.0, 0.0]);
+/// let names = ["cat", "dog"];
+/// let best: Vec<Ranked> = network.freeze()?.top_k(&[1.0, -1.0], 1)?;
+/// assert_eq!([names[best[0].class], names[best[1].class]], ["dog", "cat"]);
+/// assert_eq!([best[0].score, best[1].score], [3.0, -1.0]);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ranked<E = f32> {
     /// The index of the output.
@@ -41,6 +52,19 @@ impl<E: Element> Predictor<E> {
     }
 
     /// [`Predictor::top_k`] into a slice, without an allocation.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network, Ranked};
+    /// let predictor = Network::builder(2).dense(5, Activation::Identity).build()?.freeze()?;
+    /// let (mut workspace, mut best) = (predictor.workspace()?, [Ranked::default(); 3]);
+    /// for x in [[0.5, 1.0], [-2.0, 0.0]] {
+    ///     predictor.top_k_into(&x, 3, &mut best, &mut workspace)?;
+    ///     assert_eq!(best[..], predictor.top_k(&x, 3)?);
+    /// }
+    /// let error = predictor.top_k(&[0.5, 1.0], 6).unwrap_err();
+    /// assert_eq!(error.to_string(), "`k` is 6, but it must be at most the number of outputs");
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Predictor::top_k`] and [`Predictor::predict_into`]. Nothing was written then.

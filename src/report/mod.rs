@@ -15,6 +15,20 @@ use crate::network::Network;
 use chart::Histogram;
 
 /// Why there is no page.
+///
+/// ```
+/// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+/// use deltarule::ReportError;
+/// let history = trainer.fit(&data).epochs(2).run()?;
+/// match history.report("no such folder/run.html") {
+///     Err(ReportError::Io(error)) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
@@ -78,6 +92,18 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a histogram of each dense layer's weights.
+    ///
+    /// ```
+    /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// let history = trainer.fit(&data).epochs(2).run()?;
+    /// let without = Report::new(&history).to_html()?;
+    /// let with = Report::new(&history).weights(trainer.network()).to_html()?;
+    /// assert_eq!(with.matches("<svg").count(), without.matches("<svg").count() + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn weights<E: Element>(mut self, network: &Network<E>) -> Self {
         let histogram = |(index, layer): (usize, crate::LayerRef<'_, E>)| {
             Some(Histogram::new(format!("Layer {}", index + 1), layer.as_dense()?.weights))
@@ -87,6 +113,20 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a histogram of each layer's outputs on these rows, (rows, inputs) row-major.
+    ///
+    /// ```
+    /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// let history = trainer.fit(&data).epochs(2).run()?;
+    /// let report = Report::new(&history).activations(trainer.network(), data.features())?;
+    /// assert!(report.to_html()?.contains("<svg"));
+    /// // Half a row has no outputs.
+    /// let network = Network::builder(2).dense(1, Activation::Tanh).build()?;
+    /// assert!(Report::new(&history).activations(&network, &[0.5]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Network::predict`].
@@ -99,6 +139,21 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a confusion matrix. Without names, classes have their numbers.
+    ///
+    /// ```
+    /// # use deltarule::{*, data::Dataset, metrics::ConfusionMatrix};
+    /// # let network = Network::builder(1).dense(2, Activation::Identity).build()?;
+    /// # let data = Dataset::from_classes(vec![1., 2., 3., 4.], 1, vec![0, 0, 1, 1])?;
+    /// # let builder = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.01));
+    /// # let mut trainer = builder.build()?;
+    /// let history = trainer.fit(&data).epochs(2).run()?;
+    /// let mut confusion = ConfusionMatrix::new(2)?;
+    /// confusion.add(&trainer.network().classify(data.features())?, data.labels())?;
+    /// let page = Report::new(&history).confusion(&confusion, &["ham", "spam"])?.to_html()?;
+    /// assert!(page.contains("spam"));
+    /// assert!(Report::new(&history).confusion(&confusion, &["ham"]).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Length`] unless there are as many names as classes, or none.
@@ -127,6 +182,20 @@ impl<'a> Report<'a> {
 
     /// Writes the page to a file.
     ///
+    /// ```
+    /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let path = std::env::temp_dir().join("deltarule_report_doc.html");
+    /// let history = trainer.fit(&data).epochs(2).run()?;
+    /// let report = Report::new(&history).title("A line");
+    /// report.write(&path)?;
+    /// assert_eq!(std::fs::read_to_string(&path)?, report.to_html()?);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Report::to_html`]; [`ReportError::Io`] if the file can't be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), ReportError> {
@@ -137,6 +206,18 @@ impl<'a> Report<'a> {
 impl History {
     /// Writes a page of HTML about the training to a file. [`Report`] shows more than the history
     /// knows.
+    ///
+    /// ```
+    /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let path = std::env::temp_dir().join("deltarule_history_doc.html");
+    /// trainer.fit(&data).epochs(2).run()?.report(&path)?;
+    /// assert!(std::fs::read_to_string(&path)?.contains("<svg"));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Report::write`].

@@ -105,6 +105,19 @@ impl<E: Element> Trainer<E> {
     /// One step of the optimizer on the batch whose parts were accumulated. The score is that of
     /// all of them.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+    /// trainer.accumulate(&[1.0], Targets::Values(&[2.0]), 2)?;
+    /// let too_early = trainer.step_accumulated().unwrap_err();
+    /// assert_eq!(too_early, Error::BatchRows { rows: 1, batch_rows: 2, announced: 2 });
+    /// trainer.accumulate(&[2.0], Targets::Values(&[4.0]), 2)?;
+    /// assert_eq!(trainer.step_accumulated()?.rows, 2);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BatchRows`] if not all rows are there yet; [`Error::NonFiniteGradient`] if the norm
     /// is that the gradient would be clipped by. The parameters are unchanged then, and the parts
@@ -126,6 +139,18 @@ impl<E: Element> Trainer<E> {
     }
 
     /// Forgets the parts that were accumulated.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+    /// trainer.accumulate(&[1.0], Targets::Values(&[2.0]), 2)?;
+    /// trainer.discard_accumulated(); // the rest never came
+    /// trainer.accumulate(&[3.0], Targets::Values(&[6.0]), 1)?; // another batch
+    /// assert_eq!(trainer.step_accumulated()?.rows, 1);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn discard_accumulated(&mut self) {
         self.accumulated.rows = 0;
     }

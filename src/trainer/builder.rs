@@ -18,6 +18,21 @@ use crate::network::Network;
 use crate::optimizer::{Optimizer, ParameterGroup};
 
 /// What a [`Trainer`] is to be; [`Trainer::builder`] makes one.
+///
+/// ```
+/// use deltarule::{Activation, Loss, Network, Optimizer, Reduction, Trainer};
+/// let network =
+///     Network::builder(4).dense(8, Activation::Relu).dense(2, Activation::Identity).build()?;
+/// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(1e-3))
+///     .reduction(Reduction::MeanOverElements)
+///     .max_batch(64)
+///     .seed(42);
+/// // A builder can be kept, and makes the same trainer again.
+/// let (trainer, other) = (builder.clone().threads(1).build()?, builder.build()?);
+/// assert_eq!(trainer.max_batch(), 64);
+/// assert_eq!(trainer.network().parameters(), other.network().parameters());
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct TrainerBuilder<E: Element = f32> {
@@ -46,6 +61,16 @@ impl<E: Element> TrainerBuilder<E> {
     }
 
     /// Sets the most rows of a step, 256 otherwise: the buffers are made for so many.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let mut trainer = builder.max_batch(2).build()?;
+    /// let error = trainer.step(&[1.0, 2.0, 3.0], Targets::Values(&[2.0, 4.0, 6.0])).unwrap_err();
+    /// assert_eq!(error, Error::BatchTooLarge { argument: "x", rows: 3, max_batch: 2 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn max_batch(mut self, rows: usize) -> Self {
         self.max_batch = rows;
         self
@@ -56,6 +81,20 @@ impl<E: Element> TrainerBuilder<E> {
     /// The pool is that in which [`Trainer::step`] is called, or else rayon's global one; the
     /// trainer makes none. With 1, rayon is never touched. A step with little work stays on the
     /// calling thread anyway. The results are the same bits for any number.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network =
+    /// #     Network::builder(2).dense(64, Activation::Tanh).dense(1, Activation::Identity).build()?;
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.01));
+    /// let mut alone = builder.clone().threads(1).build()?; // for a server with threads of its own
+    /// let mut together = builder.parallel_threshold(0).build()?;
+    /// let (x, y) = ([0.5; 200], [1.0; 100]);
+    /// alone.step(&x, Targets::Values(&y))?;
+    /// together.step(&x, Targets::Values(&y))?;
+    /// assert_eq!(alone.network().parameters(), together.network().parameters());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads.most = threads;
         self
@@ -64,12 +103,41 @@ impl<E: Element> TrainerBuilder<E> {
     /// Sets how much work a step has to be for more threads than the calling one to take part:
     /// parameters times rows, 2²⁰ otherwise. A pool takes tens of microseconds to wake, in which
     /// one core does about that many multiply-adds. The results are the same bits for any number.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(2).dense(64, Activation::Tanh).dense(1, Activation::Tanh);
+    /// # let network = network.build()?;
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let mut often = builder.clone().parallel_threshold(1000).build()?; // where threads spin
+    /// let mut never = builder.parallel_threshold(usize::MAX).build()?;
+    /// let (x, y) = ([0.5; 200], [1.0; 100]);
+    /// often.step(&x, Targets::Values(&y))?;
+    /// never.step(&x, Targets::Values(&y))?;
+    /// assert_eq!(often.network().parameters(), never.network().parameters());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn parallel_threshold(mut self, work: usize) -> Self {
         self.threads.threshold = work;
         self
     }
 
     /// Sets what a loss on values is divided by, the rows otherwise.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Reduction, Targets, Trainer};
+    /// # let network = Network::builder(1)
+    /// #     .dense(2, Activation::Identity)
+    /// #     .init(deltarule::Init::Zeros)
+    /// #     .build()?;
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let (x, targets) = ([1.0], Targets::Values(&[3.0, 1.0]));
+    /// let mut trainer = builder.clone().build()?;
+    /// assert_eq!(trainer.evaluate(&x, targets)?.loss, 9.0 + 1.0);
+    /// let mut trainer = builder.reduction(Reduction::MeanOverElements).build()?;
+    /// assert_eq!(trainer.evaluate(&x, targets)?.loss, (9.0 + 1.0) / 2.0);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
         self
@@ -77,6 +145,20 @@ impl<E: Element> TrainerBuilder<E> {
 
     /// Sets the seed of dropout's masks, which is 0 otherwise. A mask depends on it, on the step,
     /// the layer, the row in the batch and the column, and on nothing else.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// let network = Network::builder(1)
+    ///     .dense(64, Activation::Relu)
+    ///     .dropout(0.5)
+    ///     .dense(1, Activation::Identity)
+    ///     .build()?;
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let step = |seed| builder.clone().seed(seed).build()?.step(&[1.0], Targets::Values(&[9.0]));
+    /// assert_eq!(step(1)?, step(1)?);
+    /// assert_ne!(step(1)?, step(2)?);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -128,6 +210,15 @@ impl<E: Element> TrainerBuilder<E> {
     }
 
     /// Makes the trainer, with every buffer that a step needs.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let loss = Loss::Huber { threshold: -1.0 };
+    /// let error = Trainer::builder(network, loss, Optimizer::sgd(0.1)).build().unwrap_err();
+    /// assert_eq!(error.to_string(), "`threshold` is -1, but it must be finite and above 0");
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Memory
     /// In elements, besides the network: with P parameters, S·P for the S states of the

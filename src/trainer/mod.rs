@@ -57,6 +57,7 @@ use update::Gradient;
 ///     trainer.step(&x, Targets::Classes(&exclusive_or))?;
 /// }
 /// assert_eq!(trainer.network().classify(&x)?, exclusive_or);
+/// assert_eq!((trainer.steps(), trainer.max_batch()), (1000, 256));
 /// # Ok::<(), deltarule::Error>(())
 /// ```
 pub struct Trainer<E: Element = f32> {
@@ -116,6 +117,18 @@ impl<E: Element> Buffers<E> {
 }
 
 /// How a network did on some rows, before the parameters were changed.
+///
+/// ```
+/// use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+/// let network = Network::builder(2).dense(3, Activation::Identity).build()?;
+/// let mut trainer =
+///     Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1)).build()?;
+/// let score = trainer.step(&[0.5, 1.0, -2.0, 0.0], Targets::Classes(&[0, 2]))?;
+/// assert_eq!(score.rows, 2);
+/// assert_eq!(score.accuracy(), score.correct.map(|correct| correct as f64 / 2.0));
+/// assert!(score.loss > 0.0);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Score {
@@ -147,6 +160,18 @@ impl<E: Element> Trainer<E> {
 
     /// The network as it is now, to change its parameters, or to put another of the same layers
     /// in its place. With one of other layers every step fails.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+    /// let before = trainer.network().clone();
+    /// trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// *trainer.network_mut() = before.clone(); // undone
+    /// assert_eq!(trainer.into_network().parameters(), before.parameters());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn network_mut(&mut self) -> &mut Network<E> {
         &mut self.network
     }
@@ -169,6 +194,18 @@ impl<E: Element> Trainer<E> {
     /// What the optimizer remembers, as long as the parameters each: moments, or sums of squares.
     /// With [`Network::parameters`], [`Network::statistics`] and [`Trainer::steps`] this is all that
     /// a training goes on from.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1)).build()?;
+    /// assert!(trainer.states().all(|state| state == [0.0, 0.0]));
+    /// trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// assert_eq!((trainer.states().len(), trainer.steps()), (2, 1)); // m and v, after a step
+    /// assert!(trainer.states().all(|state| state != [0.0, 0.0]));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn states(&self) -> impl ExactSizeIterator<Item = &[E]> {
         self.states[..self.optimizer.rule().states()].iter().map(Vec::as_slice)
     }
@@ -218,6 +255,20 @@ impl<E: Element> Trainer<E> {
 
     /// Sets the learning rate of the steps to come.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+    /// for step in 0..3 {
+    ///     trainer.set_learning_rate(0.1 / (1.0 + f64::from(step)))?;
+    ///     trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// }
+    /// assert_eq!(trainer.optimizer().learning_rate(), 0.1 / 3.0);
+    /// assert!(trainer.set_learning_rate(-1.0).is_err());
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::OutOfRange`] unless it is finite and not negative.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
@@ -231,8 +282,22 @@ impl<E: Element> Trainer<E> {
     ///
     /// It is the same bits for any `max_batch`.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    /// let mut trainer = builder.max_batch(1).build()?;
+    /// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
+    /// // More rows than a step may have: ŷ is 4 and 7.
+    /// let score = trainer.evaluate(&[1.0, 2.0], Targets::Values(&[4.0, 5.0]))?;
+    /// assert_eq!(score.loss, (0.0 + 4.0) / 2.0);
+    /// assert_eq!(trainer.network().parameters(), [3.0, 1.0]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// As [`Trainer::step`], but for [`Error::BatchTooLarge`].
+    /// As [`Trainer::step`], but for [`Error::BatchTooLarge`]; [`Error::OutOfMemory`] if there is no
+    /// memory for a loss of each row.
     pub fn evaluate(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
         self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;

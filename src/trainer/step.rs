@@ -21,6 +21,22 @@ impl<E: Element> Trainer<E> {
     ///
     /// `x` is (rows, inputs) row-major.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.125)).build()?;
+    /// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
+    /// let score = trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// assert_eq!(score.loss, 4.0); // (3 · 2 + 1 − 5)²
+    /// assert_eq!(trainer.network().parameters(), [3.0 - 8.0 / 8.0, 1.0 - 4.0 / 8.0]);
+    /// // A bad row changes nothing.
+    /// let error = trainer.step(&[f32::INFINITY], Targets::Values(&[5.0])).unwrap_err();
+    /// assert!(matches!(error, Error::NonFinite { argument: "x", index: 0, .. }));
+    /// assert_eq!(trainer.network().parameters(), [2.0, 0.5]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
     /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
@@ -58,6 +74,19 @@ impl<E: Element> Trainer<E> {
 
     /// [`Trainer::step`], with a look at every layer on the way. The parameters are the same bits
     /// as after that.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Diagnostics, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.125)).build()?;
+    /// trainer.network_mut().parameters_mut().copy_from_slice(&[3.0, 1.0]);
+    /// let mut diagnostics = Diagnostics::new(trainer.network())?;
+    /// trainer.step_diagnosed(&[2.0], Targets::Values(&[5.0]), &mut diagnostics)?;
+    /// let norms = diagnostics.layers()[0].parameters.expect("it learns");
+    /// assert!((norms.gradient - 80f64.sqrt()).abs() < 1e-6); // of (8, 4)
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Trainer::step`]; [`Error::Length`] if `diagnostics` was made for another network.
@@ -197,6 +226,33 @@ impl<E: Element> Trainer<E> {
     ///
     /// A step then writes the whole gradient before it changes any parameter, which takes memory
     /// for a gradient and some time.
+    ///
+    /// ```
+    /// use deltarule::{Stretch, UpdateRule};
+    /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
+    /// /// Steps whose length is η, whatever the gradient's.
+    /// struct Normalized;
+    ///
+    /// impl UpdateRule<f64> for Normalized {
+    ///     fn update(&mut self, stretch: Stretch<'_, f64>) {
+    ///         let norm = stretch.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+    ///         for (parameter, g) in stretch.parameters.iter_mut().zip(stretch.gradient) {
+    ///             *parameter -= stretch.learning_rate * g / norm;
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # let network = deltarule::NetworkBuilder::<f64>::new(2)
+    /// #     .dense_without_bias(1, Activation::Identity)
+    /// #     .init(deltarule::Init::Zeros)
+    /// #     .build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.5)).build()?;
+    /// trainer.use_rule(Normalized)?;
+    /// trainer.step(&[3.0, -4.0], Targets::Values(&[100.0]))?;
+    /// assert_eq!(trainer.network().parameters(), [0.3, -0.4]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] if there is no memory for a gradient.

@@ -2,6 +2,24 @@
 //!
 //! An activation is one file: a struct that implements `ActivationFunction`, and one line in the
 //! list below, which makes the variant of [`Activation`] of it.
+//!
+//! ```
+//! use deltarule_kernels::{Isa, activation::{Activation, DerivativeFrom}};
+//! let (isa, activation) = (Isa::detect(), Activation::Relu);
+//! let z = [-2.0f32, 0.5, 3.0];
+//! let mut a = [0.0; 3];
+//! activation.forward(isa, &z, &mut a)?;
+//! assert_eq!(a, [0.0, 0.5, 3.0]);
+//! // On the way back.
+//! let stored = match activation.derivative_from() {
+//!     DerivativeFrom::Input => z,
+//!     DerivativeFrom::Output => a,
+//! };
+//! let mut delta = [10.0, 20.0, 30.0];
+//! activation.backward(isa, &stored, &mut delta)?;
+//! assert_eq!(delta, [0.0, 20.0, 30.0]);
+//! # Ok::<(), deltarule_kernels::ShapeError>(())
+//! ```
 
 mod softmax;
 
@@ -22,6 +40,22 @@ macro_rules! activations {
         $(mod $module;)+
 
         /// An activation function σ.
+        ///
+        /// Sources: ELU, Clevert et al. (2016); GELU, Hendrycks and Gimpel (2016); hard swish and
+        /// the hard sigmoid in it, Howard et al. (2019); leaky ReLU, Maas et al. (2013); Mish,
+        /// Misra (2019); SELU, Klambauer et al. (2017); SiLU, Elfwing et al. (2018).
+        ///
+        /// ```
+        /// use deltarule_kernels::{Isa, activation::Activation};
+        /// let mut y = [-2.0f32, 0.0, 2.0];
+        /// Activation::LeakyRelu { slope: 0.25 }.forward_in_place(Isa::detect(), &mut y);
+        /// assert_eq!(y, [-0.5, 0.0, 2.0]);
+        /// for activation in Activation::ALL {
+        ///     println!("{}", activation.name());
+        /// }
+        /// assert!(Activation::ALL.contains(&Activation::Silu));
+        /// assert_eq!(Activation::HardSwish.name(), "hard_swish");
+        /// ```
         #[derive(Clone, Copy, Debug, PartialEq)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
         #[non_exhaustive]
@@ -84,6 +118,17 @@ activations! { $
 }
 
 /// What an activation's derivative is computed from.
+///
+/// ```
+/// use deltarule_kernels::activation::{Activation, DerivativeFrom};
+/// // Those for which a forward pass has to keep z besides a.
+/// let keep_z: Vec<&str> = Activation::ALL
+///     .iter()
+///     .filter(|activation| activation.derivative_from() == DerivativeFrom::Input)
+///     .map(|activation| activation.name())
+///     .collect();
+/// assert!(keep_z.contains(&"gelu") && !keep_z.contains(&"relu"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DerivativeFrom {
     /// The input x: the forward pass has to keep z.
@@ -175,17 +220,40 @@ fn times_derivative<E: Element>(
 
 impl Activation {
     /// Which of z and a the forward pass has to keep for [`Activation::backward`].
+    ///
+    /// ```
+    /// use deltarule_kernels::activation::{Activation, DerivativeFrom};
+    /// // tanh′ = 1 − y²
+    /// assert_eq!(Activation::Tanh.derivative_from(), DerivativeFrom::Output);
+    /// assert_eq!(Activation::Silu.derivative_from(), DerivativeFrom::Input);
+    /// ```
     pub fn derivative_from(self) -> DerivativeFrom {
         with_function!(self, f => f.derivative_from())
     }
 
     /// An interval of inputs around where the derivative passes through 0, if it does. Its error
     /// is bounded in ulp outside, and absolutely within.
+    ///
+    /// ```
+    /// use deltarule_kernels::activation::Activation;
+    /// // Where GELU is least.
+    /// let (low, high) = Activation::Gelu.derivative_crossing().expect("there is such a place");
+    /// assert!(low < -0.7518 && -0.7518 < high);
+    /// assert_eq!(Activation::Tanh.derivative_crossing(), None);
+    /// ```
     pub fn derivative_crossing(self) -> Option<(f64, f64)> {
         with_function!(self, f => f.derivative_crossing())
     }
 
     /// y = σ(x).
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, activation::Activation};
+    /// let mut y = [0.0f64; 3];
+    /// Activation::Sigmoid.forward(Isa::detect(), &[-1e3, 0.0, 1e3], &mut y)?;
+    /// assert_eq!(y, [0.0, 0.5, 1.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Length`] if the slices differ in length.
@@ -196,11 +264,29 @@ impl Activation {
     }
 
     /// y ← σ(y).
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, activation::Activation};
+    /// let mut y = [-4.0f32, 0.0, 3.0, f32::NAN];
+    /// Activation::HardSigmoid.forward_in_place(Isa::detect(), &mut y);
+    /// assert_eq!(y[..3], [0.0, 0.5, 1.0]);
+    /// assert!(y[3].is_nan());
+    /// ```
     pub fn forward_in_place<E: Element>(self, isa: Isa, y: &mut [E]) {
         E::activate(self, isa, None, MatMut::row(y));
     }
 
     /// δ ← δ ⊙ σ′, σ′ from x or y as [`Activation::derivative_from`] says.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, activation::Activation};
+    /// let (isa, mut delta) = (Isa::detect(), [2.0f64, 2.0]);
+    /// // From y = tanh x: 1 − y².
+    /// Activation::Tanh.backward(isa, &[0.5, -1.0], &mut delta)?;
+    /// assert_eq!(delta, [1.5, 0.0]);
+    /// assert!(Activation::Tanh.backward(isa, &[0.5], &mut delta).is_err());
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Length`] if the slices differ in length.

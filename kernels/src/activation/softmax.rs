@@ -67,6 +67,14 @@ impl RowActivation {
     /// that the logarithm of a probability close to 1 keeps its digits. An element of −∞ has
     /// probability 0. A row with NaN, with +∞, or of −∞ only becomes NaN.
     ///
+    /// ```
+    /// use deltarule_kernels::{Isa, activation::RowActivation};
+    /// let mut y = [1e4f64, 1e4 + 3f64.ln()]; // one row; no exponential overflows
+    /// RowActivation::Softmax.forward_in_place(Isa::detect(), (1, 2), &mut y)?;
+    /// assert!((y[0] - 0.25).abs() < 1e-12 && (y[1] - 0.75).abs() < 1e-12);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ShapeError`] if `y` does not have rows · columns elements; nothing was written.
     pub fn forward_in_place<E: Element>(
@@ -83,6 +91,15 @@ impl RowActivation {
     }
 
     /// [`RowActivation::forward_in_place`], from x to y.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, activation::RowActivation};
+    /// let mut y = [0.0f64; 4];
+    /// RowActivation::LogSoftmax.forward(Isa::detect(), (2, 2), &[0.0, 0.0, 50.0, 0.0], &mut y)?;
+    /// assert!((y[0] + 2f64.ln()).abs() < 1e-15);
+    /// assert!((y[2] / -(-50f64).exp() - 1.0).abs() < 1e-14); // a probability of almost 1
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError`] if `x` or `y` does not have rows · columns elements; nothing was written.
@@ -109,6 +126,14 @@ impl RowActivation {
 
     /// δ ← δ times the function's Jacobian, from its output y: for softmax
     /// δⱼ ← yⱼ(δⱼ − Σₖ δₖyₖ), for log-softmax δⱼ ← δⱼ − e^{yⱼ} Σₖ δₖ.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, activation::RowActivation};
+    /// let mut delta = [1.0f64, 0.0];
+    /// RowActivation::Softmax.backward(Isa::detect(), (1, 2), &[0.25, 0.75], &mut delta)?;
+    /// assert_eq!(delta, [0.25 * 0.75, -0.75 * 0.25]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError`] if `y` or `delta` does not have rows · columns elements; nothing was written.

@@ -12,6 +12,15 @@ use crate::lanes::{Lanes, Simd};
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
 /// How the elements of a [`CompactMatrix`] are stored.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatRef, gemm::{CompactMatrix, Format}};
+/// let b = MatRef::new(&[1.0f32, -254.0, 0.5, 3.0], 2, 2)?;
+/// // A scale for each column: max |b|/127.
+/// assert_eq!(CompactMatrix::new(Isa::detect(), b, Format::Int8)?.scales(), [1.0 / 127.0, 2.0]);
+/// assert!(CompactMatrix::new(Isa::detect(), b, Format::Bf16)?.scales().is_empty());
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -125,6 +134,20 @@ impl<E: Element> Stored<E> for i8 {
 
 impl<E: Element> CompactMatrix<E> {
     /// Packs B for products on `isa`.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef};
+    /// use deltarule_kernels::gemm::{CompactMatrix, Format, Gemm, scratch_len};
+    /// let isa = Isa::detect();
+    /// let b = CompactMatrix::new(isa, MatRef::new(&[1.5f32, 257.0], 1, 2)?, Format::Bf16)?;
+    /// assert_eq!((b.rows(), b.columns(), b.isa()), (1, 2, isa));
+    /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?];
+    /// let mut y = [0.0; 2];
+    /// let product = Gemm::new(MatRef::new(&[2.0], 1, 1)?, &b, MatMut::new(&mut y, 1, 2)?);
+    /// product.run(isa, &mut scratch)?;
+    /// assert_eq!(y, [3.0, 512.0]); // 257 is a tie, and becomes 256
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Overflow`] if the packed size does not fit in `usize`.
@@ -275,6 +298,18 @@ unsafe fn widen<V: MicroKernels, T: Stored<V::Element>>(
 
 /// C ← σ(C diag(s) + b), the end of a product with a [`Format::Int8`] matrix, rounded once before
 /// σ where multiply-adds are fused.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation::Relu};
+/// use deltarule_kernels::gemm::{Gemm, Rescale, scratch_len};
+/// let (isa, mut c) = (Isa::detect(), [0.0f32; 2]);
+/// let (a, b) = (MatRef::new(&[2.0], 1, 1)?, MatRef::new(&[3.0, -4.0], 1, 2)?);
+/// let mut rescale = Rescale { scales: &[0.5, 0.25], biases: &[1.0, 1.0], activation: Relu };
+/// let product = Gemm::new(a, b, MatMut::new(&mut c, 1, 2)?).epilogue(&mut rescale);
+/// product.run(isa, &mut vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?])?;
+/// assert_eq!(c, [0.5 * 6.0 + 1.0, 0.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Rescale<'a, E> {
     /// s: an element for each column of C.

@@ -8,6 +8,36 @@ use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 ///
 /// The strips that a product hands over are disjoint and cover C; their sizes and order are the
 /// product's own affair.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, ShapeError};
+/// use deltarule_kernels::gemm::{Epilogue, Gemm, scratch_len};
+///
+/// /// How many elements of a square matrix are finished, for a progress bar.
+/// struct Finished(usize);
+///
+/// impl Epilogue<f32> for Finished {
+///     fn check(&self, rows: usize, columns: usize) -> Result<(), ShapeError> {
+///         let error =
+///             ShapeError::Length { argument: "columns", expected: rows, actual: columns };
+///         if rows == columns { Ok(()) } else { Err(error) }
+///     }
+///
+///     fn finish(&mut self, _: Isa, _row: usize, _column: usize, strip: MatMut<'_, f32>) {
+///         self.0 += strip.rows() * strip.columns();
+///     }
+/// }
+///
+/// let (isa, n) = (Isa::detect(), 50);
+/// let (x, mut c) = (vec![1.0; n * n], vec![0.0; n * n]);
+/// let x = MatRef::new(&x, n, n)?;
+/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, n, n, n)?];
+/// let mut finished = Finished(0);
+/// let product = Gemm::new(x, x, MatMut::new(&mut c, n, n)?).epilogue(&mut finished);
+/// product.run(isa, &mut scratch)?;
+/// assert_eq!(finished.0, n * n);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 pub trait Epilogue<E: Element> {
     /// Whether it can act on a C of so many rows and columns: a product fails before it begins if
     /// not.
@@ -24,12 +54,40 @@ pub trait Epilogue<E: Element> {
 }
 
 /// C ← σ(C): the forward pass of a dense layer.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation};
+/// use deltarule_kernels::gemm::{Activate, Gemm, scratch_len};
+/// let isa = Isa::detect();
+/// let (a, b, mut c) = ([2.0f32], [3.0, -4.0], [0.0; 2]);
+/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?];
+/// Gemm::new(MatRef::new(&a, 1, 1)?, MatRef::new(&b, 1, 2)?, MatMut::new(&mut c, 1, 2)?)
+///     .epilogue(&mut Activate { activation: Activation::Relu })
+///     .run(isa, &mut scratch)?;
+/// assert_eq!(c, [6.0, 0.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 pub struct Activate {
     /// σ.
     pub activation: Activation,
 }
 
 /// a ← σ(C): the forward pass of a dense layer whose derivative will ask for z, which stays in C.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation};
+/// use deltarule_kernels::gemm::{ActivateInto, Gemm, scratch_len};
+/// let isa = Isa::detect();
+/// let (x, w, mut z, mut a) = ([2.0f32], [3.0, -4.0], [0.0; 2], [0.0; 2]);
+/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?];
+/// let activation = Activation::HardSwish;
+/// let mut activate = ActivateInto { activation, a: MatMut::new(&mut a, 1, 2)? };
+/// Gemm::new(MatRef::new(&x, 1, 1)?, MatRef::new(&w, 1, 2)?, MatMut::new(&mut z, 1, 2)?)
+///     .epilogue(&mut activate)
+///     .run(isa, &mut scratch)?;
+/// assert_eq!((z, a), ([6.0, -8.0], [6.0, 0.0]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 pub struct ActivateInto<'a, E> {
     /// σ.
     pub activation: Activation,
@@ -38,6 +96,21 @@ pub struct ActivateInto<'a, E> {
 }
 
 /// C ← C ⊙ σ′: the backward pass of a dense layer, δ(l) = W(l+1)ᵀ δ(l+1) ⊙ σ′(z).
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation};
+/// use deltarule_kernels::gemm::{Gemm, TimesDerivative, scratch_len};
+/// let isa = Isa::detect();
+/// let (above, w, mut delta) = ([2.0f32], [3.0, 4.0], [0.0; 2]);
+/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?];
+/// let stored = MatRef::new(&[0.5, 0.0], 1, 2)?; // a = relu(z)
+/// let mut times = TimesDerivative { activation: Activation::Relu, stored };
+/// Gemm::new(MatRef::new(&above, 1, 1)?, MatRef::new(&w, 1, 2)?, MatMut::new(&mut delta, 1, 2)?)
+///     .epilogue(&mut times)
+///     .run(isa, &mut scratch)?;
+/// assert_eq!(delta, [6.0, 0.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 pub struct TimesDerivative<'a, E> {
     /// σ.
     pub activation: Activation,

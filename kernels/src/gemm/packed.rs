@@ -61,6 +61,19 @@ pub(super) const ALIGNMENT: usize = 64;
 impl<E: Element> PackedMatrix<E> {
     /// Packs B for products on `isa`.
     ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef, ShapeError, gemm::{Gemm, PackedMatrix}};
+    /// let (x, mut y) = ([10.0f32, 1.0], [0.0; 1]);
+    /// let portable = Isa::named("portable").expect("every CPU has it");
+    /// let b = PackedMatrix::new(portable, MatRef::new(&[1.0, 2.0], 2, 1)?)?;
+    /// for other in Isa::available().filter(|&isa| isa != b.isa()) {
+    ///     let product = Gemm::new(MatRef::new(&x, 1, 2)?, &b, MatMut::new(&mut y, 1, 1)?);
+    ///     let error = product.run(other, &mut []).unwrap_err();
+    ///     assert!(matches!(error, ShapeError::Isa { argument: "b", isa, .. } if isa == other));
+    /// }
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ShapeError::Overflow`] if the packed size does not fit in `usize`.
     pub fn new(isa: Isa, b: MatRef<'_, E>) -> Result<Self, ShapeError> {
@@ -76,6 +89,21 @@ impl<E: Element> PackedMatrix<E> {
     }
 
     /// Packs another B of the same shape in this one's place, without allocating.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Gemm, PackedMatrix, scratch_len}};
+    /// let isa = Isa::detect();
+    /// let mut weights = PackedMatrix::new(isa, MatRef::new(&[1.0f32, 2.0, 3.0, 4.0], 2, 2)?)?;
+    /// assert_eq!((weights.rows(), weights.columns(), weights.isa()), (2, 2, isa));
+    /// // After a step of the training.
+    /// weights.pack(MatRef::new(&[1.5, 2.0, 3.0, 4.0], 2, 2)?)?;
+    /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 2)?];
+    /// let (x, mut y) = ([10.0, 1.0], [0.0; 2]);
+    /// let product = Gemm::new(MatRef::new(&x, 1, 2)?, &weights, MatMut::new(&mut y, 1, 2)?);
+    /// product.run(isa, &mut scratch)?;
+    /// assert_eq!(y, [18.0, 24.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Length`] if the shapes differ; nothing was changed.

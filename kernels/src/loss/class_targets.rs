@@ -47,6 +47,22 @@ enum Kind<'a, E> {
 }
 
 /// The other arguments of a softmax loss.
+///
+/// ```
+/// use deltarule_kernels::{Isa, loss::{ClassTargets, Scale, SoftmaxRows}};
+/// let (mut losses, mut delta) = ([0.0f64; 2], [0.0; 4]);
+/// let rows = SoftmaxRows {
+///     shape: (2, 2),
+///     logits: &[0.0, 0.0, 1.0, 1.0],
+///     scale: Scale::weighted(0.25, &[1.0, 3.0]), // a weighted mean
+///     losses: &mut losses,
+///     delta: &mut delta,
+/// };
+/// ClassTargets::labels(&[0, 1]).cross_entropy(Isa::detect(), rows)?;
+/// assert!((losses[1] - 3.0 * losses[0]).abs() < 1e-15);
+/// assert_eq!(delta, [-0.125, 0.125, 0.375, -0.375]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Debug)]
 pub struct SoftmaxRows<'a, E> {
     /// Rows, and classes.
@@ -68,12 +84,43 @@ impl<'a, E: Element> ClassTargets<'a, E> {
     }
 
     /// A probability for each class of each row, row-major.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, loss::{ClassTargets, SoftmaxRows}};
+    /// let (mut losses, mut delta) = ([0.0f64], [0.0; 2]);
+    /// let rows = SoftmaxRows {
+    ///     shape: (1, 2),
+    ///     logits: &[0.0, 0.0],
+    ///     scale: 1.0.into(),
+    ///     losses: &mut losses,
+    ///     delta: &mut delta,
+    /// };
+    /// ClassTargets::probabilities(&[0.75, 0.25]).cross_entropy(Isa::detect(), rows)?;
+    /// assert_eq!(delta, [0.5 - 0.75, 0.5 - 0.25]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn probabilities(probabilities: &'a [E]) -> Self {
         Self { kind: Kind::Probabilities(probabilities), class_weights: None }
     }
 
     /// The part ε of the label's probability spread over all classes. Probabilities stay as they
     /// are.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, loss::{ClassTargets, SoftmaxRows}};
+    /// let (mut losses, mut delta) = ([0.0f64], [0.0; 4]);
+    /// let rows = SoftmaxRows {
+    ///     shape: (1, 4),
+    ///     logits: &[0.0; 4],
+    ///     scale: 1.0.into(),
+    ///     losses: &mut losses,
+    ///     delta: &mut delta,
+    /// };
+    /// ClassTargets::labels(&[0]).smoothed(0.5).cross_entropy(Isa::detect(), rows)?;
+    /// // q is ½ + ⅛ for the label and ⅛ for the others.
+    /// assert_eq!(delta, [0.25 - 0.625, 0.125, 0.125, 0.125]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn smoothed(mut self, epsilon: f64) -> Self {
         if let Kind::Labels { smoothing, .. } = &mut self.kind {
             *smoothing = epsilon;
@@ -82,6 +129,22 @@ impl<'a, E: Element> ClassTargets<'a, E> {
     }
 
     /// A weight for each class.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, loss::{ClassTargets, SoftmaxRows}};
+    /// let (mut losses, mut delta) = ([0.0f64; 2], [0.0; 4]);
+    /// let rows = SoftmaxRows {
+    ///     shape: (2, 2),
+    ///     logits: &[0.0; 4],
+    ///     scale: 1.0.into(),
+    ///     losses: &mut losses,
+    ///     delta: &mut delta,
+    /// };
+    /// // A rare class counts three times.
+    /// ClassTargets::labels(&[0, 1]).weighted(&[1.0, 3.0]).cross_entropy(Isa::detect(), rows)?;
+    /// assert_eq!(delta, [-0.5, 0.5, 1.5, -1.5]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn weighted(mut self, class_weights: &'a [E]) -> Self {
         self.class_weights = Some(class_weights);
         self
@@ -94,6 +157,23 @@ impl<'a, E: Element> ClassTargets<'a, E> {
     /// order of sums are those of [`super::softmax_cross_entropy`], which is faster and, for sure
     /// predictions, more exact where labels are neither smoothed nor weighted.
     ///
+    /// ```
+    /// use deltarule_kernels::{Isa, loss::{ClassTargets, SoftmaxRows}};
+    /// let (mut losses, mut delta) = ([0.0f64], [0.0; 3]);
+    /// // The last class is masked.
+    /// let rows = SoftmaxRows {
+    ///     shape: (1, 3),
+    ///     logits: &[0.0, 0.0, f64::NEG_INFINITY],
+    ///     scale: 1.0.into(),
+    ///     losses: &mut losses,
+    ///     delta: &mut delta,
+    /// };
+    /// ClassTargets::probabilities(&[1.0, 0.0, 0.0]).cross_entropy(Isa::detect(), rows)?;
+    /// assert!((losses[0] - 2f64.ln()).abs() < 1e-15);
+    /// assert_eq!(delta, [-0.5, 0.5, 0.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ShapeError`] if a slice does not have rows · classes (or rows, or classes) elements, or a
     /// label is not below `classes`; nothing was written.
@@ -103,6 +183,22 @@ impl<'a, E: Element> ClassTargets<'a, E> {
 
     /// Kullback–Leibler divergence: `losses[i] = scale · Σⱼ qⱼ·(log qⱼ − log softmax(z)ⱼ)`; `delta`
     /// as for [`ClassTargets::cross_entropy`], from which it differs by the entropy of q.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, loss::{ClassTargets, SoftmaxRows}};
+    /// let (mut losses, mut delta) = ([1.0f64], [1.0; 2]);
+    /// let rows = SoftmaxRows {
+    ///     shape: (1, 2),
+    ///     logits: &[0.0, 3f64.ln()],
+    ///     scale: 1.0.into(),
+    ///     losses: &mut losses,
+    ///     delta: &mut delta,
+    /// };
+    /// // Of the very distribution it is 0.
+    /// ClassTargets::probabilities(&[0.25, 0.75]).kl_divergence(Isa::detect(), rows)?;
+    /// assert!(losses[0].abs() < 1e-15 && delta.iter().all(|delta| delta.abs() < 1e-15));
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`ClassTargets::cross_entropy`].

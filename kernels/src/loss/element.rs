@@ -10,6 +10,29 @@ use crate::reduce::fixed_tree::{Columns, LANES, Terms, are_narrow, sum_of_column
 use crate::{Element, Isa, ShapeError};
 
 /// A loss that is a sum over the elements ŷ of the network's output and y of the targets.
+///
+/// ```
+/// use deltarule_kernels::{Isa, loss::{ElementLoss, ElementRows}};
+/// // e is 3 and −½.
+/// let (predictions, targets) = ([4.0f64, 1.0], [1.0, 1.5]);
+/// let loss_of = |loss: ElementLoss| {
+///     let (mut losses, mut delta) = ([0.0], [0.0; 2]);
+///     let rows = ElementRows {
+///         shape: (1, 2),
+///         predictions: &predictions,
+///         targets: &targets,
+///         scale: 1.0.into(),
+///         losses: &mut losses,
+///         delta: &mut delta,
+///     };
+///     loss.evaluate(Isa::detect(), rows)?;
+///     Ok::<_, deltarule_kernels::ShapeError>((losses[0], delta))
+/// };
+/// assert_eq!(loss_of(ElementLoss::SquaredError)?, (9.25, [6.0, -1.0]));
+/// assert_eq!(loss_of(ElementLoss::AbsoluteError)?, (3.5, [1.0, -1.0]));
+/// assert_eq!(loss_of(ElementLoss::Huber { threshold: 1.0 })?, (2.5 + 0.125, [1.0, -0.5]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ElementLoss {
@@ -56,6 +79,23 @@ pub struct ElementRows<'a, E> {
 impl ElementLoss {
     /// Writes `losses` and `delta`.
     ///
+    /// ```
+    /// use deltarule_kernels::{Isa, loss::{ElementLoss, ElementRows}};
+    /// let (mut losses, mut delta) = ([0.0f64; 2], [0.0; 2]);
+    /// let rows = ElementRows {
+    ///     shape: (2, 1),
+    ///     predictions: &[0.0, 1000.0], // logits
+    ///     targets: &[1.0, 1.0],
+    ///     scale: 0.5.into(),
+    ///     losses: &mut losses,
+    ///     delta: &mut delta,
+    /// };
+    /// ElementLoss::BinaryCrossEntropy { positive_weight: 1.0 }.evaluate(Isa::detect(), rows)?;
+    /// assert!((losses[0] - 0.5 * 2f64.ln()).abs() < 1e-15);
+    /// assert_eq!((losses[1], delta), (0.0, [-0.25, 0.0]));
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ShapeError`] if a slice does not have rows · columns (or rows) elements; nothing was
     /// written.
@@ -99,6 +139,16 @@ pub(super) fn evaluate<E: Element>(loss: ElementLoss, isa: Isa, arguments: Eleme
 /// `losses[i] = scale · Σⱼ (ŷᵢⱼ − yᵢⱼ)²` and `delta = 2 · scale · (ŷ − y)`. With scale = 1/rows,
 /// the sum of `losses` is the mean squared error (1/n) Σᵢ ‖ŷᵢ − yᵢ‖². This is
 /// [`ElementLoss::SquaredError`].
+///
+/// ```
+/// use deltarule_kernels::{Isa, loss::squared_error};
+/// let (isa, mean) = (Isa::detect(), 0.5); // of two rows
+/// let (mut losses, mut delta) = ([0.0f32; 2], [0.0; 4]);
+/// let (predictions, targets) = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 3.0, 5.0]);
+/// squared_error(isa, (2, 2), &predictions, &targets, mean, &mut losses, &mut delta)?;
+/// assert_eq!((losses, delta), ([2.0, 0.5], [0.0, 2.0, 0.0, -1.0]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError`] if a slice does not have rows · columns (or rows) elements; nothing was written.

@@ -9,6 +9,19 @@
 //!   divergence of log-probabilities. A row's terms are added in the order of [`crate::reduce`].
 //! - [`softmax_cross_entropy`], [`ClassTargets`]: class indices or probabilities, label smoothing,
 //!   class weights, KL divergence of a softmax.
+//!
+//! ```
+//! use deltarule_kernels::{Isa, loss::softmax_cross_entropy};
+//! let (logits, labels) = ([2.0f32, 0.0, 0.0, 0.0, 0.0, 0.0], [0, 2]);
+//! let (mut losses, mut delta) = ([0.0; 2], [0.0; 6]);
+//! let mean = 1.0 / labels.len() as f32;
+//! softmax_cross_entropy(Isa::detect(), (2, 3), &logits, &labels, mean, &mut losses, &mut delta)?;
+//! let loss: f32 = losses.iter().sum();
+//! assert!((loss - 0.5 * (0.2395 + 3f32.ln())).abs() < 1e-4);
+//! // δ of a row: down for the label, up for the others, 0 in all.
+//! assert!(delta[5] < 0.0 && delta[3] > 0.0 && delta[3..].iter().sum::<f32>().abs() < 1e-6);
+//! # Ok::<(), deltarule_kernels::ShapeError>(())
+//! ```
 
 mod class_targets;
 mod element;

@@ -22,6 +22,16 @@ pub struct Scale<'a, E> {
 
 impl<'a, E: Element> Scale<'a, E> {
     /// Row i is multiplied by `factor · weights[i]`.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, loss::{Scale, squared_error}};
+    /// let (mut losses, mut delta) = ([0.0f32; 2], [0.0; 2]);
+    /// let scale = Scale::weighted(0.25, &[1.0, 3.0]);
+    /// let (isa, y, zeros) = (Isa::detect(), [2.0, 2.0], [0.0, 0.0]);
+    /// squared_error(isa, (2, 1), &y, &zeros, scale, &mut losses, &mut delta)?;
+    /// assert_eq!((losses, delta), ([1.0, 3.0], [1.0, 3.0]));
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn weighted(factor: E, weights: &'a [E]) -> Self {
         Self { factor, weights: Some(weights) }
     }

@@ -24,6 +24,18 @@ use crate::{Element, Isa, ShapeError};
 /// of −∞ masks a class: its δ is 0, or −scale and the loss +∞ if it is the label. A logit of +∞,
 /// or a row of −∞ only, has no softmax and gives NaN, as a NaN does.
 ///
+/// ```
+/// use deltarule_kernels::{Isa, ShapeError, loss::softmax_cross_entropy};
+/// let (isa, logits) = (Isa::detect(), [0.0f64, 3f64.ln()]);
+/// let (mut losses, mut delta) = ([0.0], [0.0; 2]);
+/// softmax_cross_entropy(isa, (1, 2), &logits, &[1], 1.0, &mut losses, &mut delta)?;
+/// assert!((losses[0] + 0.75f64.ln()).abs() < 1e-15);
+/// assert!((delta[0] - 0.25).abs() < 1e-15 && (delta[1] + 0.25).abs() < 1e-15);
+/// let error = softmax_cross_entropy(isa, (1, 2), &logits, &[2], 1.0, &mut losses, &mut delta);
+/// assert_eq!(error, Err(ShapeError::Class { argument: "labels", row: 0, class: 2, classes: 2 }));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError`] if a slice does not have rows · classes (or rows) elements, or a label is not
 /// below `classes`; nothing was written.

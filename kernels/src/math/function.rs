@@ -31,6 +31,12 @@ macro_rules! functions {
             pub const ALL: &'static [Self] = &[$(Self::$Name),+];
 
             /// The name in lower case.
+            ///
+            /// ```
+            /// use deltarule_kernels::math::Function;
+            /// let mut names = Function::ALL.iter().map(|function| function.name());
+            /// assert!(names.any(|name| name == "log1p"));
+            /// ```
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$Name => stringify!($name),)+
@@ -38,6 +44,15 @@ macro_rules! functions {
             }
 
             /// y = f(x).
+            ///
+            /// ```
+            /// use deltarule_kernels::{Isa, math::Function};
+            /// let mut y = [0.0f64; 2];
+            /// Function::Log1p.evaluate(Isa::detect(), &[1e-20, -1.0], &mut y)?;
+            /// assert_eq!(y, [1e-20, f64::NEG_INFINITY]);
+            /// assert!(Function::Exp.evaluate(Isa::detect(), &[1.0; 3], &mut y).is_err());
+            /// # Ok::<(), deltarule_kernels::ShapeError>(())
+            /// ```
             ///
             /// # Errors
             /// [`ShapeError::Length`] if the slices differ in length.

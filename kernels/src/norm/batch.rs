@@ -6,7 +6,8 @@
 //!
 //! [`statistics`] and [`add_gradients`] need all rows, but a column does not depend on another: a
 //! caller with threads gives each some columns. [`normalize`] and [`backward`] may be called on
-//! any block of rows. Source: S. Ioffe, C. Szegedy, ICML 2015.
+//! any block of rows. Source: S. Ioffe, C. Szegedy, ICML 2015. An example of a whole batch is that
+//! of [`super`].
 
 use super::{Moments, normalized};
 use crate::dispatch::Kernel;
@@ -33,6 +34,22 @@ pub struct StatisticsMut<'a, E> {
 ///
 /// The bits are those of one block of all rows, if every block but the last has a multiple of
 /// [`PIECE_ROWS`](crate::reduce::PIECE_ROWS) rows; those of a column do not depend on the others.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatRef, norm::batch::{StatisticsMut, statistics}};
+/// let [mut mean, mut mean_low, mut variance, mut inverse_std] = [[0.0f32]; 4];
+/// let to = StatisticsMut {
+///     mean: &mut mean,
+///     mean_low: &mut mean_low,
+///     variance: &mut variance,
+///     inverse_std: &mut inverse_std,
+/// };
+/// // Rows 1 and 2, then row 3.
+/// let blocks = [MatRef::new(&[1.0, 3.0], 2, 1)?, MatRef::new(&[8.0], 1, 1)?];
+/// statistics(Isa::detect(), blocks, 0.0, to)?;
+/// assert_eq!((mean[0] + mean_low[0], variance[0]), (4.0, 26.0 / 3.0));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError::Zero`] if there are no rows, [`ShapeError::Length`] if a slice of `statistics`
@@ -162,6 +179,14 @@ impl<E: Element> lockstep::Update<E, 0, 2> for Finish<E> {
 
 /// `out[j] = 1/√(variance[j] + ε)`: for the running variance.
 ///
+/// ```
+/// let mut out = [0.0f32];
+/// let isa = deltarule_kernels::Isa::detect();
+/// deltarule_kernels::norm::batch::inverse_std(isa, &[3.0], 1.0, &mut out)?;
+/// assert_eq!(out, [0.5]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError::Length`] if the slices differ in length; nothing was written.
 pub fn inverse_std<E: Element>(
@@ -199,6 +224,15 @@ updates! {
 /// the unbiased variance Σ(x − μ)²/(n − 1) (with n = 1, the biased one, 0).
 ///
 /// `momentum` is the weight of the new value, as in PyTorch.
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::batch::update_running};
+/// let (mut mean, mut variance) = ([0.0f32], [1.0]);
+/// // Of 2 rows: σ² = 4 is 8 without bias.
+/// update_running(Isa::detect(), 0.25, 2, (&[2.0], &[4.0]), &mut mean, &mut variance)?;
+/// assert_eq!((mean, variance), ([0.5], [1.0 + 0.25 * (8.0 - 1.0)]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError::Length`] if a slice has another length than `running_mean`,
@@ -288,6 +322,15 @@ fn check_columns<E>(
 
 /// y = γ·x̂ + β for the rows of `x`, row-major with an element of γ and β a column.
 ///
+/// ```
+/// use deltarule_kernels::{Isa, norm::{Moments, batch::normalize}};
+/// let moments = Moments { mean: &[1.0f32, 0.0], mean_low: &[0.0; 2], inverse_std: &[0.5, 1.0] };
+/// let mut y = [0.0; 4]; // two rows of two columns
+/// normalize(Isa::detect(), moments, &[1.0, 3.0], &[0.0, 7.0], &[3.0, 1.0, 1.0, 0.0], &mut y)?;
+/// assert_eq!(y, [1.0, 10.0, 0.0, 7.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError::Length`] if `y` differs from `x` in length or `x` is not made of whole rows, or a
 /// slice of `moments` or β does not have as many elements as γ; nothing was written.
@@ -353,6 +396,16 @@ impl<E: Element> lockstep::Update<E, 6, 0> for Affine {
 
 /// `gamma_gradient[j] += Σᵢ δᵢⱼ·x̂ᵢⱼ` and `beta_gradient[j] += Σᵢ δᵢⱼ`, δ = ∂ℒ/∂y, in the order of
 /// [`crate::reduce::add_column_sums`].
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatRef, norm::{Moments, batch::add_gradients}};
+/// let moments = Moments { mean: &[1.0f32], mean_low: &[0.0], inverse_std: &[0.5] };
+/// let (x, delta) = (MatRef::new(&[3.0, -1.0], 2, 1)?, MatRef::new(&[4.0, 1.0], 2, 1)?);
+/// let (mut gamma, mut beta) = ([0.0], [0.0]);
+/// add_gradients(Isa::detect(), x, delta, moments, &mut gamma, &mut beta)?;
+/// assert_eq!((gamma, beta), ([4.0 - 1.0], [4.0 + 1.0])); // x̂ is 1 and −1
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError::Length`] if `delta` is not of the shape of `x` (its rows are named `delta.rows`),
@@ -436,6 +489,23 @@ pub struct Backward<'a, E> {
 }
 
 /// δ ← γ/√(σ² + ε) · (δ − Σδ/n − x̂·Σδx̂/n): back through the mean and the variance.
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::{Moments, batch::{Backward, backward}}};
+/// let mut delta = [4.0f32, 1.0];
+/// let arguments = Backward {
+///     batch_rows: 2,
+///     moments: Moments { mean: &[1.0], mean_low: &[0.0], inverse_std: &[0.5] },
+///     gamma: &[1.0],
+///     gamma_gradient: &[3.0],
+///     beta_gradient: &[5.0],
+///     x: &[3.0, -1.0],
+///     delta: &mut delta,
+/// };
+/// backward(Isa::detect(), arguments)?;
+/// assert_eq!(delta, [0.0, 0.0]); // of two rows x̂ is ±1, whatever they are
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError::Length`] if `delta` differs from `x` in length or `x` is not made of whole rows,

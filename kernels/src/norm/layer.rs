@@ -2,6 +2,43 @@
 //!
 //! Sums over a row are in the order of [`crate::reduce`], those over rows in the order of
 //! [`crate::reduce::add_column_sums`]. Source: J. Ba, J. Kiros, G. Hinton, arXiv:1607.06450.
+//!
+//! ```
+//! use deltarule_kernels::{Isa, norm::{Moments, layer}};
+//! // A mean of 10⁴, and deviations of 1/64 that f32 can hold beside it.
+//! let (isa, x) = (Isa::detect(), [10_000.0f32 - 0.015625, 10_000.0, 10_000.0 + 0.015625]);
+//! let [mut mean, mut mean_low, mut inverse_std] = [[0.0]; 3];
+//! let (gamma, mut y) = ([1.0; 3], [0.0; 3]);
+//! let forward = layer::Forward {
+//!     shape: (1, 3),
+//!     epsilon: 0.0,
+//!     gamma: &gamma,
+//!     beta: &[0.0; 3],
+//!     x: &x,
+//!     mean: &mut mean,
+//!     mean_low: &mut mean_low,
+//!     inverse_std: &mut inverse_std,
+//!     y: &mut y,
+//! };
+//! layer::forward(isa, forward)?;
+//! assert!((y[2] - 1.5f32.sqrt()).abs() < 1e-6 && y[1] == 0.0);
+//! // Back: to shift or to scale all features changes nothing, so δ is at right angles to both.
+//! let (mut gamma_gradient, mut beta_gradient, mut delta) = ([0.0; 3], [0.0; 3], [1.0, 2.0, 6.0]);
+//! let backward = layer::Backward {
+//!     shape: (1, 3),
+//!     moments: Moments { mean: &mean, mean_low: &mean_low, inverse_std: &inverse_std },
+//!     gamma: &gamma,
+//!     x: &x,
+//!     gamma_gradient: &mut gamma_gradient,
+//!     beta_gradient: &mut beta_gradient,
+//!     delta: &mut delta,
+//! };
+//! layer::backward(isa, backward)?;
+//! assert_eq!(beta_gradient, [1.0, 2.0, 6.0]);
+//! assert!((delta[0] + delta[1] + delta[2]).abs() < 1e-3 * delta[0]);
+//! assert!((delta[2] - delta[0]).abs() < 1e-3 * delta[0]);
+//! # Ok::<(), deltarule_kernels::ShapeError>(())
+//! ```
 
 use super::{Moments, normalized};
 use crate::dispatch::Kernel;
@@ -36,6 +73,27 @@ pub struct Forward<'a, E> {
 }
 
 /// y = γ·x̂ + β, and the moments of each row, which [`backward`] needs.
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::layer};
+/// let [mut mean, mut mean_low, mut inverse_std] = [[0.0f32; 2]; 3];
+/// let mut y = [0.0; 4];
+/// let arguments = layer::Forward {
+///     shape: (2, 2),
+///     epsilon: 0.0,
+///     gamma: &[1.0, 10.0],
+///     beta: &[0.0, 0.5],
+///     x: &[1.0, 3.0, 500.0, 100.0],
+///     mean: &mut mean,
+///     mean_low: &mut mean_low,
+///     inverse_std: &mut inverse_std,
+///     y: &mut y,
+/// };
+/// layer::forward(Isa::detect(), arguments)?;
+/// assert_eq!(y, [-1.0, 10.5, 1.0, -9.5]);
+/// assert_eq!((mean, inverse_std[0]), ([2.0, 300.0], 1.0));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError`] if a slice does not have as many elements as the shape asks for, or there are
@@ -166,6 +224,25 @@ pub struct Backward<'a, E> {
 
 /// With g = γ⊙δ and n features, δ ← 1/√(σ² + ε) · (g − Σg/n − x̂·Σgx̂/n) in each row, and the
 /// gradients of γ and β.
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::{Moments, layer}};
+/// let (mut gamma, mut beta) = ([0.0f32; 2], [0.0; 2]);
+/// let mut delta = [4.0, 1.0];
+/// let arguments = layer::Backward {
+///     shape: (1, 2),
+///     moments: Moments { mean: &[2.0], mean_low: &[0.0], inverse_std: &[1.0] },
+///     gamma: &[1.0, 10.0],
+///     x: &[1.0, 3.0],
+///     gamma_gradient: &mut gamma,
+///     beta_gradient: &mut beta,
+///     delta: &mut delta,
+/// };
+/// layer::backward(Isa::detect(), arguments)?;
+/// assert_eq!((gamma, beta), ([-4.0, 1.0], [4.0, 1.0])); // x̂ is (−1, 1)
+/// assert_eq!(delta, [0.0, 0.0]); // of two features x̂ is ±1, whatever they are
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// As [`forward`].

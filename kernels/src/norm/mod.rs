@@ -6,6 +6,28 @@
 //! `mean_low`, and x̂ is computed as ((x − mean) − mean_low)/√(σ² + ε): so data with a mean of 10⁴
 //! and a variance of 10⁻² keeps its digits in f32, where a mean alone is off by up to half of
 //! 10⁻³, a hundredth of a standard deviation.
+//!
+//! ```
+//! use deltarule_kernels::{Isa, MatRef, norm::{Moments, batch}};
+//! let isa = Isa::detect();
+//! let x = [9_999.0f32, 1.0, 10_000.0, 3.0, 10_001.0, 5.0]; // three rows of two columns
+//! let [mut mean, mut mean_low, mut variance, mut inverse_std] = [[0.0; 2]; 4];
+//! let statistics = batch::StatisticsMut {
+//!     mean: &mut mean,
+//!     mean_low: &mut mean_low,
+//!     variance: &mut variance,
+//!     inverse_std: &mut inverse_std,
+//! };
+//! batch::statistics(isa, [MatRef::new(&x, 3, 2)?], 0.0, statistics)?;
+//! let moments = Moments { mean: &mean, mean_low: &mean_low, inverse_std: &inverse_std };
+//! let mut y = [0.0; 6];
+//! batch::normalize(isa, moments, &[1.0; 2], &[0.0; 2], &x, &mut y)?;
+//! let deviation = 1.5f32.sqrt(); // √(3/2), in either column
+//! for (y, exact) in y.iter().zip([-deviation, -deviation, 0.0, 0.0, deviation, deviation]) {
+//!     assert!((y - exact).abs() < 1e-6);
+//! }
+//! # Ok::<(), deltarule_kernels::ShapeError>(())
+//! ```
 
 pub mod batch;
 pub mod layer;
@@ -33,6 +55,16 @@ precompiled! {
 }
 
 /// What normalization needs to know of each column (batch) or row (layer).
+///
+/// ```
+/// use deltarule_kernels::{Isa, norm::{Moments, batch}};
+/// // Of running statistics, in evaluation.
+/// let moments = Moments { mean: &[10.0f32], mean_low: &[0.0], inverse_std: &[0.5] };
+/// let mut y = [0.0; 2];
+/// batch::normalize(Isa::detect(), moments, &[3.0], &[1.0], &[10.0, 14.0], &mut y)?;
+/// assert_eq!(y, [1.0, 3.0 * (14.0 - 10.0) / 2.0 + 1.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Moments<'a, E> {
     /// μ, rounded.

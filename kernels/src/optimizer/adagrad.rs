@@ -9,6 +9,19 @@ use crate::lanes::Lanes;
 /// s ← s + g², θ ← θ − η/(1 + (t − 1)·κ) · g/√(s + ε), κ the [`Adagrad::rate_decay`]. Source:
 /// J. Duchi, E. Hazan, Y. Singer, JMLR 12 (2011); an initial accumulator is the value that the
 /// state is filled with before the first step.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Adagrad, Epsilon, Optimizer, Step}};
+/// let epsilon = Epsilon::InsideRoot(0.0);
+/// let rule = Adagrad { learning_rate: 1.0, epsilon, ..Adagrad::default() };
+/// let (mut parameter, mut sum) = ([0.0f32], [0.0]);
+/// for (number, gradient) in [(1, 3.0), (2, 4.0)] {
+///     let update = Optimizer::from(rule).at_step(&Step::new(number));
+///     update.apply(Isa::detect(), &[gradient], &mut parameter, [&mut sum, &mut [], &mut []])?;
+/// }
+/// assert_eq!((sum, parameter), ([25.0], [-3.0 / 3.0 - 4.0 / 5.0]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Adagrad {

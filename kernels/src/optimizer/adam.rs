@@ -10,6 +10,16 @@ use crate::lanes::Lanes;
 /// v̂ = v/(1 − β₂ᵗ). With [`Adam::amsgrad`] the greatest v so far takes the place of v in v̂.
 /// AdamW is this rule with [`super::Decay::decoupled`]. Sources: D. Kingma, J. Ba, ICLR 2015;
 /// I. Loshchilov, F. Hutter, ICLR 2019; S. Reddi, S. Kale, S. Kumar, ICLR 2018.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Adam, Optimizer, Step}};
+/// let update = Optimizer::from(Adam::default()).at_step::<f64>(&Step::new(1));
+/// let (mut parameters, mut m, mut v) = ([0.0; 2], [0.0; 2], [0.0; 2]);
+/// update.apply(Isa::detect(), &[0.5, -100.0], &mut parameters, [&mut m, &mut v, &mut []])?;
+/// // The first step is η long, whatever the gradient is.
+/// assert!((parameters[0] + 1e-3).abs() < 1e-9 && (parameters[1] - 1e-3).abs() < 1e-9);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Adam {

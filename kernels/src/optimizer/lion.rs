@@ -9,6 +9,19 @@ use crate::lockstep::sign;
 ///
 /// θ ← θ − η·sign(β₁m + (1 − β₁)g), then m ← β₂m + (1 − β₂)g; sign 0 = 0. Meant to be used with
 /// [`super::Decay::decoupled`]. Source: X. Chen et al., arXiv:2302.06675.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Lion, Optimizer, Step}};
+/// let optimizer = Optimizer::from(Lion { learning_rate: 0.25, ..Lion::default() });
+/// let (mut parameter, mut m) = ([0.0f32], [0.0]);
+/// for (number, gradient) in [(1, 5.0), (2, -0.1), (3, 0.001)] {
+///     let update = optimizer.at_step(&Step::new(number));
+///     update.apply(Isa::detect(), &[gradient], &mut parameter, [&mut m, &mut [], &mut []])?;
+/// }
+/// // Three steps of one length; a small gradient against the momentum does not turn it.
+/// assert_eq!(parameter, [-0.75]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Lion {

@@ -55,9 +55,34 @@ use crate::{Element, Isa, ShapeError};
 use preparation::{Prepare, Prepared};
 
 /// The most slices of state that a rule keeps.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Adam, MAX_STATES, Optimizer, Step}};
+/// let optimizer = Optimizer::from(Adam::default());
+/// let mut state = [const { Vec::new() }; MAX_STATES];
+/// state[..optimizer.states()].fill(vec![0.0; 2]);
+/// let (gradients, mut parameters) = ([1.0, -1.0], [0.0f32; 2]);
+/// let slices = state.each_mut().map(Vec::as_mut_slice);
+/// optimizer.at_step(&Step::new(1)).apply(Isa::detect(), &gradients, &mut parameters, slices)?;
+/// assert!(parameters[0] < 0.0 && state[2].is_empty());
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 pub const MAX_STATES: usize = 3;
 
 /// Where ε stands in the division by the root of a second moment.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Adagrad, Epsilon, Optimizer, Step}};
+/// for epsilon in [Epsilon::InsideRoot(7.0), Epsilon::OutsideRoot(1.0)] {
+///     let rule = Adagrad { learning_rate: 1.0, epsilon, ..Adagrad::default() };
+///     let (mut parameter, mut sum) = ([0.0f32], [0.0]);
+///     let state = [&mut sum[..], &mut [], &mut []];
+///     let update = Optimizer::from(rule).at_step(&Step::new(1));
+///     update.apply(Isa::detect(), &[3.0], &mut parameter, state)?;
+///     assert_eq!(parameter, [-0.75]); // 3/√(9 + 7), 3/(√9 + 1)
+/// }
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Epsilon {
@@ -139,6 +164,18 @@ where
 }
 
 /// A rule and its hyper-parameters.
+///
+/// ```
+/// use deltarule_kernels::optimizer::{Momentum, Optimizer, Sgd};
+/// // Whichever a file or a user names.
+/// let optimizer = |name: &str| match name {
+///     "sgd" => Some(Optimizer::from(Sgd { learning_rate: 0.1 })),
+///     "momentum" => Some(Optimizer::from(Momentum { learning_rate: 0.1, ..Momentum::default() })),
+///     _ => None,
+/// };
+/// assert_eq!(optimizer("momentum").map(|optimizer| optimizer.states()), Some(1));
+/// assert_eq!(optimizer("sgd").map(|optimizer| optimizer.learning_rate()), Some(0.1));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -174,6 +211,13 @@ from_rules!(Sgd, Momentum, RmsProp, Adam, NAdam, Adagrad, Lion);
 impl Optimizer {
     /// How many slices of state the rule keeps, each as long as the parameters and zero at first:
     /// at most [`MAX_STATES`].
+    ///
+    /// ```
+    /// use deltarule_kernels::optimizer::{Adam, Optimizer, RmsProp, Sgd};
+    /// assert_eq!(Optimizer::from(Sgd::default()).states(), 0);
+    /// assert_eq!(Optimizer::from(RmsProp { centered: true, ..RmsProp::default() }).states(), 2);
+    /// assert_eq!(Optimizer::from(Adam { amsgrad: true, ..Adam::default() }).states(), 3);
+    /// ```
     pub fn states(&self) -> usize {
         match self {
             Self::Sgd(_) => 0,
@@ -192,6 +236,13 @@ impl Optimizer {
     }
 
     /// The same rule with another η.
+    ///
+    /// ```
+    /// use deltarule_kernels::optimizer::{Adam, Optimizer};
+    /// let optimizer = Optimizer::from(Adam::default()).with_learning_rate(0.01);
+    /// assert_eq!(optimizer, Adam { learning_rate: 0.01, ..Adam::default() }.into());
+    /// assert_eq!(optimizer.learning_rate(), 0.01);
+    /// ```
     #[must_use]
     pub fn with_learning_rate(mut self, learning_rate: f64) -> Self {
         *self.rate() = learning_rate;
@@ -211,6 +262,20 @@ impl Optimizer {
     }
 
     /// The scalars of one step, each computed in f64 and rounded once.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, optimizer::{Optimizer, Sgd, Step}};
+    /// let optimizer = Optimizer::from(Sgd { learning_rate: 0.5 });
+    /// let mut parameters = [1.0f32, 1.0];
+    /// for number in 1..=2 {
+    ///     // What a schedule says.
+    ///     let step = Step { learning_rate_factor: 1.0 / number as f64, ..Step::new(number) };
+    ///     let (update, state) = (optimizer.at_step(&step), [&mut [][..], &mut [], &mut []]);
+    ///     update.apply(Isa::detect(), &[1.0, -1.0], &mut parameters, state)?;
+    /// }
+    /// assert_eq!(parameters, [1.0 - 0.5 - 0.25, 1.0 + 0.5 + 0.25]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     pub fn at_step<E: Element>(&self, step: &Step) -> Update<E> {
         let rate = self.learning_rate() * step.learning_rate_factor;
         let number = step.number.max(1);
@@ -252,6 +317,21 @@ enum AnyRule<E> {
 }
 
 /// One step of an optimizer: a few scalars, to be applied to every slice of the parameters.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Momentum, Optimizer, Step}};
+/// let update = Optimizer::from(Momentum::default()).at_step::<f32>(&Step::new(1));
+/// let (gradients, mut whole, mut v) = ([1.0, 2.0, 3.0, 4.0], [0.5; 4], [0.0; 4]);
+/// let (mut tiled, mut tiled_v) = (whole, v);
+/// update.apply(Isa::detect(), &gradients, &mut whole, [&mut v, &mut [], &mut []])?;
+/// // The same in tiles, as their gradients come.
+/// for tile in [2..4, 0..2] {
+///     let state = [&mut tiled_v[tile.clone()], &mut [], &mut []];
+///     update.apply(Isa::detect(), &gradients[tile.clone()], &mut tiled[tile], state)?;
+/// }
+/// assert_eq!((tiled, tiled_v), (whole, v));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Update<E> {
     rule: AnyRule<E>,
@@ -275,6 +355,16 @@ impl<E: Element> Update<E> {
     /// Updates `parameters` and the first [`Optimizer::states`] slices of `state` in one pass.
     ///
     /// Element i of all slices belongs together. The other slices of `state` are not looked at.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, ShapeError, optimizer::{Momentum, Optimizer, Step}};
+    /// let update = Optimizer::from(Momentum::default()).at_step::<f32>(&Step::new(1));
+    /// let (mut parameters, mut v) = ([1.0; 2], [0.0; 1]);
+    /// let state = [&mut v[..], &mut [], &mut []];
+    /// let error = update.apply(Isa::detect(), &[1.0; 2], &mut parameters, state).unwrap_err();
+    /// assert_eq!(error, ShapeError::Length { argument: "state[0]", expected: 2, actual: 1 });
+    /// assert_eq!(parameters, [1.0; 2]);
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Length`] if the slices differ in length; nothing was written.

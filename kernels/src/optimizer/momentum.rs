@@ -9,6 +9,20 @@ use crate::lanes::Lanes;
 /// θ ← θ − η(g + μv). τ is the [`Momentum::dampening`], which the first step does without: there
 /// v ← g. Source: I. Sutskever et al., ICML 2013, in the form in which v does not contain η, as
 /// PyTorch and ONNX have it.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Momentum, Optimizer, Step}};
+/// for (nesterov, expected) in [(false, [-0.5, -1.25]), (true, [-0.75, -1.625])] {
+///     let rule = Momentum { learning_rate: 0.5, momentum: 0.5, dampening: 0.0, nesterov };
+///     let (mut parameter, mut v) = ([0.0f32], [0.0]);
+///     for (number, expected) in (1..).zip(expected) {
+///         let update = Optimizer::from(rule).at_step(&Step::new(number));
+///         update.apply(Isa::detect(), &[1.0], &mut parameter, [&mut v, &mut [], &mut []])?;
+///         assert_eq!(parameter, [expected]);
+///     }
+/// }
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Momentum {

@@ -10,6 +10,16 @@ use crate::lanes::Lanes;
 /// μₜ = β₁(1 − ½·0.96^{tψ}), ψ the [`NAdam::momentum_decay`]:
 /// θ ← θ − η·(μₜ₊₁·m/(1 − μ₁…μₜ₊₁) + (1 − μₜ)·g/(1 − μ₁…μₜ)) / √(v̂ + ε). Source: T. Dozat, ICLR
 /// 2016 workshop; as PyTorch has it.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{NAdam, Optimizer, Step}};
+/// let update = Optimizer::from(NAdam::default()).at_step::<f64>(&Step::new(1));
+/// let (mut parameter, mut m, mut v) = ([0.0], [0.0], [0.0]);
+/// update.apply(Isa::detect(), &[100.0], &mut parameter, [&mut m, &mut v, &mut []])?;
+/// // A little longer than Adam's first step, for it looks ahead.
+/// assert!(parameter[0] < -1.05 * 0.002 && parameter[0] > -1.06 * 0.002);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct NAdam {

@@ -5,6 +5,22 @@ use crate::lanes::Lanes;
 use crate::lockstep::sign;
 
 /// Weight decay; none by default.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Decay, Optimizer, Sgd, Step}};
+/// let optimizer = Optimizer::from(Sgd { learning_rate: 0.5 });
+/// for (decay, expected) in [
+///     (Decay { l2: 0.5, ..Decay::default() }, 4.0 - 0.5 * (0.5 * 4.0)),
+///     (Decay { l1: 0.5, ..Decay::default() }, 4.0 - 0.5 * 0.5),
+///     (Decay { decoupled: 0.5, ..Decay::default() }, (1.0 - 0.5 * 0.5) * 4.0),
+/// ] {
+///     let update = optimizer.at_step(&Step { decay, ..Step::new(1) });
+///     let (mut parameter, state) = ([4.0f32], [&mut [][..], &mut [], &mut []]);
+///     update.apply(Isa::detect(), &[0.0], &mut parameter, state)?;
+///     assert_eq!(parameter, [expected]);
+/// }
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Decay {
@@ -22,6 +38,21 @@ pub struct Decay {
 ///
 /// A network makes one a step; tensors that differ in [`Step::decay`] (biases usually have none)
 /// or in learning rate get their own.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Optimizer, Sgd, Step}};
+/// let step = Step {
+///     learning_rate_factor: 0.5,
+///     gradient_factor: 0.5,
+///     clip_value: 1.0,
+///     ..Step::new(1)
+/// };
+/// let update = Optimizer::from(Sgd { learning_rate: 1.0 }).at_step::<f32>(&step);
+/// let (mut parameters, state) = ([0.0, 0.0], [&mut [][..], &mut [], &mut []]);
+/// update.apply(Isa::detect(), &[8.0, 1.0], &mut parameters, state)?;
+/// assert_eq!(parameters, [-0.5 * 1.0, -0.5 * 0.5]); // ½ · 8 is clipped
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// t, counted from 1 (0 counts as 1): bias corrections depend on it.

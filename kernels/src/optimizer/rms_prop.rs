@@ -9,6 +9,17 @@ use crate::lanes::Lanes;
 /// v ← ρv + (1 − ρ)g²; centered, ḡ ← ρḡ + (1 − ρ)g and the variance v − ḡ² takes the place of v
 /// in what follows. With u = g/√(v + ε): θ ← θ − ηu, or with momentum b ← μb + u, θ ← θ − ηb.
 /// Sources: T. Tieleman, G. Hinton, lecture 6.5 (2012); centered, A. Graves, arXiv:1308.0850.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Epsilon, Optimizer, RmsProp, Step}};
+/// let epsilon = Epsilon::InsideRoot(0.0);
+/// let rule = RmsProp { learning_rate: 0.5, rho: 0.75, epsilon, ..RmsProp::default() };
+/// let (mut parameter, mut v) = ([0.0f32], [0.0]);
+/// let update = Optimizer::from(rule).at_step(&Step::new(1));
+/// update.apply(Isa::detect(), &[2.0], &mut parameter, [&mut v, &mut [], &mut []])?;
+/// assert_eq!((v, parameter), ([0.25 * 4.0], [-0.5 * 2.0 / 1.0]));
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RmsProp {

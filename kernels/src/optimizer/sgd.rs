@@ -5,6 +5,15 @@ use crate::lanes::Lanes;
 use crate::{Element, Isa, ShapeError};
 
 /// Stochastic gradient descent: θ ← θ − η·g, one fused multiply-add an element.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::{Optimizer, Sgd, Step}};
+/// let update = Optimizer::from(Sgd { learning_rate: 0.5 }).at_step::<f32>(&Step::new(1));
+/// let (mut parameters, state) = ([1.0, 1.0], [&mut [][..], &mut [], &mut []]);
+/// update.apply(Isa::detect(), &[2.0, -4.0], &mut parameters, state)?;
+/// assert_eq!(parameters, [0.0, 3.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Sgd {
@@ -20,6 +29,14 @@ impl Default for Sgd {
 }
 
 /// [`Sgd`] with nothing else asked for: θ ← θ − η·g.
+///
+/// ```
+/// use deltarule_kernels::{Isa, optimizer::sgd};
+/// let mut parameters = [1.0f32, 1.0];
+/// sgd(Isa::detect(), 0.5, &[2.0, -4.0], &mut parameters)?;
+/// assert_eq!(parameters, [0.0, 3.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError::Length`] if the slices differ in length; nothing was written.

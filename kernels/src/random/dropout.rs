@@ -6,6 +6,19 @@ use crate::lanes::Simd;
 use crate::{Element, Isa, ShapeError};
 
 /// Which masks: those of one layer in one step of one run.
+///
+/// ```
+/// use deltarule_kernels::{Isa, random::{Dropout, MaskStream}};
+/// let mask = |stream| {
+///     let mut x = [1.0f32; 64];
+///     Dropout { rate: 0.5, stream }.apply(Isa::detect(), 0, 64, &mut x).map(|()| x)
+/// };
+/// let stream = MaskStream { seed: 7, step: 3, layer: 0 };
+/// assert_eq!(mask(stream)?, mask(stream)?);
+/// assert_ne!(mask(stream)?, mask(MaskStream { layer: 1, ..stream })?);
+/// assert_ne!(mask(stream)?, mask(MaskStream { step: 4, ..stream })?);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaskStream {
     /// The run's seed: the key of the generator.
@@ -50,6 +63,17 @@ pub struct Dropout {
 impl Dropout {
     /// Multiplies rows of `columns` elements, row-major, by their masks; the first is row
     /// `first_row` of the batch. A NaN or an infinity that is dropped becomes NaN.
+    ///
+    /// ```
+    /// use deltarule_kernels::{Isa, random::{Dropout, MaskStream}};
+    /// let dropout = Dropout { rate: 0.5, stream: MaskStream { seed: 7, step: 0, layer: 1 } };
+    /// let (mut x, mut delta) = ([1.0f32; 100], [1.0; 100]);
+    /// dropout.apply(Isa::detect(), 0, 100, &mut x)?; // forward
+    /// dropout.apply(Isa::detect(), 0, 100, &mut delta)?; // and back, through the same mask
+    /// assert_eq!(delta, x);
+    /// assert!(dropout.apply(Isa::detect(), 0, 30, &mut x).is_err()); // no whole rows
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ShapeError::Length`] if `x` is not made of whole rows, [`ShapeError::Overflow`] if its

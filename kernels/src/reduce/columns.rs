@@ -7,6 +7,18 @@ use crate::{Element, Isa, MatRef, ShapeError};
 use core::ops::Range;
 
 /// Rows that [`add_column_sums`] sums before it adds them to the total.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatRef, reduce::{PIECE_ROWS, add_column_sums}};
+/// let x: Vec<f32> = (1..=100).map(|i| 1.0 / i as f32).collect();
+/// let (mut whole, mut blocks) = ([0.0], [0.0]);
+/// add_column_sums(Isa::detect(), MatRef::new(&x, 100, 1)?, &mut whole)?;
+/// for block in x.chunks(2 * PIECE_ROWS) {
+///     add_column_sums(Isa::detect(), MatRef::new(block, block.len(), 1)?, &mut blocks)?;
+/// }
+/// assert_eq!(whole, blocks); // bit for bit
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 pub const PIECE_ROWS: usize = 32;
 
 /// `sums[j] += Σᵢ xᵢⱼ`: ∂ℒ/∂b of a batch of δ.
@@ -15,6 +27,15 @@ pub const PIECE_ROWS: usize = 32;
 /// pieces' sums are added to `sums` in order. So calls on successive blocks of rows give the bits
 /// of one call on all of them, if every block but the last has a multiple of [`PIECE_ROWS`] rows;
 /// and a column's sum does not depend on the other columns or on the strides.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatRef, reduce::add_column_sums};
+/// let delta = MatRef::new(&[1.0f32, 2.0, 3.0, 4.0], 2, 2)?;
+/// let mut gradient = [10.0, 20.0];
+/// add_column_sums(Isa::detect(), delta, &mut gradient)?;
+/// assert_eq!(gradient, [14.0, 26.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError`] if `sums` does not have an element for each column.

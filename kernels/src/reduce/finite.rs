@@ -5,6 +5,14 @@ use crate::lanes::{Lanes, Mask, Simd};
 use crate::{Element, Isa};
 
 /// The index of the first element that is infinite or NaN.
+///
+/// ```
+/// use deltarule_kernels::{Isa, reduce::first_non_finite};
+/// let mut x = [1.0f32; 1000];
+/// assert_eq!(first_non_finite(Isa::detect(), &x), None);
+/// (x[500], x[900]) = (f32::NEG_INFINITY, f32::NAN);
+/// assert_eq!(first_non_finite(Isa::detect(), &x), Some(500));
+/// ```
 pub fn first_non_finite<E: Element>(isa: Isa, x: &[E]) -> Option<usize> {
     E::first_non_finite(isa, x)
 }

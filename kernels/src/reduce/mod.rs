@@ -4,6 +4,14 @@
 //! documented order: pieces of 256 with 16 virtual lanes, 8 pieces a block, and a balanced tree of
 //! blocks. See [the order](#the-order).
 //!
+//! ```
+//! use deltarule_kernels::{Isa, reduce};
+//! let x: Vec<f32> = (1..=10_000).map(|i| 1.0 / i as f32).collect();
+//! let sums: Vec<f32> = Isa::available().map(|isa| reduce::sum(isa, &x)).collect();
+//! assert!(sums.iter().all(|sum| sum.to_bits() == sums[0].to_bits()));
+//! assert!((sums[0] - 9.787_606).abs() < 1e-5);
+//! ```
+//!
 //! # The order
 //! With terms t₀, t₁, …:
 //!

@@ -5,6 +5,15 @@ use core::cmp::Ordering;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// high + low, where high is the sum rounded: about 31 decimal digits, slowly.
+///
+/// ```
+/// use deltarule_kernels::reference::{DoubleDouble, Real};
+/// let third = DoubleDouble::from(1.0) / DoubleDouble::from(3.0);
+/// assert_eq!(third.high, 1.0 / 3.0);
+/// assert!((third.low - 1.850_371_707_708_594e-17).abs() < 1e-32);
+/// let two = DoubleDouble::from(2.0).sqrt();
+/// assert!((two * two - DoubleDouble::from(2.0)).to_f64().abs() < 1e-31);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DoubleDouble {
     /// The value rounded to f64.

@@ -4,6 +4,13 @@ use crate::Element;
 use crate::loss::ElementLoss;
 
 /// [`crate::loss::squared_error`].
+///
+/// ```
+/// use deltarule_kernels::reference;
+/// let (mut losses, mut delta) = ([0.0f32], [0.0; 2]);
+/// reference::squared_error(2, &[1.0, 2.0], &[0.0, 4.0], 0.5, &mut losses, &mut delta);
+/// assert_eq!((losses, delta), ([2.5], [1.0, -2.0]));
+/// ```
 pub fn squared_error<E: Element>(
     columns: usize,
     predictions: &[E],
@@ -24,6 +31,13 @@ pub fn squared_error<E: Element>(
 }
 
 /// [`crate::loss::softmax_cross_entropy`].
+///
+/// ```
+/// use deltarule_kernels::reference;
+/// let (mut losses, mut delta) = ([0.0f64], [0.0; 2]);
+/// reference::softmax_cross_entropy(2, &[0.0, 0.0], &[1], 1.0, &mut losses, &mut delta);
+/// assert_eq!((losses, delta), ([2f64.ln()], [0.5, -0.5]));
+/// ```
 pub fn softmax_cross_entropy<E: Element>(
     classes: usize,
     logits: &[E],
@@ -47,6 +61,13 @@ pub fn softmax_cross_entropy<E: Element>(
 }
 
 /// An [`ElementLoss`] of one element, and its derivative by the prediction.
+///
+/// ```
+/// use deltarule_kernels::{loss::ElementLoss, reference};
+/// let huber = ElementLoss::Huber { threshold: 1.0 };
+/// assert_eq!(reference::element_loss(huber, 3.0, 0.0), (2.5, 1.0));
+/// assert_eq!(reference::element_loss(huber, 0.5, 0.0), (0.125, 0.5));
+/// ```
 pub fn element_loss(loss: ElementLoss, prediction: f64, target: f64) -> (f64, f64) {
     let error = prediction - target;
     let sign = if error == 0.0 { 0.0 } else { error.signum() };
@@ -75,6 +96,14 @@ pub fn element_loss(loss: ElementLoss, prediction: f64, target: f64) -> (f64, f6
 
 /// [`crate::loss::ClassTargets`] for one row: Σ q·(log q − log softmax z), without the log q where
 /// it is not a divergence, and the derivative by z.
+///
+/// ```
+/// use deltarule_kernels::reference;
+/// let (loss, delta) = reference::class_loss(&[1.0, 0.0], &[0.0, 0.0], false);
+/// assert_eq!((loss, delta), (2f64.ln(), vec![-0.5, 0.5]));
+/// let (divergence, _) = reference::class_loss(&[0.5, 0.5], &[3.0, 3.0], true);
+/// assert!(divergence.abs() < 1e-15);
+/// ```
 pub fn class_loss(q: &[f64], z: &[f64], is_divergence: bool) -> (f64, Vec<f64>) {
     let max = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let total: f64 = z.iter().map(|z| (z - max).exp()).sum();

@@ -2,6 +2,18 @@
 //!
 //! It is what the tests and benches compare with. Speed is no concern here, and neither are bad
 //! arguments: these functions index, and panic where a kernel returns an error.
+//!
+//! ```
+//! use deltarule_kernels::{Isa, math::Function, reference};
+//! let x: Vec<f32> = (-100..100).map(|i| i as f32 / 16.0).collect();
+//! let mut y = vec![0.0; x.len()];
+//! Function::Tanh.evaluate(Isa::detect(), &x, &mut y)?;
+//! let errors = x.iter().zip(&y).map(|(&x, &y)| {
+//!     reference::ulps(y, reference::function(Function::Tanh, f64::from(x)))
+//! });
+//! assert!(errors.fold(0.0, f64::max) < 2.0);
+//! # Ok::<(), deltarule_kernels::ShapeError>(())
+//! ```
 
 mod double_double;
 mod loss;
@@ -27,6 +39,13 @@ use crate::{Element, MatMut, MatRef};
 ///
 /// 0 where both are NaN or the same infinity, +∞ where only one is NaN. Beyond the largest finite
 /// number the next power of 2 stands for the infinity that is the rounded result.
+///
+/// ```
+/// use deltarule_kernels::reference::ulps;
+/// assert_eq!(ulps(1.0f32, 1.0), 0.0);
+/// assert_eq!(ulps(1.0f32 + 3.0 * f32::EPSILON, 1.0), 3.0);
+/// assert_eq!(ulps(f32::NAN, 1.0), f64::INFINITY);
+/// ```
 pub fn ulps<E: Element, R: Real>(value: E, exact: R) -> f64 {
     let (value, nearest) = (value.to_f64(), exact.to_f64());
     if value == nearest && !nearest.is_finite() || value.is_nan() && nearest.is_nan() {
@@ -56,26 +75,57 @@ fn pow2(n: i32) -> f64 {
 }
 
 /// f(x).
+///
+/// ```
+/// use deltarule_kernels::{math::Function, reference::{self, DoubleDouble}};
+/// assert_eq!(reference::function(Function::Exp, 0.0), 1.0);
+/// let e = reference::function(Function::Exp, DoubleDouble::from(1.0));
+/// assert_eq!(e.high, core::f64::consts::E);
+/// assert!((e.low - 1.445_646_891_729_250_2e-16).abs() < 1e-31); // the digits beyond
+/// ```
 pub fn function<R: Real>(function: Function, x: R) -> R {
     function.reference(x)
 }
 
 /// Σ xᵢ.
+///
+/// ```
+/// use deltarule_kernels::reference;
+/// assert_eq!(reference::sum(&[1e8f32, 1.0, -1e8]), 1.0); // in f64
+/// ```
 pub fn sum<E: Element>(x: &[E]) -> f64 {
     x.iter().map(|x| x.to_f64()).sum()
 }
 
 /// Σ xᵢ².
+///
+/// ```
+/// use deltarule_kernels::reference;
+/// assert_eq!(reference::sum_of_squares(&[3.0f32, 4.0]), 25.0);
+/// ```
 pub fn sum_of_squares<E: Element>(x: &[E]) -> f64 {
     x.iter().map(|x| x.to_f64() * x.to_f64()).sum()
 }
 
 /// σ(x).
+///
+/// ```
+/// use deltarule_kernels::{activation::Activation, reference};
+/// assert_eq!(reference::activation(Activation::Relu, -2.0), 0.0);
+/// assert_eq!(reference::activation(Activation::Softplus, 0.0), 2f64.ln());
+/// ```
 pub fn activation<R: Real>(activation: Activation, x: R) -> R {
     activation.reference_value(x)
 }
 
 /// σ′ from what [`Activation::derivative_from`] names.
+///
+/// ```
+/// use deltarule_kernels::{activation::Activation, reference};
+/// // From y for tanh, from x for SiLU.
+/// assert_eq!(reference::activation_derivative(Activation::Tanh, 0.5), 0.75);
+/// assert_eq!(reference::activation_derivative(Activation::Silu, 0.0), 0.5);
+/// ```
 pub fn activation_derivative<R: Real>(activation: Activation, stored: R) -> R {
     activation.reference_derivative(stored)
 }
@@ -83,6 +133,15 @@ pub fn activation_derivative<R: Real>(activation: Activation, stored: R) -> R {
 /// [`crate::gemm::Gemm`]: for each element of C one chain of fused multiply-adds over k, in
 /// ascending order. The one reference that does not sum in f64, since the chain is the
 /// definition.
+///
+/// ```
+/// use deltarule_kernels::{MatMut, MatRef, gemm::Start, reference};
+/// let (a, b) = (MatRef::new(&[1.0f32, 2.0], 1, 2)?, MatRef::new(&[3.0, 4.0], 2, 1)?);
+/// let mut c = [100.0];
+/// reference::gemm(a, b, 2.0, Start::Accumulate, MatMut::new(&mut c, 1, 1)?);
+/// assert_eq!(c, [100.0 + 2.0 * (3.0 + 8.0)]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
 pub fn gemm<E: Element>(
     a: MatRef<'_, E>,
     b: MatRef<'_, E>,

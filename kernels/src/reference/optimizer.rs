@@ -3,6 +3,15 @@
 use crate::optimizer::{Epsilon, Optimizer, Step};
 
 /// One parameter's update by a rule as its documentation writes it; gives the new parameter.
+///
+/// ```
+/// use deltarule_kernels::{optimizer::{Momentum, Optimizer, Step}, reference};
+/// let rule = Momentum { learning_rate: 0.5, momentum: 0.5, ..Momentum::default() };
+/// let (optimizer, mut state) = (Optimizer::from(rule), [0.0; 3]);
+/// let first = reference::optimizer_step(&optimizer, &Step::new(1), 1.0, 0.0, &mut state);
+/// let second = reference::optimizer_step(&optimizer, &Step::new(2), 1.0, first, &mut state);
+/// assert_eq!((first, second), (-0.5, -1.25));
+/// ```
 pub fn optimizer_step(
     optimizer: &Optimizer,
     step: &Step,

@@ -4,6 +4,23 @@ use core::fmt::Debug;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
 /// f64, exact enough to judge f32 by, or [`DoubleDouble`](super::DoubleDouble), to judge f64 by.
+///
+/// ```
+/// use deltarule_kernels::reference::{DoubleDouble, Real};
+///
+/// /// The density of the normal distribution.
+/// fn density<R: Real>(x: R) -> R {
+///     (-(x * x) / R::from(2.0)).exp() / (R::PI + R::PI).sqrt()
+/// }
+///
+/// let (rough, exact) = (density(1.5), density(DoubleDouble::from(1.5)));
+/// assert!((rough - exact.to_f64()).abs() < 1e-16);
+/// // erf x = 1 − erfc x, tanh x = 2σ(2x) − 1, eˣ − 1 and its inverse.
+/// assert!((0.5f64.erf() + 0.5f64.erfc() - 1.0).abs() < 1e-15);
+/// assert!((Real::tanh(0.5) - (2.0 * Real::sigmoid(1.0) - 1.0)).abs() < 1e-15);
+/// assert!((Real::ln_1p(Real::exp_m1(1e-9)) - 1e-9).abs() < 1e-24);
+/// assert!((DoubleDouble::from(10.0).ln().exp().to_f64() - 10.0).abs() < 1e-14);
+/// ```
 pub trait Real:
     Copy
     + Debug

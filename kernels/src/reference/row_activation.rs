@@ -4,6 +4,12 @@ use crate::Element;
 use crate::activation::RowActivation;
 
 /// [`RowActivation::forward`] of one row.
+///
+/// ```
+/// use deltarule_kernels::{activation::RowActivation, reference};
+/// let y = reference::row_activation(RowActivation::Softmax, &[0.0f32, 0.0]);
+/// assert_eq!(y, [0.5, 0.5]);
+/// ```
 pub fn row_activation<E: Element>(function: RowActivation, x: &[E]) -> Vec<f64> {
     let x: Vec<f64> = x.iter().map(|x| x.to_f64()).collect();
     let greatest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -15,6 +21,12 @@ pub fn row_activation<E: Element>(function: RowActivation, x: &[E]) -> Vec<f64> 
 }
 
 /// [`RowActivation::backward`] of one row.
+///
+/// ```
+/// use deltarule_kernels::{activation::RowActivation::Softmax, reference};
+/// let delta = reference::row_activation_backward(Softmax, &[0.25f64, 0.75], &[1.0, 0.0]);
+/// assert_eq!(delta, [0.1875, -0.1875]);
+/// ```
 pub fn row_activation_backward<E: Element>(
     function: RowActivation,
     y: &[E],

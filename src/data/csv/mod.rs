@@ -3,6 +3,20 @@
 //! [`Csv`] says what is wanted of a file. What it learns of one, the numbers that stand for missing
 //! ones and the categories of its columns, is a [`Schema`], which reads other files in the same
 //! way.
+//!
+//! ```
+//! use deltarule::data::csv::{Csv, Missing};
+//! let wishes = Csv::classification("kind").skip("id").missing(Missing::Mean);
+//! let training = "id,length,colour,kind\n1,4.5,red,a\n2,,blue,b\n3,5.5,red,a\n";
+//! let schema = wishes.learn(training.as_bytes())?;
+//! println!("{schema}");
+//! let data = schema.read::<f32>(training.as_bytes())?;
+//! assert_eq!((data.rows(), data.labels()), (3, [0, 1, 0].as_slice()));
+//! // 5 is the mean of the training file's lengths, here as there.
+//! let later = schema.read::<f32>("id,length,colour,kind\n9,,red,b\n".as_bytes())?;
+//! assert_eq!(later.features(), [5.0, 0.0, 1.0]);
+//! # Ok::<(), deltarule::data::ReadError>(())
+//! ```
 
 mod learn;
 mod rows;
@@ -22,6 +36,18 @@ use super::{Dataset, ReadError};
 /// What to do where a field is missing.
 ///
 /// A target that is missing is an error, unless its row is dropped.
+///
+/// ```
+/// use deltarule::data::csv::{Csv, Missing};
+/// let file = "x,y\n1,10\n,20\n3,30\n";
+/// let read = |missing| Csv::regression("y").missing(missing).read::<f32>(file.as_bytes());
+/// assert_eq!(read(Missing::DropRow)?.features(), [1.0, 3.0]);
+/// assert_eq!(read(Missing::Mean)?.features(), [1.0, 2.0, 3.0]);
+/// assert_eq!(read(Missing::Constant(-1.0))?.features(), [1.0, -1.0, 3.0]);
+/// let error = read(Missing::Error).unwrap_err();
+/// assert_eq!(error.to_string(), "line 3, column `x`: `` is missing");
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Missing {
@@ -74,12 +100,28 @@ pub struct Csv {
 
 impl Csv {
     /// Predicts the numbers in this column.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let data = Csv::regression("y").read::<f32>("x,y\n1,10\n2,20.5\n".as_bytes())?;
+    /// assert_eq!(data.values(), [10.0, 20.5]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn regression(target: impl Into<String>) -> Self {
         Self::new(target.into(), false)
     }
 
     /// Predicts which of its values this column has. The classes are numbered in the order of
     /// categories.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let file = "x,kind\n1,dog\n2,cat\n3,dog\n";
+    /// let data = Csv::classification("kind").read::<f32>(file.as_bytes())?;
+    /// assert_eq!(data.class_names(), ["cat", "dog"]);
+    /// assert_eq!(data.labels(), [1, 0, 1]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn classification(target: impl Into<String>) -> Self {
         Self::new(target.into(), true)
     }
@@ -103,26 +145,72 @@ impl Csv {
     }
 
     /// Leaves this column out.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let file = "name,x,y\nAda,1,10\nGrace,2,20\n";
+    /// let data = Csv::regression("y").skip("name").read::<f32>(file.as_bytes())?;
+    /// assert_eq!(data.feature_names(), ["x"]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn skip(self, column: impl Into<String>) -> Self {
         self.wish(column, Wish::Skip)
     }
 
     /// Takes this column for numbers: a field that is none is an error.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let file = "x,y\n1,10\n2 cm,20\n"; // otherwise it would be two categories
+    /// let error = Csv::regression("y").number("x").read::<f32>(file.as_bytes()).unwrap_err();
+    /// assert_eq!(error.to_string(), "line 3, column `x`: `2 cm` is no finite number");
+    /// ```
     pub fn number(self, column: impl Into<String>) -> Self {
         self.wish(column, Wish::Number)
     }
 
     /// Takes this column for categories, a feature each.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let file = "month,y\n1,10\n12,20\n2,30\n"; // numbers, but not a quantity
+    /// let data = Csv::regression("y").one_hot("month").read::<f32>(file.as_bytes())?;
+    /// assert_eq!(data.feature_names(), ["month=1", "month=2", "month=12"]);
+    /// assert_eq!(data.features()[..3], [1.0, 0.0, 0.0]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn one_hot(self, column: impl Into<String>) -> Self {
         self.wish(column, Wish::Category { encoding: Encoding::OneHot, categories: None })
     }
 
     /// Takes this column for categories, and their indices for one feature.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Categorical, Network, data::csv::Csv};
+    /// let file = "colour,y\nred,10\nblue,20\nred,30\n";
+    /// let data = Csv::regression("y").index("colour").read::<f32>(file.as_bytes())?;
+    /// assert_eq!(data.features(), [1.0, 0.0, 1.0]);
+    /// // For an embedding.
+    /// let colour = Categorical { column: 0, categories: 2, dimensions: 3 };
+    /// let network = Network::builder(1).embedding([colour]).dense(1, Activation::Tanh).build()?;
+    /// assert_eq!(network.predict(data.features())?.len(), 3);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn index(self, column: impl Into<String>) -> Self {
         self.wish(column, Wish::Category { encoding: Encoding::Index, categories: None })
     }
 
     /// Takes this column for these categories, in this order; any other is an error.
+    ///
+    /// ```
+    /// use deltarule::data::csv::{Csv, Encoding};
+    /// // An order that is not the alphabet's.
+    /// let csv = Csv::regression("y").categories("size", Encoding::Index, ["S", "M", "L"]);
+    /// let data = csv.read::<f32>("size,y\nL,10\nS,20\nM,30\n".as_bytes())?;
+    /// assert_eq!(data.features(), [2.0, 0.0, 1.0]);
+    /// assert!(csv.read::<f32>("size,y\nXL,10\n".as_bytes()).is_err());
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn categories<S: Into<String>>(
         self,
         column: impl Into<String>,
@@ -134,6 +222,15 @@ impl Csv {
     }
 
     /// Sets what to do where a field is missing, which is an error otherwise.
+    ///
+    /// ```
+    /// use deltarule::data::csv::{Csv, Missing};
+    /// let csv = Csv::regression("y").missing(Missing::Mean);
+    /// let data = csv.read::<f32>("x,colour,y\n1,red,10\nNA,?,20\n".as_bytes())?;
+    /// assert_eq!(data.feature_names(), ["x", "colour=red", "colour="]);
+    /// assert_eq!(data.features()[3..], [1.0, 0.0, 1.0]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn missing(mut self, missing: Missing) -> Self {
         self.missing = missing;
         self
@@ -141,12 +238,27 @@ impl Csv {
 
     /// Sets which fields count as missing: the empty one, NA, N/A, NaN, nan, null, NULL and ?
     /// otherwise.
+    ///
+    /// ```
+    /// use deltarule::data::csv::{Csv, Missing};
+    /// let csv = Csv::regression("y").missing(Missing::DropRow).missing_names(["-999"]);
+    /// let data = csv.read::<f32>("x,y\n1,10\n-999,20\n".as_bytes())?;
+    /// assert_eq!(data.rows(), 1);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn missing_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.missing_names = names.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets what separates fields, which is a comma otherwise.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let csv = Csv::regression("y").delimiter(b';');
+    /// assert_eq!(csv.read::<f32>("x;y\n1;10\n".as_bytes())?.values(), [10.0]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;
         self
@@ -155,12 +267,31 @@ impl Csv {
     /// Sets how many categories a column may have, 1000 otherwise: one with more is an error,
     /// since it is a name or a key rather than a feature. A field of a one-hot column takes as many
     /// numbers as there are categories.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let file = "name,y\nAda,10\nGrace,20\nAlan,30\n";
+    /// let csv = Csv::regression("y").max_categories(2);
+    /// assert!(csv.read::<f32>(file.as_bytes()).is_err());
+    /// assert_eq!(csv.max_categories(3).read::<f32>(file.as_bytes())?.columns(), 3);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn max_categories(mut self, categories: usize) -> Self {
         self.max_categories = categories;
         self
     }
 
     /// Reads a file: once to learn its schema, and once more for its rows.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// # let path = std::env::temp_dir().join("deltarule_open_doc.csv");
+    /// # std::fs::write(&path, "x,y\n1,10\n2,20\n")?;
+    /// let data = Csv::regression("y").open::<f32>(&path)?;
+    /// assert_eq!((data.rows(), data.columns()), (2, 1));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError::Open`], and as [`Csv::read`].
@@ -172,6 +303,17 @@ impl Csv {
     }
 
     /// Reads all rows, which are held in memory as text meanwhile.
+    ///
+    /// ```
+    /// use deltarule::data::{ReadError, csv::Csv};
+    /// let csv = Csv::regression("y");
+    /// assert_eq!(csv.read::<f64>("x,y\n1.5,10\n".as_bytes())?.features(), [1.5]);
+    /// let error = csv.read::<f32>("x,y\n1.5,ten\n".as_bytes()).unwrap_err();
+    /// assert!(matches!(error, ReadError::Field { line: 2, .. }));
+    /// let error = csv.read::<f32>("x,price\n1.5,10\n".as_bytes()).unwrap_err();
+    /// assert!(matches!(error, ReadError::Column { column, .. } if column == "y"));
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ReadError::Field`] for a field that is not what its column needs, with its line;
@@ -186,6 +328,14 @@ impl Csv {
 
     /// Reads all rows to learn what they have in common, in memory that does not grow with their
     /// number.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let schema = Csv::classification("kind").learn("x,kind\n1,dog\n2,cat\n".as_bytes())?;
+    /// assert_eq!(schema.class_names(), ["cat", "dog"]);
+    /// assert_eq!(schema.to_string(), "x: numbers\nkind: target, 2 classes");
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Csv::read`].

@@ -10,6 +10,18 @@ use crate::error::{Error, Result};
 use crate::loss::Targets;
 
 /// How categories become features.
+///
+/// ```
+/// use deltarule::data::csv::{Csv, Encoding};
+/// let file = "size,y\nM,10\nL,20\n";
+/// let read = |encoding| {
+///     let csv = Csv::regression("y").categories("size", encoding, ["S", "M", "L"]);
+///     csv.read::<f32>(file.as_bytes())
+/// };
+/// assert_eq!(read(Encoding::OneHot)?.features(), [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+/// assert_eq!(read(Encoding::Index)?.features(), [1.0, 2.0]);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Encoding {
@@ -20,6 +32,14 @@ pub enum Encoding {
 }
 
 /// A column of a table.
+///
+/// ```
+/// use deltarule::data::csv::{Column, ColumnKind, Csv};
+/// let schema = Csv::regression("y").skip("id").learn("id,x,y\n7,1,10\n".as_bytes())?;
+/// let skipped = Column { name: "id".to_owned(), kind: ColumnKind::Skipped };
+/// assert_eq!(schema.columns()[0], skipped);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Column {
@@ -30,6 +50,17 @@ pub struct Column {
 }
 
 /// What a column holds.
+///
+/// ```
+/// use deltarule::data::csv::{ColumnKind, Csv, Encoding, Missing};
+/// let file = "x,colour,y\n1,red,10\n3,,20\n,blue,30\n";
+/// let schema = Csv::regression("y").missing(Missing::Mean).learn(file.as_bytes())?;
+/// assert_eq!(schema.columns()[0].kind, ColumnKind::Number { missing: Some(2.0) });
+/// let categories = vec!["blue".to_owned(), "red".to_owned()];
+/// let colour = ColumnKind::Category { encoding: Encoding::OneHot, categories, missing: true };
+/// assert_eq!(schema.columns()[1].kind, colour);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum ColumnKind {
@@ -54,6 +85,17 @@ pub enum ColumnKind {
 }
 
 /// What a table's target is.
+///
+/// ```
+/// use deltarule::data::csv::{ColumnKind, Csv, Target};
+/// let file = "x,kind\n1,dog\n2,cat\n";
+/// let schema = Csv::classification("kind").learn(file.as_bytes())?;
+/// let classes = Target::Classes(vec!["cat".to_owned(), "dog".to_owned()]);
+/// assert_eq!(schema.columns()[1].kind, ColumnKind::Target(classes));
+/// let schema = Csv::regression("x").learn(file.as_bytes())?;
+/// assert_eq!(schema.columns()[0].kind, ColumnKind::Target(Target::Numbers));
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Target {
@@ -84,6 +126,7 @@ impl ColumnKind {
 /// use deltarule::data::csv::Csv;
 /// let training = "size,colour,price\n1.5,red,10\n2,blue,20\n";
 /// let schema = Csv::regression("price").learn(training.as_bytes())?;
+/// assert_eq!(schema.columns().len(), 3);
 /// let later = schema.read::<f32>("size,colour,price\n7,blue,70\n".as_bytes())?;
 /// assert_eq!(later.features(), [7.0, 1.0, 0.0]);
 /// let error = schema.read::<f32>("size,colour,price\n7,green,70\n".as_bytes()).unwrap_err();
@@ -119,6 +162,15 @@ impl Schema {
 
     /// The names of the features: the column's, and `column=category` where there is one for each
     /// category.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let csv = Csv::regression("y").index("month");
+    /// let schema = csv.learn("x,colour,month,y\n1,red,6,10\n2,blue,7,20\n".as_bytes())?;
+    /// assert_eq!(schema.feature_names(), ["x", "colour=blue", "colour=red", "month"]);
+    /// assert_eq!(schema.features(), 4); // the inputs of a network for it
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn feature_names(&self) -> Vec<String> {
         let mut names = Vec::with_capacity(self.features());
         for Column { name, kind } in &self.columns {
@@ -134,6 +186,13 @@ impl Schema {
     }
 
     /// The names of the classes; none if the targets are numbers.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let schema = Csv::classification("grade").learn("x,grade\n1,10\n2,9\n".as_bytes())?;
+    /// assert_eq!(schema.class_names(), ["9", "10"]); // in the order of the numbers
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     pub fn class_names(&self) -> &[String] {
         let names = self.columns.iter().find_map(|column| match &column.kind {
             ColumnKind::Target(Target::Classes(names)) => Some(names.as_slice()),
@@ -143,6 +202,15 @@ impl Schema {
     }
 
     /// Reads all rows of a file with the same header.
+    ///
+    /// ```
+    /// use deltarule::data::{ReadError, csv::Csv};
+    /// let schema = Csv::regression("y").learn("x,y\n1,10\n".as_bytes())?;
+    /// assert_eq!(schema.read::<f32>("x,y\n2,20\n3,30\n".as_bytes())?.rows(), 2);
+    /// let error = schema.read::<f32>("y,x\n20,2\n".as_bytes()).unwrap_err();
+    /// assert_eq!(error.to_string(), "column `x` is needed where the file has `y`");
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Csv::read`](super::Csv::read); a category or class that the schema has not is an
@@ -171,8 +239,20 @@ impl Schema {
     /// The rows of a file with the same header, `batch` at a time: a source for
     /// [`Prefetch`](crate::data::Prefetch), for files that don't fit in memory.
     ///
+    /// ```
+    /// use deltarule::data::{Batch, Source, csv::Csv};
+    /// let file = "x,y\n1,10\n2,20\n3,30\n";
+    /// let schema = Csv::regression("y").learn(file.as_bytes())?;
+    /// let mut rows = schema.stream(2, file.as_bytes())?;
+    /// let mut batch: Batch = Batch::new();
+    /// rows.read(&mut batch)?;
+    /// assert_eq!(batch.x(), [1.0, 2.0]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`ReadError::Column`] or [`ReadError::Format`] if the header is another.
+    /// [`ReadError::Column`] or [`ReadError::Format`] if the header is another,
+    /// [`ReadError::Invalid`] for a batch of 0.
     pub fn stream<R: Read>(&self, batch: usize, reader: R) -> Result<CsvRows<R>, ReadError> {
         if batch == 0 {
             return Err(Error::Zero { argument: "batch" }.into());

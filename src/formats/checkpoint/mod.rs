@@ -67,6 +67,23 @@ pub(crate) struct Weights<E> {
 }
 
 /// How often a [`Fit`](crate::Fit) writes a checkpoint.
+///
+/// ```
+/// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
+/// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+/// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+/// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+/// # let path = std::env::temp_dir().join("deltarule_every_doc.checkpoint");
+/// let fit = trainer.fit(&data).epochs(1).batch(1).on_epoch(|_| {
+///     let checkpoint = Checkpoint::<f32>::read(&path).expect("it was written after step 3");
+///     assert_eq!(checkpoint.steps(), 3);
+///     std::ops::ControlFlow::Continue(())
+/// });
+/// fit.checkpoint(&path, Every::Steps(3)).run()?;
+/// assert_eq!(Checkpoint::<f32>::read(&path)?.steps(), 4); // the end of the training
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Every {
     /// After so many epochs.
@@ -97,6 +114,20 @@ impl<E: Element> Weights<E> {
 
 impl<E: Element> Checkpoint<E> {
     /// The network as it was.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Checkpoint, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1)).build()?;
+    /// trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// let checkpoint = trainer.checkpoint();
+    /// // To serve, or to train in another way.
+    /// let predictor = checkpoint.network().freeze()?;
+    /// assert_eq!(predictor.predict(&[2.0])?, trainer.network().predict(&[2.0])?);
+    /// assert_eq!(checkpoint.steps(), 1);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     pub fn network(&self) -> &Network<E> {
         &self.network
     }
@@ -113,6 +144,21 @@ impl<E: Element> Checkpoint<E> {
     /// each is whole. A process that is killed in between may leave a hidden file with the ending
     /// `.tmp` behind.
     ///
+    /// ```
+    /// # use deltarule::{Activation, Checkpoint, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1)).build()?;
+    /// # let path = std::env::temp_dir().join("deltarule_write_doc.checkpoint");
+    /// for _ in 0..3 {
+    ///     trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    ///     trainer.checkpoint().write(&path)?; // in place of the last one
+    /// }
+    /// assert_eq!(Checkpoint::<f32>::read(&path)?.steps(), 3);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::File`], which names the file. The old one is untouched then, unless it is only
     /// that the directory could not be synced.
@@ -121,6 +167,22 @@ impl<E: Element> Checkpoint<E> {
     }
 
     /// Reads a file.
+    ///
+    /// ```
+    /// use deltarule::{Checkpoint, Error};
+    /// # let path = std::env::temp_dir().join("deltarule_read_doc.checkpoint");
+    /// std::fs::write(&path, "not a checkpoint")?;
+    /// match Checkpoint::<f32>::read(&path) {
+    ///     Err(Error::InFile { path: named, error }) => {
+    ///         assert_eq!(named, path);
+    ///         assert!(matches!(*error, Error::Format { .. }));
+    ///     }
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # std::fs::remove_file(&path)?;
+    /// assert!(matches!(Checkpoint::<f32>::read(&path), Err(Error::File { .. }))); // it is gone
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::File`] if it can't be read; otherwise [`Error::InFile`], whose error is as in
@@ -141,6 +203,20 @@ impl<E: Element> Checkpoint<E> {
 
     /// What [`Checkpoint::to_bytes`] has made. Whatever the bytes are, memory stays below 1 MiB
     /// and 128 times their number.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Checkpoint, Error, Loss, Network, Optimizer, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1)).build()?;
+    /// // To a database, say, and back.
+    /// let bytes = trainer.checkpoint().to_bytes();
+    /// let checkpoint = Checkpoint::<f32>::from_bytes(&bytes)?;
+    /// assert_eq!(checkpoint.network().parameters(), trainer.network().parameters());
+    /// let cut_off = Checkpoint::<f32>::from_bytes(&bytes[..bytes.len() - 1]);
+    /// assert!(matches!(cut_off, Err(Error::Format { .. })));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Version`] if a later version of this crate wrote it in a way that this one does not
@@ -221,6 +297,23 @@ impl<E: Element> Trainer<E> {
     ///
     /// Whoever wants to go on in another way, with another loss say, puts
     /// [`Checkpoint::network`] in a new trainer.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Loss::MeanSquaredError, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let builder = |optimizer| Trainer::builder(network.clone(), MeanSquaredError, optimizer);
+    /// let mut trainer = builder(Optimizer::adam(0.1)).build()?;
+    /// trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// let checkpoint = trainer.checkpoint();
+    /// // The rate is the checkpoint's.
+    /// let mut other = builder(Optimizer::adam(0.5)).max_batch(1).build()?;
+    /// other.restore(&checkpoint)?;
+    /// assert_eq!((other.steps(), other.optimizer()), (1, &Optimizer::adam(0.1)));
+    /// let mut another = builder(Optimizer::sgd(0.1)).build()?;
+    /// let error = another.restore(&checkpoint).unwrap_err();
+    /// assert!(error.to_string().starts_with("the checkpoint's optimizer is "));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::OtherTraining`] if layers, loss, reduction, optimizer, parameter groups or the seed

@@ -26,6 +26,18 @@ fn invalid(problem: impl Into<String>) -> Error {
 }
 
 /// What stands after a network's outputs in an ONNX model.
+///
+/// ```
+/// use deltarule::{Activation, Head, Network, Predictor};
+/// let network = Network::builder(4).dense(3, Activation::Identity).build()?;
+/// // Trained on cross-entropy its outputs are logits; the model's are to be probabilities.
+/// let (again, head) = Network::<f32>::from_onnx(&network.to_onnx(Head::Softmax))?;
+/// let softmax = head == Head::Softmax;
+/// let predictor = Predictor::builder(&again).softmax(softmax).build()?;
+/// let sum: f32 = predictor.predict(&[0.5, 1.0, -2.0, 0.0])?.iter().sum();
+/// assert!((sum - 1.0).abs() < 1e-6);
+/// # Ok::<(), deltarule::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Head {
     /// Nothing: the model's outputs are the network's.
@@ -105,6 +117,21 @@ impl<E: Element> Network<E> {
     /// Weights may be initializers or constants of f32, f64, f16 or bf16. Whatever the bytes are,
     /// memory stays below 1 MiB and 512 times their number.
     ///
+    /// ```
+    /// use deltarule::{Activation, Error, Head, Network};
+    /// let network = Network::builder(4)
+    ///     .residual(|block| block.layer_norm().dense(4, Activation::Gelu))
+    ///     .dense(3, Activation::Identity)
+    ///     .build()?;
+    /// let model = network.to_onnx(Head::None);
+    /// let (again, _) = Network::<f32>::from_onnx(&model)?;
+    /// let x = [0.5, 1.0, -2.0, 0.0];
+    /// assert_eq!(again.predict(&x)?, network.predict(&x)?);
+    /// let error = Network::<f32>::from_onnx(b"no model").unwrap_err();
+    /// assert!(matches!(error, Error::Format { format: "ONNX", .. }));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Node`], which names the node and its operator, for one that is none of these;
     /// [`Error::Format`] if this is no model, or not of that form; and as
@@ -115,6 +142,17 @@ impl<E: Element> Network<E> {
     }
 
     /// [`Network::from_onnx`] of a file.
+    ///
+    /// ```
+    /// use deltarule::{Error, Network};
+    /// # let path = std::env::temp_dir().join("deltarule_load_doc.onnx");
+    /// std::fs::write(&path, "no model").expect("the directory of temporary files is there");
+    /// match Network::<f32>::load_onnx(&path) {
+    ///     Err(Error::InFile { error, .. }) => assert!(matches!(*error, Error::Format { .. })),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`Error::File`] if it can't be read; otherwise [`Error::InFile`].

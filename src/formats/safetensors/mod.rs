@@ -143,6 +143,18 @@ impl<E: Element> Network<E> {
     /// The network that [`Network::to_safetensors`] has written. Numbers of another type are
     /// converted. Whatever the bytes are, memory stays below 1 MiB and 256 times their number.
     ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network};
+    /// let network = Network::builder(2).dense(8, Activation::Tanh).batch_norm().build()?;
+    /// // In f64, where it was f32.
+    /// let again = Network::<f64>::from_safetensors(&network.to_safetensors()?)?;
+    /// assert_eq!(again.specification(), network.specification());
+    /// assert_eq!(again.parameters()[0], f64::from(network.parameters()[0]));
+    /// let error = Network::<f32>::from_safetensors(b"no tensors").unwrap_err();
+    /// assert!(matches!(error, Error::Format { format: "safetensors", .. }));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Format`] if this is no such file, or it was not written here and so has no layers:
     /// then [`Network::copy_state_dict`] is for it. [`Error::Version`] if a later version of this
@@ -154,6 +166,19 @@ impl<E: Element> Network<E> {
 
     /// [`Network::from_safetensors`] of a file, which is mapped into memory and not read before.
     /// It must not be changed meanwhile, as it is not by [`Network::save_safetensors`].
+    ///
+    /// ```
+    /// use deltarule::{Activation, Error, Network};
+    /// # let network = Network::builder(2).dense(8, Activation::Tanh).build()?;
+    /// # let path = std::env::temp_dir().join("deltarule_load_doc.safetensors");
+    /// # let x = [0.5, 1.0];
+    /// network.save_safetensors(&path)?;
+    /// let again = Network::<f32>::load_safetensors(&path)?;
+    /// assert_eq!(again.predict(&x)?, network.predict(&x)?);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// assert!(matches!(Network::<f32>::load_safetensors(&path), Err(Error::File { .. }))); // gone
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
@@ -197,6 +222,23 @@ impl<E: Element> Network<E> {
 
     /// [`Network::copy_state_dict`] of a file, which is mapped into memory and not read before. It
     /// must not be changed meanwhile.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// # let path = std::env::temp_dir().join("deltarule_state_doc.safetensors");
+    /// let layers = Network::builder(4).dense(16, Activation::Relu).dense(3, Activation::Identity);
+    /// let trained = layers.clone().seed(1).build()?;
+    /// trained.save_safetensors(&path)?;
+    /// let mut network = layers.build()?;
+    /// network.load_state_dict(&path, "")?;
+    /// assert_eq!(network.parameters(), trained.parameters());
+    /// // Where the layers are others, the error names the tensor.
+    /// let layers = Network::builder(4).dense(8, Activation::Relu).dense(3, Activation::Identity);
+    /// let error = layers.build()?.load_state_dict(&path, "").unwrap_err();
+    /// assert!(error.to_string().contains("`0.weight` is [16, 4], but [8, 4] is needed"));
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
