@@ -217,6 +217,19 @@ impl<'a, E: Element> MatRef<'a, E> {
         self.data
     }
 
+    /// Element (i, j), if there is one.
+    ///
+    /// ```
+    /// use deltarule_kernels::MatRef;
+    /// let a = MatRef::new(&[1.0_f32, 2.0, 3.0, 4.0], 2, 2)?;
+    /// assert_eq!((a.get(1, 0), a.transposed().get(1, 0)), (Some(3.0), Some(2.0)));
+    /// assert_eq!(a.get(2, 0), None);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
+    pub fn get(&self, i: usize, j: usize) -> Option<E> {
+        (i < self.rows() && j < self.columns()).then(|| self.at(i, j))
+    }
+
     /// Element (i, j), both in range.
     pub(crate) fn at(&self, i: usize, j: usize) -> E {
         self.data[i * self.shape.row_stride + j * self.shape.column_stride]
@@ -326,7 +339,7 @@ impl<'a, E: Element> MatMut<'a, E> {
     }
 
     /// The same matrix to read, for a while.
-    pub(crate) fn as_ref(&self) -> MatRef<'_, E> {
+    pub fn as_ref(&self) -> MatRef<'_, E> {
         MatRef { data: self.data, shape: self.shape }
     }
 
@@ -356,6 +369,33 @@ impl<'a, E: Element> MatMut<'a, E> {
 
     pub(crate) fn data(&mut self) -> &mut [E] {
         self.data
+    }
+
+    /// Element (i, j), if there is one.
+    pub fn get_mut(&mut self, i: usize, j: usize) -> Option<&mut E> {
+        let is_there = i < self.rows() && j < self.columns();
+        is_there.then(|| self.at(i, j))
+    }
+
+    /// Row i, if there is one and its elements are neighbours.
+    ///
+    /// ```
+    /// use deltarule_kernels::MatMut;
+    /// let mut data = [1.0_f32, 2.0, 3.0, 4.0];
+    /// let mut c = MatMut::new(&mut data, 2, 2)?;
+    /// c.row_mut(1).unwrap()[0] = 7.0;
+    /// *c.get_mut(0, 1).unwrap() = 5.0;
+    /// assert!(c.row_mut(2).is_none() && c.transposed().row_mut(0).is_none());
+    /// assert_eq!(data, [1.0, 5.0, 7.0, 4.0]);
+    /// # Ok::<(), deltarule_kernels::ShapeError>(())
+    /// ```
+    pub fn row_mut(&mut self, i: usize) -> Option<&mut [E]> {
+        let Shape { rows, columns, row_stride, column_stride } = self.shape;
+        if i >= rows || (column_stride != 1 && columns > 1) {
+            return None;
+        }
+        // An empty row may begin past the last element.
+        self.data.get_mut(i * row_stride..)?.get_mut(..columns)
     }
 
     /// Element (i, j), both in range.

@@ -10,32 +10,32 @@ use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 /// product's own affair.
 ///
 /// ```
-/// use deltarule_kernels::{Isa, MatMut, MatRef, ShapeError};
+/// use deltarule_kernels::{Isa, MatMut, MatRef};
 /// use deltarule_kernels::gemm::{Epilogue, Gemm, scratch_len};
 ///
-/// /// How many elements of a square matrix are finished, for a progress bar.
-/// struct Finished(usize);
+/// /// C ← min(C, cap).
+/// struct Cap(f32);
 ///
-/// impl Epilogue<f32> for Finished {
-///     fn check(&self, rows: usize, columns: usize) -> Result<(), ShapeError> {
-///         let error =
-///             ShapeError::Length { argument: "columns", expected: rows, actual: columns };
-///         if rows == columns { Ok(()) } else { Err(error) }
-///     }
-///
-///     fn finish(&mut self, _: Isa, _row: usize, _column: usize, strip: MatMut<'_, f32>) {
-///         self.0 += strip.rows() * strip.columns();
+/// impl Epilogue<f32> for Cap {
+///     fn finish(&mut self, _: Isa, _row: usize, _column: usize, mut strip: MatMut<'_, f32>) {
+///         for i in 0..strip.rows() {
+///             for j in 0..strip.columns() {
+///                 // A row of a row-major C is also to be had as a slice, by `row_mut`.
+///                 if let Some(c) = strip.get_mut(i, j) {
+///                     *c = c.min(self.0);
+///                 }
+///             }
+///         }
 ///     }
 /// }
 ///
-/// let (isa, n) = (Isa::detect(), 50);
-/// let (x, mut c) = (vec![1.0; n * n], vec![0.0; n * n]);
-/// let x = MatRef::new(&x, n, n)?;
-/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, n, n, n)?];
-/// let mut finished = Finished(0);
-/// let product = Gemm::new(x, x, MatMut::new(&mut c, n, n)?).epilogue(&mut finished);
-/// product.run(isa, &mut scratch)?;
-/// assert_eq!(finished.0, n * n);
+/// let isa = Isa::detect();
+/// let (a, b, mut c) = ([1.0, 2.0, 3.0], [1.0, 1.0], [0.0; 6]);
+/// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 3, 2, 1)?];
+/// let (a, b) = (MatRef::new(&a, 3, 1)?, MatRef::new(&b, 1, 2)?);
+/// let mut cap = Cap(2.5);
+/// Gemm::new(a, b, MatMut::new(&mut c, 3, 2)?).epilogue(&mut cap).run(isa, &mut scratch)?;
+/// assert_eq!(c, [1.0, 1.0, 2.0, 2.0, 2.5, 2.5]);
 /// # Ok::<(), deltarule_kernels::ShapeError>(())
 /// ```
 pub trait Epilogue<E: Element> {
