@@ -33,6 +33,26 @@ fn trainer() -> Trainer {
 }
 
 #[test]
+fn numbers_to_be_predicted_are_no_classes() {
+    let prices = Targets::Values(&[0.5, 3.0]);
+    let message = "the metric roc_auc needs targets that are classes, or one value of 0 to 1 a row";
+    let error = Metric::RocAuc.evaluate(&[0.2, 2.5], 1, prices).unwrap_err();
+    assert_eq!(error.to_string(), message);
+    assert!(Metric::R2.evaluate(&[0.2, 2.5], 1, prices).is_ok());
+
+    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    let mut trainer = builder.build().unwrap();
+    let good = Rows::new(&[1.0, 2.0], 1, Targets::Values(&[0.0, 1.0])).unwrap();
+    let bad = Rows::new(&[1.0, 2.0], 1, prices).unwrap();
+    for (rows, validation) in [(good, bad), (bad, good)] {
+        let fit = trainer.fit(rows).validation(validation).metric(Metric::RocAuc);
+        assert_eq!(fit.run().unwrap_err().to_string(), message);
+    }
+    assert_eq!(trainer.steps(), 0);
+}
+
+#[test]
 fn a_fit_is_a_loop_over_steps() {
     let data = thirds();
     for batch in [1, 7, 32, ROWS] {

@@ -71,7 +71,7 @@ impl Metric {
     /// use deltarule::{Error, Metric, Targets};
     /// let (outputs, targets) = ([1.0, 2.0, 3.5], Targets::Values(&[1.0, 2.0, 3.0]));
     /// assert_eq!(Metric::R2.evaluate(&outputs, 1, targets)?, 0.875);
-    /// // One logit a row: values of 0 and 1 are classes.
+    /// // One logit a row: values of 0 and 1 are classes; between them, the nearer counts.
     /// let (logits, targets) = ([-2.0, 0.5, 1.0], Targets::Values(&[0.0, 0.0, 1.0]));
     /// assert_eq!(Metric::RocAuc.evaluate(&logits, 1, targets)?, 1.0);
     /// let error = Metric::R2.evaluate(&outputs, 1, Targets::Classes(&[0, 0, 0])).unwrap_err();
@@ -94,19 +94,14 @@ impl Metric {
             return Err(Error::Zero { argument: "columns" });
         }
         let rows = whole_rows("outputs", outputs.len(), columns)?;
-        let regression: Option<Regression<E>> = match self {
-            Self::RootMeanSquaredError => Some(root_mean_squared_error),
-            Self::MeanAbsoluteError => Some(mean_absolute_error),
-            Self::R2 => Some(r2),
-            _ => None,
-        };
-        match (regression, targets) {
-            (Some(regression), Targets::Values(values)) => regression(outputs, values, columns),
-            (None, Targets::Classes(labels)) => {
+        self.check_targets(columns, targets)?;
+        match (self.of_values(), targets) {
+            (Some(metric), Targets::Values(values)) => metric(outputs, values, columns),
+            (_, Targets::Classes(labels)) => {
                 check_length("targets", labels.len(), rows)?;
                 self.of_classes(outputs, columns, labels)
             }
-            (None, Targets::Values(values)) if columns == 1 => {
+            (None, Targets::Values(values)) => {
                 check_length("targets", values.len(), rows)?;
                 // softmax(0, z) is (1 − σ(z), σ(z)).
                 let logits: Vec<E> = outputs.iter().flat_map(|&z| [E::ZERO, z]).collect();
@@ -114,8 +109,34 @@ impl Metric {
                     values.iter().map(|y| usize::from(y.to_f64() > 0.5)).collect();
                 self.of_classes(&logits, 2, &labels)
             }
-            (None, _) => Err(self.wants("classes, or one value of 0 or 1 a row")),
-            (Some(_), _) => Err(self.wants("values")),
+        }
+    }
+
+    /// Checks that the targets are of the kind that the metric is for.
+    pub(crate) fn check_targets<E: Element>(
+        self,
+        columns: usize,
+        targets: Targets<'_, E>,
+    ) -> Result<()> {
+        // A number that is to be predicted is no class.
+        let is_class = |y: &E| (0.0..=1.0).contains(&y.to_f64());
+        match (self.of_values::<E>(), targets) {
+            (Some(_), Targets::Values(_)) | (None, Targets::Classes(_)) => Ok(()),
+            (Some(_), Targets::Classes(_)) => Err(self.wants("values")),
+            (None, Targets::Values(values)) if columns == 1 && values.iter().all(is_class) => {
+                Ok(())
+            }
+            (None, Targets::Values(_)) => Err(self.wants("classes, or one value of 0 to 1 a row")),
+        }
+    }
+
+    /// The function of a metric of values.
+    fn of_values<E: Element>(self) -> Option<Regression<E>> {
+        match self {
+            Self::RootMeanSquaredError => Some(root_mean_squared_error),
+            Self::MeanAbsoluteError => Some(mean_absolute_error),
+            Self::R2 => Some(r2),
+            _ => None,
         }
     }
 

@@ -78,15 +78,10 @@ fn check<E: Element>(fit: &mut Fit<'_, E>) -> Result<()> {
         rule.check()?;
         monitor.check(&fit.metrics)?;
     }
-    // One row is enough to see whether a metric is for the other kind of targets. Whatever else
-    // may be wrong with it depends on the rows.
-    let row = fit.data.targets().rows(0..1, fit.data.target_columns());
-    let outputs = try_vec("outputs", network.outputs())?;
     for metric in &fit.metrics {
-        if let Err(error @ Error::MetricTargets { .. }) =
-            metric.evaluate(&outputs, network.outputs(), row)
-        {
-            return Err(error);
+        metric.check_targets(network.outputs(), fit.data.targets())?;
+        if let Validation::Rows(rows) = &fit.validation {
+            metric.check_targets(network.outputs(), rows.targets())?;
         }
     }
     Ok(())
