@@ -332,6 +332,13 @@ pub trait Lanes:
     /// exponent.
     fn shift_to_exponent(self) -> Self;
 
+    /// The representations shifted left by three less than the number of mantissa bits: of an
+    /// integer of eighths the whole ones become an exponent.
+    fn shift_eighths_to_exponent(self) -> Self;
+
+    /// The entries of `table` that the low three bits of the representations name.
+    fn entry_of(self, table: &[Self::Element; 8]) -> Self;
+
     /// The representations shifted right by the number of mantissa bits: an exponent (and the
     /// sign above it) becomes an integer.
     fn shift_from_exponent(self) -> Self;
