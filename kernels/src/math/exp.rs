@@ -278,12 +278,12 @@ pub(super) fn half_exp_2x_coarse<V: Lanes>(x: V) -> V {
 /// more, to a subnormal.
 #[inline(always)]
 pub(crate) fn exp<V: Lanes>(x: V) -> V {
-    let y = exp_normal(x);
-    let normal = x.abs().le(x.splat(V::Element::NORMAL));
-    if normal.all() {
-        return y;
+    if x.within(V::Element::NORMAL) {
+        return exp_normal(x);
     }
+    let x = x.side_by_side();
+    let normal = x.abs().le(x.splat(V::Element::NORMAL));
     let lowest = x.splat(V::Element::LOWEST);
     let reduced = Reduced::new((-lowest).less_or(lowest.greater_or(x)));
-    y.select(normal, reduced.exp().scale_by_pow2(reduced.n))
+    exp_normal(x).select(normal, reduced.exp().scale_by_pow2(reduced.n))
 }

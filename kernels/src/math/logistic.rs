@@ -170,10 +170,11 @@ impl<V: Lanes> OnePlusExp<V> {
 /// ±∞ to 1 and 0, ±0 to ½, NaN to NaN.
 #[inline(always)]
 pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
-    let near = OnePlusExp::new(-x).reciprocal();
     if x.within(V::Element::NORMAL) {
-        return near;
+        return OnePlusExp::new(-x).reciprocal();
     }
+    let x = x.side_by_side();
+    let near = OnePlusExp::new(-x).reciprocal();
     // It is eˣ, or 1.
     let far = exp(x.splat(V::Element::ZERO).less_or(x));
     near.select(x.abs().le(x.splat(V::Element::NORMAL)), far)
@@ -184,10 +185,11 @@ pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
 /// −∞ to −0, +∞ to +∞, ±0 to ±0, NaN to NaN.
 #[inline(always)]
 pub(crate) fn times_sigmoid<V: Lanes>(x: V) -> V {
-    let near = x / OnePlusExp::new(-x).rounded();
     if x.within(V::Element::NORMAL) {
-        return near;
+        return x / OnePlusExp::new(-x).rounded();
     }
+    let x = x.side_by_side();
+    let near = x / OnePlusExp::new(-x).rounded();
     let far =
         times_small_exp(x, Reduced::new(Logistic::finite(x.splat(V::Element::ZERO).less_or(x))));
     near.select(x.abs().le(x.splat(V::Element::NORMAL)), far)
