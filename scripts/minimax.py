@@ -163,6 +163,36 @@ def exp(element, more=0):
     )
 
 
+def exp_eighths(element):
+    """(eʳ − 1 − κ − r)/r², |r| ≤ ln 2/16, error relative to eʳ; then the powers and the rest.
+
+    The powers are the f32 nearest to 2^{j/8}, with j eighths of an exponent taken from their bits;
+    the rest is 2^{j/8} over that f32, less 1, and κ.
+    """
+    if element == "f64":
+        return None
+    bound = HALF_LN2 / 8
+    # κ, r² and r³ by themselves, for κ is added to numbers of many sizes and never rounded alone.
+    xs = [bound * mp.cos(mp.pi * i / (GRID - 1)) for i in range(GRID)]
+    values = [(mp.expm1(x) - x) / mp.exp(x) for x in xs]
+    _, (kappa, _, _) = remez([[x**p / mp.exp(x) for x in xs] for p in (0, 2, 3)], values)
+    coefficients, error = fit(
+        element,
+        lambda r: mp.expm1(r) - r,
+        (2, 3),
+        -bound,
+        bound,
+        lambda r: 1 / mp.exp(r),
+        [(0, kappa)],
+    )
+    powers = [mpf(2) ** (mpf(j) / 8) for j in range(8)]
+    nearest = [rounded(element, power) for power in powers]
+    bits = [int(np.float32(float(t)).view(np.uint32)) - (j << 20) for j, t in enumerate(nearest)]
+    table = [mpf(float(np.uint32(b).view(np.float32))) for b in bits]
+    rest = [rounded(element, power / t - 1 + kappa) for power, t in zip(powers, nearest)]
+    return [*coefficients, tuple(table), tuple(rest)], error
+
+
 def expm1(element):
     """(eʳ − 1 − r)/r², |r| ≤ ½ ln 2, with a term more; error relative to eʳ."""
     return exp(element, more=1)
@@ -183,11 +213,12 @@ def log(element):
 
 def exp2(element):
     """(2ʳ − 1)/r, |r| ≤ ½; error relative to 2ʳ."""
-    count = {"f32": 6, "f64": 12}[element]
+    if element == "f32":
+        return None
     return fit(
         element,
         lambda r: mp.expm1(r * LN2) / r,
-        range(count),
+        range(12),
         mpf("-0.5001"),
         mpf("0.5001"),
         lambda r: r / mpf(2) ** r,
@@ -213,11 +244,12 @@ def tanh(element):
 
 def erf(element):
     """erf(x)/x − 1 in z = x², |x| ≤ 15/16; error relative to erf x."""
-    count = {"f32": 6, "f64": 12}[element]
+    if element == "f32":
+        return None
     return fit(
         element,
         lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1,
-        range(count),
+        range(12),
         mpf("1e-12"),
         mpf("0.8791"),
         lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z)),
@@ -226,13 +258,14 @@ def erf(element):
 
 def log2_erfc(element):
     """The binary logarithm of erfc x in x − 1, 15/16 ≤ x ≤ SATURATED; error relative to erf x."""
-    count, top = {"f32": (6, "3.95"), "f64": (18, "6")}[element]
+    if element == "f32":
+        return None
     return fit(
         element,
         lambda t: mp.log(mp.erfc(1 + t), 2),
-        range(count),
+        range(18),
         mpf("-0.0626"),
-        mpf(top) - 1,
+        mpf(5),
         lambda t: LN2 * mp.erfc(1 + t) / mp.erf(1 + t),
     )
 
@@ -308,11 +341,6 @@ def scaled_normal_tail(x):
     return mp.exp(x * x / 2) * mp.erfc(x / mp.sqrt(2)) / 2
 
 
-def log_normal_tail_near(element):
-    """The centre, the value and the coefficients of ln(e^{x²/2}·Φ(−x)) from 0 to 4."""
-    return log_tail(element, lambda x: mp.log(scaled_normal_tail(x)), "0", "4", (0.9, 1))
-
-
 def log_normal_tail_far(element):
     """The centre, the value and the coefficients of ln(e^{x²/2}·Φ(−x)) from 4 to 13.3."""
     return log_tail(element, lambda x: mp.log(scaled_normal_tail(x)), "4", "13.3", (7, 8))
@@ -331,18 +359,72 @@ def gelu_minimum():
     return mp.findroot(lambda x: scaled_normal_tail(x) - x / mp.sqrt(2 * mp.pi), mpf("0.75"))
 
 
-def log_gelu_slope_near(element):
-    """The centre, the value and the coefficients of log_gelu_slope from 0 to 4."""
-    return log_tail(element, log_gelu_slope, "0", "4", (0.9, 1))
-
-
 def log_gelu_slope_far(element):
     """The centre, the value and the coefficients of log_gelu_slope from 4 to 14."""
     return log_tail(element, log_gelu_slope, "4", "14", (7, 8))
 
 
+def pieces(f, first=None, slope=0):
+    """f in eight pieces of length ½ from 0 to 4: the centres, then the coefficients of each power.
+
+    The centres, but for the first if it is given, are those near the middle, in steps of 1/1024,
+    whose value is nearest to an f32, for the rounding of that value can't be made up for. In the
+    first piece `slope` times x is left out of the coefficients.
+    """
+    columns, largest = [], mpf(0)
+    for piece in range(8):
+        low, high = mpf(piece) / 2, mpf(piece + 1) / 2
+
+        def rounding(centre):
+            return abs(rounded("f32", f(centre)) / f(centre) - 1)
+
+        middle = int((low + high) * 512)
+        near = [mpf(i) / 1024 for i in range(middle - 32, middle + 33)]
+        centre = min(near, key=rounding) if piece or first is None else mpf(first)
+        value = rounded("f32", f(centre))
+        # A piece is entered by rounding, so it reaches a little further.
+        coefficients, error = fit(
+            "f32",
+            lambda w: f(centre + w),
+            range(1, 8),
+            low - centre - mpf("1e-6"),
+            high - centre + mpf("1e-6"),
+            lambda w: 1 / f(centre + w),
+            [(0, value), (1, 0 if piece else slope)],
+        )
+        columns.append([centre, value, *coefficients])
+        largest = max(largest, error)
+    return list(zip(*columns)), largest
+
+
+def erf_pieces(element):
+    """erf x, less x in the first piece, in eight pieces from 0 to 4; error relative to erf x."""
+    return None if element == "f64" else pieces(mp.erf, 0, 1)
+
+
+def normal_tail_pieces(element):
+    """xΦ(−x) in eight pieces from 0 to 4; relative error."""
+    if element == "f64":
+        return None
+    return pieces(lambda x: x * mp.erfc(x / mp.sqrt(2)) / 2, 0)
+
+
+def gelu_slope_pieces(element):
+    """(Φ(−x) − xφ(x))/(x₀ − x) in eight pieces from 0 to 4; relative error."""
+    if element == "f64":
+        return None
+    zero = gelu_minimum()
+
+    def ratio(x):
+        x = x + mpf(10) ** -25 if abs(x - zero) < mpf(10) ** -25 else x
+        return (mp.erfc(x / mp.sqrt(2)) / 2 - x * mp.npdf(x)) / (zero - x)
+
+    return pieces(ratio)
+
+
 FITS = [
     exp,
+    exp_eighths,
     expm1,
     exp2,
     log,
@@ -351,10 +433,11 @@ FITS = [
     log2_erfc,
     normal_tail,
     erfc,
-    log_normal_tail_near,
     log_normal_tail_far,
-    log_gelu_slope_near,
     log_gelu_slope_far,
+    erf_pieces,
+    normal_tail_pieces,
+    gelu_slope_pieces,
 ]
 
 
@@ -363,6 +446,7 @@ def main():
     if not chosen or "split" in chosen:
         # n·ln 2 is exact in the leading part for every exponent n, without FMA too.
         split("LN_2", LN2, (15, 42))
+        split("LN_2_EIGHTH", LN2 / 8, (12, 39))
         b = 2 * mp.sqrt(2 / mp.pi)
         split("GELU tanh form, B", b, (19, 19))
         split("GELU tanh form, C", b * mpf("0.044715"), (24, 53))
@@ -376,10 +460,13 @@ def main():
                 continue
             coefficients, error = found
             unit = mpf(2) ** {"f32": -24, "f64": -53}[element]
-            print(f"// {family.__name__} {element}: {family.__doc__}")
+            print(f"// {family.__name__} {element}: {family.__doc__.splitlines()[0]}")
             print(f"// Largest error {mp.nstr(error, 3)}, {mp.nstr(error / unit, 3)} half ulps.")
             for c in coefficients:
-                print(f"    {show(element, c)},")
+                if isinstance(c, tuple):
+                    print(f"    [{', '.join(show(element, lane) for lane in c)}],")
+                else:
+                    print(f"    {show(element, c)},")
 
 
 if __name__ == "__main__":

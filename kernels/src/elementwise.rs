@@ -85,7 +85,8 @@ impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
     }
 }
 
-/// There is one call of the function, for whole groups of lanes and for what is left of one.
+/// There is one call of the function, for whole groups of lanes and for what is left of one, which is
+/// done in buffers of a group's length: so the loop loads to registers and nowhere else.
 #[inline(always)]
 fn row<V: Lanes, U: Update>(
     simd: V::Simd,
@@ -93,26 +94,35 @@ fn row<V: Lanes, U: Update>(
     x: Option<&[V::Element]>,
     y: &mut [V::Element],
 ) {
-    let mut start = 0;
-    while start < y.len() {
-        let end = y.len().min(start + V::LEN);
-        let old = load_some::<V>(simd, &y[start..end]);
-        let given = match x {
-            Some(x) => load_some::<V>(simd, &x[start..end]),
-            None => old,
-        };
-        let new = update.update(given, old);
-        if end - start == V::LEN {
-            new.store(&mut y[start..end]);
-        } else {
-            new.store_partial(&mut y[start..end]);
+    assert!(V::LEN <= BUFFER);
+    let (y_whole, y_rest) = y.split_at_mut(y.len() - y.len() % V::LEN);
+    let count = y_rest.len();
+    let x_parts = x.map(|x| x.split_at(y_whole.len()));
+    let Buffers([mut x_buffer, mut y_buffer]) = Buffers([[V::Element::ZERO; BUFFER]; 2]);
+    if count > 0 {
+        V::load_partial(simd, y_rest).store(&mut y_buffer);
+        if let Some((_, x_rest)) = x_parts {
+            V::load_partial(simd, x_rest).store(&mut x_buffer);
         }
-        start = end;
     }
-}
-
-/// All of `from`, at most LEN elements.
-#[inline(always)]
-fn load_some<V: Lanes>(simd: V::Simd, from: &[V::Element]) -> V {
-    if from.len() == V::LEN { V::load(simd, from) } else { V::load_partial(simd, from) }
+    for is_rest in [false, true] {
+        let (x, y) = if is_rest {
+            let padded = if count > 0 { V::LEN } else { 0 };
+            (x_parts.map(|_| &x_buffer[..padded]), &mut y_buffer[..padded])
+        } else {
+            (x_parts.map(|(x_whole, _)| x_whole), &mut *y_whole)
+        };
+        for start in (0..y.len()).step_by(V::LEN) {
+            let group = start..start + V::LEN;
+            let old = V::load(simd, &y[group.clone()]);
+            let given = match x {
+                Some(x) => V::load(simd, &x[group.clone()]),
+                None => old,
+            };
+            update.update(given, old).store(&mut y[group]);
+        }
+    }
+    if count > 0 {
+        V::load(simd, &y_buffer).store_partial(y_rest);
+    }
 }

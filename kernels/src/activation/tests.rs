@@ -20,7 +20,7 @@ const fn row(activation: Activation, value: (f64, f64), derivative: (f64, f64)) 
 const ROWS: &[Row] = &[
     row(Activation::Elu { alpha: 1.0 }, (1.25, 1.25), (0.5, 0.5)),
     row(Activation::Elu { alpha: -0.75 }, (2.0, 2.0), (1.75, 1.75)),
-    row(Activation::Gelu, (2.0, 2.75), (3.0, 3.0)),
+    row(Activation::Gelu, (2.0, 2.5), (3.0, 3.0)),
     row(Activation::GeluTanh, (2.0, 2.0), (1.0, 1.0)),
     row(Activation::HardSigmoid, (1.0, 1.0), (0.5, 0.5)),
     row(Activation::HardSwish, (2.0, 2.0), (1.0, 1.0)),
@@ -30,7 +30,7 @@ const ROWS: &[Row] = &[
     row(Activation::Mish, (0.75, 0.75), (1.0, 1.0)),
     row(Activation::Relu, (0.0, 0.0), (0.0, 0.0)),
     row(Activation::Selu, (2.0, 2.0), (1.0, 1.0)),
-    row(Activation::Sigmoid, (1.0, 1.0), (1.5, 1.5)),
+    row(Activation::Sigmoid, (1.0, 1.25), (1.5, 1.5)),
     row(Activation::Silu, (2.0, 2.0), (1.0, 1.0)),
     row(Activation::Softplus, (2.0, 2.0), (1.0, 1.25)),
     row(Activation::Tanh, (1.0, 1.25), (1.5, 1.5)),

@@ -182,6 +182,13 @@ avx2_lanes! {
         through_f64!();
 
         #[inline(always)]
+        fn entry_of(self, table: &[f32; 8]) -> Self {
+            // SAFETY: the table has the elements of a register.
+            let table = unsafe { _mm256_loadu_ps(table.as_ptr()) };
+            Self(isa!(_mm256_permutevar8x32_ps(table, _mm256_castps_si256(self.0))))
+        }
+
+        #[inline(always)]
         fn group_side_by_side<const N: usize>(mut registers: [Self; N]) -> [Self; N] {
             if let [a, b, c, d] = &mut registers[..] {
                 // SAFETY: lanes exist only where the CPU has AVX.
@@ -216,7 +223,18 @@ avx2_lanes! {
         _mm256_slli_epi64, _mm256_srli_epi64,
         first _mm256_cvtsd_f64, swaps 2 => _mm256_permute2f128_pd 1, 1 => _mm256_shuffle_pd 0b0101
     },
-    more { type Group = Self; }
+    more {
+        type Group = Self;
+
+        #[inline(always)]
+        fn entry_of(self, table: &[f64; 8]) -> Self {
+            // SAFETY: the indices are below 8.
+            Self(unsafe {
+                let index = _mm256_and_si256(_mm256_castpd_si256(self.0), _mm256_set1_epi64x(7));
+                _mm256_i64gather_pd::<8>(table.as_ptr(), index)
+            })
+        }
+    }
 }
 
 /// Four registers go through instructions that are none.

@@ -193,6 +193,14 @@ avx512_lanes! {
     more {
         type Group = Group<Self, 2>;
         through_f64!();
+
+        /// The instruction names one of 16, so the table is there twice.
+        #[inline(always)]
+        fn entry_of(self, table: &[f32; 8]) -> Self {
+            // SAFETY: the table has the elements of half a register.
+            let table = unsafe { _mm512_broadcast_f32x8(_mm256_loadu_ps(table.as_ptr())) };
+            Self(isa!(_mm512_permutexvar_ps(_mm512_castps_si512(self.0), table)))
+        }
     }
 }
 
@@ -218,5 +226,14 @@ avx512_lanes! {
         first _mm512_cvtsd_f64, swaps 4 => _mm512_shuffle_f64x2 0b01_00_11_10,
         2 => _mm512_shuffle_f64x2 0b10_11_00_01, 1 => _mm512_shuffle_pd 0b0101_0101
     },
-    more { type Group = Self; }
+    more {
+        type Group = Self;
+
+        #[inline(always)]
+        fn entry_of(self, table: &[f64; 8]) -> Self {
+            // SAFETY: the table has the elements of a register.
+            let table = unsafe { _mm512_loadu_pd(table.as_ptr()) };
+            Self(isa!(_mm512_permutexvar_pd(_mm512_castpd_si512(self.0), table)))
+        }
+    }
 }

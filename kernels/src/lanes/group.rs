@@ -132,6 +132,7 @@ impl<V: Lanes, const N: usize> Lanes for Group<V, N> {
         fn int_add(self, other);
         fn int_sub(self, other);
         fn shift_to_exponent(self);
+        fn shift_eighths_to_exponent(self);
         fn shift_from_exponent(self);
         fn scale_by_pow2(self, n);
     }
@@ -212,6 +213,11 @@ impl<V: Lanes, const N: usize> Lanes for Group<V, N> {
     fn select(self, mask: Self::Mask, other: Self) -> Self {
         let (register, mask, other) = (self.0, mask.0, other.0);
         Self(each!(register, mask, other => register.select(mask, other)))
+    }
+    #[inline(always)]
+    fn entry_of(self, table: &[V::Element; 8]) -> Self {
+        let register = self.0;
+        Self(each!(register => register.entry_of(table)))
     }
     #[inline(always)]
     fn swap_lanes<const DISTANCE: usize>(self) -> Self {

@@ -332,6 +332,13 @@ pub trait Lanes:
     /// exponent.
     fn shift_to_exponent(self) -> Self;
 
+    /// The representations shifted left by three less than the number of mantissa bits: of an
+    /// integer of eighths the whole ones become an exponent.
+    fn shift_eighths_to_exponent(self) -> Self;
+
+    /// The entries of `table` that the low three bits of the representations name.
+    fn entry_of(self, table: &[Self::Element; 8]) -> Self;
+
     /// The representations shifted right by the number of mantissa bits: an exponent (and the
     /// sign above it) becomes an integer.
     fn shift_from_exponent(self) -> Self;
@@ -383,7 +390,8 @@ pub trait Lanes:
 
     /// Of a group, all registers as they are, but at once: the compiler can't finish with one before
     /// it begins with the next. It would, to save registers, and the CPU would have to wait for
-    /// every step of a chain.
+    /// every step of a chain. Nor does it find what it computed of the value before: so a rare branch
+    /// starts anew, and the common one keeps nothing for it in registers.
     #[inline(always)]
     fn side_by_side(self) -> Self {
         self

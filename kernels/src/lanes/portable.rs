@@ -237,6 +237,15 @@ macro_rules! portable_lanes {
                 Self::from_bits(self.bits() << $mantissa)
             }
             #[inline(always)]
+            fn shift_eighths_to_exponent(self) -> Self {
+                Self::from_bits(self.bits() << ($mantissa - 3))
+            }
+            #[inline(always)]
+            fn entry_of(self, table: &[$element; 8]) -> Self {
+                let entries = self.bits().to_array().map(|bits| table[(bits & 7) as usize]);
+                Self($register::new(entries))
+            }
+            #[inline(always)]
             fn shift_from_exponent(self) -> Self {
                 Self::from_bits(self.bits() >> $mantissa)
             }

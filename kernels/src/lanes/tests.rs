@@ -34,7 +34,7 @@ macro_rules! on_lanes_and_groups {
         }
     )+ };
 }
-on_lanes_and_groups!(Methods, Scaling, Partial, Places);
+on_lanes_and_groups!(Methods, Scaling, Named, Partial, Places);
 
 impl<E: Element> Methods<E> {
     /// Compares a method of two arguments with a scalar function on every pair of specials.
@@ -121,6 +121,35 @@ impl<E: Element> Scaling<E> {
                 };
                 assert_eq!(out[0], E::from_f64(exact), "{x} * 2^{n}");
             }
+        }
+    }
+}
+
+/// What integers in the low bits name: the entry of a table, and a power of two.
+struct Named<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> Named<E> {
+    fn check_lanes<V: Lanes<Element = E>>(simd: V::Simd) {
+        let (bias, magic) = if size_of::<E>() == 4 {
+            (127.0, 12_582_912.0)
+        } else {
+            (1023.0, 6_755_399_441_055_744.0)
+        };
+        let table = [1.0, -2.0, 3.5, f64::NAN, -0.0, 6.0, f64::INFINITY, 8.0].map(E::from_f64);
+        let mut out = vec![E::ZERO; V::LEN];
+        for start in -20..=20 {
+            let integer = |i| f64::from(start + i as i32);
+            let source: Vec<E> = (0..V::LEN).map(|i| E::from_f64(integer(i) + magic)).collect();
+            let lanes = V::load(simd, &source);
+            lanes.entry_of(&table).store(&mut out);
+            for (i, &value) in out.iter().enumerate() {
+                let expected = table[integer(i).rem_euclid(8.0) as usize];
+                assert!(same(value, expected), "entry {} is {value}", integer(i));
+            }
+            // Eight eighths make a 1 in the exponent.
+            let eighths = V::splat_in(simd, E::from_f64(8.0 * (bias + f64::from(start)) + magic));
+            eighths.shift_eighths_to_exponent().store(&mut out);
+            assert_eq!(out[0].to_f64(), 2f64.powi(start));
         }
     }
 }
@@ -360,7 +389,9 @@ fn every_method_agrees_with_scalars() {
 fn powers_of_two_and_scaling_are_exact_to_one_rounding() {
     for isa in Isa::available() {
         isa.run(Scaling::<f32>(core::marker::PhantomData));
+        isa.run(Named::<f32>(core::marker::PhantomData));
         isa.run(Scaling::<f64>(core::marker::PhantomData));
+        isa.run(Named::<f64>(core::marker::PhantomData));
     }
 }
 

@@ -119,6 +119,10 @@ macro_rules! common_methods {
             Self(isa!($from_int($shl::<$mantissa>($to_int(self.0)))))
         }
         #[inline(always)]
+        fn shift_eighths_to_exponent(self) -> Self {
+            Self(isa!($from_int($shl::<{ $mantissa - 3 }>($to_int(self.0)))))
+        }
+        #[inline(always)]
         fn shift_from_exponent(self) -> Self {
             Self(isa!($from_int($shr::<$mantissa>($to_int(self.0)))))
         }

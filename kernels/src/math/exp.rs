@@ -1,5 +1,6 @@
 //! eˣ.
 
+use super::power::{EIGHTHS, Eighths, Power};
 use super::{exact_mul_add, horner, polynomial};
 use crate::Element;
 use crate::lanes::{Lanes, Mask, Simd};
@@ -31,8 +32,8 @@ pub trait ExpConstants: Sized + 'static {
     const EXP: &'static [Self];
     /// By `scripts/minimax.py expm1`.
     const EXPM1: &'static [Self];
-    /// (2ʳ − 1)/r, |r| ≤ ½, by `scripts/minimax.py exp2`.
-    const EXP2: &'static [Self];
+    /// eˣ by eighths of a binary exponent, if that is how it is computed.
+    const EIGHTHS: Option<&'static Eighths<Self>>;
 }
 
 impl ExpConstants for f32 {
@@ -52,9 +53,7 @@ impl ExpConstants for f32 {
     // Largest error 1.15e-10, 0.00193 half ulps.
     const EXPM1: &'static [Self] =
         &[0.5, 0.166_666_64, 0.041_666_478, 0.008_333_865, 0.001_393_374_8, 0.000_195_970_32];
-    // Largest error 3.03e-9, 0.0508 half ulps.
-    const EXP2: &'static [Self] =
-        &[Self::LN_2, 0.240_226_48, 0.055_503_59, 0.009_618_483, 0.001_339_136_5, 0.000_153_377_07];
+    const EIGHTHS: Option<&'static Eighths<Self>> = Some(&EIGHTHS);
 }
 
 impl ExpConstants for f64 {
@@ -95,21 +94,7 @@ impl ExpConstants for f64 {
         2.511_175_848_163_838_8e-8,
         2.089_588_504_403_158_5e-9,
     ];
-    // Largest error 1.07e-18, 0.00963 half ulps.
-    const EXP2: &'static [Self] = &[
-        Self::LN_2,
-        0.240_226_506_959_100_7,
-        0.055_504_108_664_823_38,
-        0.009_618_129_107_630_232,
-        0.001_333_355_814_603_313_9,
-        0.000_154_035_303_888_800_01,
-        1.525_273_416_721_177_1e-5,
-        1.321_549_133_893_524e-6,
-        1.017_793_217_363_680_5e-7,
-        7.052_946_958_473_768e-9,
-        4.473_328_638_073_456_5e-10,
-        2.873_090_380_051_748_4e-11,
-    ];
+    const EIGHTHS: Option<&'static Eighths<Self>> = None;
 }
 
 /// x = n·ln 2 + r, |r| ≤ ½ ln 2, r = high + low.
@@ -257,22 +242,25 @@ impl<V: Lanes> Reduced<V> {
 /// eˣ for |x| ≤ NORMAL. Anything else, NaN too, gives anything.
 #[inline(always)]
 fn exp_normal<V: Lanes>(x: V) -> V {
+    if V::Element::EIGHTHS.is_some() {
+        return Power::new(x).value();
+    }
     let reduced = Reduced::new(x);
     reduced.scale(reduced.exp())
 }
 
-/// 2ˣ, where it is to be added to something larger, which takes the weight from its error. For
-/// results that are normal; NaN gives anything.
+/// 2ˣ by (2ʳ − 1)/r, |r| ≤ ½, where it is to be added to something larger, which takes the weight
+/// from its error. For results that are normal; NaN gives anything.
 #[inline(always)]
-pub(super) fn exp2_coarse<V: Lanes>(x: V) -> V {
+pub(super) fn exp2_coarse<V: Lanes>(x: V, coefficients: &[V::Element]) -> V {
     let (one, round) = (x.splat(V::Element::ONE), x.splat(V::Element::ROUND));
     let bits = x + round;
     let r = x - (bits - round);
-    let power = horner(r, V::Element::EXP2).mul_add(r, one);
+    let power = horner(r, coefficients).mul_add(r, one);
     power.int_add(bits.shift_to_exponent())
 }
 
-/// ½e²ˣ, as [`exp2_coarse`].
+/// ½e²ˣ, where it is to be added to something, as [`exp2_coarse`].
 #[inline(always)]
 pub(super) fn half_exp_2x_coarse<V: Lanes>(x: V) -> V {
     let one = x.splat(V::Element::ONE);
@@ -293,7 +281,9 @@ pub(crate) fn exp<V: Lanes>(x: V) -> V {
     if x.within(V::Element::NORMAL) {
         return exp_normal(x);
     }
+    let x = x.side_by_side();
+    let normal = x.abs().le(x.splat(V::Element::NORMAL));
     let lowest = x.splat(V::Element::LOWEST);
     let reduced = Reduced::new((-lowest).less_or(lowest.greater_or(x)));
-    reduced.exp().scale_by_pow2(reduced.n)
+    exp_normal(x).select(normal, reduced.exp().scale_by_pow2(reduced.n))
 }

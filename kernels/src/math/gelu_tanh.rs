@@ -2,6 +2,7 @@
 
 use super::exp::Reduced;
 use super::logistic::{Logistic, OnePlusExp, times_small_exp};
+use super::power::Power;
 use super::{exact_mul_add, in_f64};
 use crate::Element;
 use crate::lanes::Lanes;
@@ -62,7 +63,8 @@ fn exponent<V: Lanes>(x: V) -> (V, V, V) {
 pub(crate) fn gelu_tanh<V: Lanes>(x: V) -> V {
     let (k, k_low, _) = exponent(x);
     let exponential = Reduced::new_sum(-k, -k_low);
-    let near = x / OnePlusExp::of_parts(exponential, exponential.expm1()).rounded();
+    let power = Power::of_reduced(exponential, exponential.expm1());
+    let near = x / OnePlusExp::of_power(power).rounded();
     if x.within(V::Element::NORMAL_K) {
         return near;
     }

@@ -2,6 +2,7 @@
 //! smallest subnormal.
 
 use super::exp::{ExpConstants, Reduced, exp};
+use super::power::Power;
 use super::{exact_mul_add, in_f64};
 use crate::Element;
 use crate::lanes::{Lanes, Mask};
@@ -123,47 +124,43 @@ impl<V: Lanes> Logistic<V> {
     }
 }
 
-/// 1 + eᵗ, from eᵗ = 2ⁿ(1 + p): `whole` + `lost` + 2ⁿp, where `whole` is 1 + 2ⁿ, rounded.
+/// 1 + eᵗ, from eᵗ = power·(1 + rest), as `whole`, which is 1 + power, rounded, and `part`.
 pub(super) struct OnePlusExp<V> {
-    pow2: V,
-    p: V,
     whole: V,
-    /// What rounding took from `whole`, where that counts: for large n.
-    lost: V,
+    /// power·rest, and what rounding took from `whole`.
+    part: V,
 }
 
 impl<V: Lanes> OnePlusExp<V> {
     /// For t up to ±NORMAL.
     #[inline(always)]
     pub(super) fn new(t: V) -> Self {
-        let exponent = Reduced::new(t);
-        Self::of_parts(exponent, exponent.expm1_coarse())
+        Self::of_power(Power::new(t))
     }
 
-    /// Of eᵗ by [`Reduced`], and p.
+    /// Of eᵗ.
     #[inline(always)]
-    pub(super) fn of_parts(exponent: Reduced<V>, p: V) -> Self {
-        let one = p.splat(V::Element::ONE);
-        let pow2 = exponent.scale(one);
-        let whole = one + pow2;
-        Self { pow2, p, whole, lost: one - (whole - pow2) }
+    pub(super) fn of_power(Power { power, rest }: Power<V>) -> Self {
+        let one = power.splat(V::Element::ONE);
+        let (larger, smaller) = (power.greater_or(one), power.less_or(one));
+        let whole = larger + smaller;
+        let lost = smaller - (whole - larger);
+        Self { whole, part: power.mul_add(rest, lost) }
     }
 
     /// The sum, rounded.
     #[inline(always)]
     pub(super) fn rounded(self) -> V {
-        self.pow2.mul_add(self.p, self.lost) + self.whole
+        self.part + self.whole
     }
 
     /// 1 over the sum. The quotient is corrected by what the sum's rounding and its own left over.
     #[inline(always)]
     fn reciprocal(self) -> V {
-        let Self { pow2, p, whole, lost } = self;
-        let one = p.splat(V::Element::ONE);
-        let sum = pow2.mul_add(p, whole);
-        let rest = pow2.mul_add(p, whole - sum) + lost;
-        let quotient = one / sum;
-        let remainder = rest.neg_mul_add(quotient, exact_mul_add(-quotient, sum, one));
+        let Self { whole, part } = self;
+        let one = part.splat(V::Element::ONE);
+        let quotient = one / (whole + part);
+        let remainder = part.neg_mul_add(quotient, exact_mul_add(-quotient, whole, one));
         quotient.mul_add(remainder, quotient)
     }
 }
@@ -173,10 +170,11 @@ impl<V: Lanes> OnePlusExp<V> {
 /// ±∞ to 1 and 0, ±0 to ½, NaN to NaN.
 #[inline(always)]
 pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
-    let near = OnePlusExp::new(-x).reciprocal();
     if x.within(V::Element::NORMAL) {
-        return near;
+        return OnePlusExp::new(-x).reciprocal();
     }
+    let x = x.side_by_side();
+    let near = OnePlusExp::new(-x).reciprocal();
     // It is eˣ, or 1.
     let far = exp(x.splat(V::Element::ZERO).less_or(x));
     near.select(x.abs().le(x.splat(V::Element::NORMAL)), far)
@@ -187,10 +185,11 @@ pub(crate) fn sigmoid<V: Lanes>(x: V) -> V {
 /// −∞ to −0, +∞ to +∞, ±0 to ±0, NaN to NaN.
 #[inline(always)]
 pub(crate) fn times_sigmoid<V: Lanes>(x: V) -> V {
-    let near = x / OnePlusExp::new(-x).rounded();
     if x.within(V::Element::NORMAL) {
-        return near;
+        return x / OnePlusExp::new(-x).rounded();
     }
+    let x = x.side_by_side();
+    let near = x / OnePlusExp::new(-x).rounded();
     let far =
         times_small_exp(x, Reduced::new(Logistic::finite(x.splat(V::Element::ZERO).less_or(x))));
     near.select(x.abs().le(x.splat(V::Element::NORMAL)), far)

@@ -15,6 +15,8 @@ pub(crate) mod in_f64;
 mod log;
 mod log1p;
 mod logistic;
+mod pieces;
+mod power;
 mod tail;
 mod tanh;
 

@@ -2,9 +2,10 @@
 //! down to the smallest subnormal.
 
 use super::exp::Reduced;
+use super::pieces::Pieces;
 use super::{exact_mul_add, horner, polynomial};
 use crate::Element;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Mask};
 
 /// A polynomial in v − centre, v = x/(x + a).
 #[derive(Clone, Copy)]
@@ -36,16 +37,18 @@ impl<E: Element> LogTail<E> {
 
 /// Φ(−x), and what the derivative of xΦ(x) needs.
 pub enum NormalTail<E: 'static> {
-    /// By logarithms, of which two pieces meet at `middle`: for the fewest operations.
-    Logarithms {
+    /// In pieces up to 4, and by a logarithm from there on: for the fewest operations.
+    Pieces {
+        /// The number before 4.
         middle: E,
-        /// ln(e^{x²/2}·Φ(−x)), by `scripts/minimax.py log_normal_tail_near log_normal_tail_far`.
-        tail: [LogTail<E>; 2],
+        /// x·Φ(−x), by `scripts/minimax.py normal_tail_pieces`, and ln(e^{x²/2}·Φ(−x)), by
+        /// `scripts/minimax.py log_normal_tail_far`.
+        tail: (&'static Pieces<E>, LogTail<E>),
         /// The zero x₀ of Φ(−x) − xφ(x), rounded and the rest.
         zero: (E, E),
-        /// ln(e^{x²/2}·(Φ(−x) − xφ(x))/(x₀ − x)), by `scripts/minimax.py log_gelu_slope_near
-        /// log_gelu_slope_far`.
-        slope: [LogTail<E>; 2],
+        /// (Φ(−x) − xφ(x))/(x₀ − x), by `scripts/minimax.py gelu_slope_pieces`, and
+        /// ln(e^{x²/2}·(Φ(−x) − xφ(x))/(x₀ − x)), by `scripts/minimax.py log_gelu_slope_far`.
+        slope: (&'static Pieces<E>, LogTail<E>),
     },
     /// By e^{x²/2}·Φ(−x)·(x + a): for all digits that there are.
     Ratio {
@@ -70,24 +73,102 @@ pub trait TailConstants: Sized + 'static {
 
 impl TailConstants for f32 {
     const NORMAL_TOP: Self = 14.7;
-    const NORMAL_TAIL: NormalTail<Self> = NormalTail::Logarithms {
-        middle: 4.0,
-        tail: [
-            // Largest error 7.53e-9, 0.126 half ulps.
-            LogTail {
-                centre: 0.997_070_3,
-                value: -1.339_482_3,
-                coefficients: &[
-                    -0.525_719_05,
-                    0.099_720_25,
-                    -0.019_527_443,
-                    0.003_305_165_3,
-                    -0.000_406_355_34,
-                    1.114_397_9e-5,
-                    1.113_813_3e-5,
-                    -3.463_838_5e-6,
-                    5.175408e-7,
-                    -3.318888e-8,
+    const NORMAL_TAIL: NormalTail<Self> = NormalTail::Pieces {
+        middle: 3.999_999_8,
+        tail: (
+            // Largest error 1.53e-8, 0.256 half ulps.
+            &Pieces {
+                centres: [
+                    0.0,
+                    0.746_093_75,
+                    1.276_367_2,
+                    1.728_515_6,
+                    2.234375,
+                    2.763_671_9,
+                    3.248_046_9,
+                    3.757_812_5,
+                ],
+                coefficients: [
+                    [
+                        0.0,
+                        0.169_964_18,
+                        0.128_801_88,
+                        0.072_507_62,
+                        0.028_441_817,
+                        0.007_897_881,
+                        0.001_887_117_3,
+                        0.000_322_054_37,
+                    ],
+                    [
+                        0.5,
+                        0.002_471_158,
+                        -0.124_577_634,
+                        -0.112_861_79,
+                        -0.060_717_68,
+                        -0.021_344_263,
+                        -0.006_051_396_5,
+                        -0.001_200_991_6,
+                    ],
+                    [
+                        -0.398_942_4,
+                        -0.217_958_45,
+                        -0.032_761_53,
+                        0.044_233_24,
+                        0.049_182_616,
+                        0.024_686_016,
+                        0.008_729_202,
+                        0.002_075_171_8,
+                    ],
+                    [
+                        5.160_212_4e-6,
+                        0.129_317_13,
+                        0.089_102_47,
+                        0.026_117_247,
+                        -0.012_148_37,
+                        -0.014_674_104,
+                        -0.007_240_201_3,
+                        -0.002_170_482_7,
+                    ],
+                    [
+                        0.066_423_17,
+                        0.005_202_960_7,
+                        -0.034_961_708,
+                        -0.029_806_6,
+                        -0.008_249_909,
+                        0.003_237_177_2,
+                        0.003_526_875,
+                        0.001_491_846_4,
+                    ],
+                    [
+                        0.000_403_387_3,
+                        -0.022_880_16,
+                        -0.005_152_197_6,
+                        0.007_658_493_7,
+                        0.007_334_579_7,
+                        0.001_552_002_3,
+                        -0.000_730_835_66,
+                        -0.000_665_314_4,
+                    ],
+                    [
+                        -0.011_208_802,
+                        0.002_286_179,
+                        0.006_545_303_4,
+                        0.002_257_525_2,
+                        -0.001_688_239_9,
+                        -0.001_410_649_6,
+                        -0.000_253_187_1,
+                        0.000_152_302_72,
+                    ],
+                    [
+                        0.001_895_709,
+                        0.002_742_631_6,
+                        -0.000_412_211_26,
+                        -0.001_587_346_4,
+                        -0.000_382_316_15,
+                        0.000_346_515_1,
+                        0.000_223_942_46,
+                        1.580462e-5,
+                    ],
                 ],
             },
             // Largest error 3.61e-8, 0.606 half ulps.
@@ -107,24 +188,102 @@ impl TailConstants for f32 {
                     1.722_594_1e-11,
                 ],
             },
-        ],
+        ),
         zero: (0.751_791_54, -1.211_445e-8),
-        slope: [
-            // Largest error 3.41e-8, 0.572 half ulps.
-            LogTail {
-                centre: 0.983_398_44,
-                value: -0.589_554_55,
-                coefficients: &[
-                    -0.126_008_3,
-                    0.042_737_283,
-                    -0.012_927_221,
-                    0.003_476_146_1,
-                    -0.000_815_602_66,
-                    0.000_157_516_44,
-                    -2.126_737_9e-5,
-                    1.029_187_3e-6,
-                    1.979_670_8e-7,
-                    -2.763_934_5e-8,
+        slope: (
+            // Largest error 9.87e-9, 0.166 half ulps.
+            &Pieces {
+                centres: [
+                    0.247_070_31,
+                    0.766_601_56,
+                    1.248_046_9,
+                    1.720_703_1,
+                    2.278_320_3,
+                    2.765625,
+                    3.233_398_4,
+                    3.729_492_2,
+                ],
+                coefficients: [
+                    [
+                        0.607_906_1,
+                        0.425_739_85,
+                        0.246_857_69,
+                        0.117_191_39,
+                        0.036_991_138,
+                        0.010_551_022,
+                        0.002_543_449,
+                        0.000_444_601_73,
+                    ],
+                    [
+                        -0.282_081_6,
+                        -0.388_749_24,
+                        -0.334_223_54,
+                        -0.210_970_52,
+                        -0.086_453_82,
+                        -0.029_670_399,
+                        -0.008_320_143,
+                        -0.001_671_900_9,
+                    ],
+                    [
+                        -0.185_829_33,
+                        -0.013_154_295,
+                        0.111_168_22,
+                        0.133_975_36,
+                        0.083_085_895,
+                        0.036_555_346,
+                        0.012_356_989,
+                        0.002_923_899_3,
+                    ],
+                    [
+                        0.088_802_17,
+                        0.113_091_38,
+                        0.051_297_348,
+                        -0.013_989_689,
+                        -0.036_905_106,
+                        -0.024_612_099,
+                        -0.010_749_026,
+                        -0.003_114_917,
+                    ],
+                    [
+                        0.039_145_224,
+                        -0.016_195_064,
+                        -0.040_199_094,
+                        -0.024_539_547,
+                        0.001_674_342,
+                        0.008_417_329,
+                        0.005_761_577_7,
+                        0.002_207_653_8,
+                    ],
+                    [
+                        -0.017_958_451,
+                        -0.019_024_359,
+                        -0.000_171_575_84,
+                        0.010_718_522,
+                        0.006_130_184_5,
+                        1.986329e-5,
+                        -0.001_666_412_3,
+                        -0.001_046_398_1,
+                    ],
+                    [
+                        -0.005_707_476_8,
+                        0.004_719_488_3,
+                        0.006_365_727_6,
+                        0.000_967_419_5,
+                        -0.002_495_224,
+                        -0.001_341_635_6,
+                        -3.213928e-5,
+                        0.000_292_187_96,
+                    ],
+                    [
+                        0.002_891_656_2,
+                        0.002_305_752,
+                        -0.000_973_879_4,
+                        -0.001_620_239_7,
+                        -3.489305e-6,
+                        0.000_504_683_2,
+                        0.000_220_139_6,
+                        -1.810_404_9e-5,
+                    ],
                 ],
             },
             // Largest error 4.57e-8, 0.767 half ulps.
@@ -144,7 +303,7 @@ impl TailConstants for f32 {
                     9.33607e-12,
                 ],
             },
-        ],
+        ),
     };
     const ERFC_TOP: Self = 10.2;
     // Largest error 3.54e-9, 0.0594 half ulps.
@@ -339,39 +498,32 @@ pub(crate) fn times_normal_cdf<V: Lanes>(x: V) -> V {
     // below 0 gives.
     let t = x.splat(V::Element::NORMAL_TOP).less_or(x.abs());
     let below = match V::Element::NORMAL_TAIL {
-        NormalTail::Logarithms { middle, tail, .. } => times_exponential(t, t, middle, tail),
+        NormalTail::Pieces { middle, tail: (near, far), .. } => {
+            near_or_far(near.evaluate(t), t, t, middle, far)
+        }
         NormalTail::Ratio { tail, .. } => Tail::normal(t, true, tail).value(),
     };
     x.splat(V::Element::SIGN_BIT).greater_or(x) - below
 }
 
-/// factor·e^{−t²/2 + f(t)}, 0 ≤ t ≤ NORMAL_TOP, where the pieces are for f.
+/// `near` for t up to `middle`, and from there on factor·e^{−t²/2} times what `far` is the logarithm
+/// of; t ≤ NORMAL_TOP.
 #[inline(always)]
-fn times_exponential<V: Lanes>(
+fn near_or_far<V: Lanes>(
+    near: V,
     factor: V,
     t: V,
     middle: V::Element,
-    [near, far]: [LogTail<V::Element>; 2],
+    far: LogTail<V::Element>,
 ) -> V {
-    if t.within(middle) {
-        let (value, slope, w) = near.terms(t);
-        return times_normal_power(factor, Reduced::new_half_square_and(t, value, slope, w));
-    }
     let is_near = t.le(t.splat(middle));
-    let (near, far) = (near.terms(t), far.terms(t));
-    let value = near.0.select(is_near, far.0);
-    let slope = near.1.select(is_near, far.1);
-    let w = near.2.select(is_near, far.2);
-    let power = Reduced::new_half_square_and(t, value, slope, w);
+    if is_near.all() {
+        return near;
+    }
+    let (logarithm, slope, w) = far.terms(t);
+    let power = Reduced::new_half_square_and(t, logarithm, slope, w);
     let far = factor.mul_add(power.expm1(), factor).scale_by_pow2(power.n);
-    times_normal_power(factor, power).select(is_near, far)
-}
-
-/// factor·eʳ·2ⁿ, if 2ⁿ is normal.
-#[inline(always)]
-fn times_normal_power<V: Lanes>(factor: V, power: Reduced<V>) -> V {
-    let scaled = power.times_pow2(factor);
-    scaled.mul_add(power.expm1(), scaled)
+    near.select(is_near, far)
 }
 
 /// Φ(x) + x·φ(x), the derivative of x·Φ(x), φ the density.
@@ -382,9 +534,9 @@ pub(crate) fn times_normal_cdf_derivative<V: Lanes>(x: V) -> V {
     let one = x.splat(V::Element::ONE);
     let t = x.splat(V::Element::NORMAL_TOP).less_or(x.abs());
     let below = match V::Element::NORMAL_TAIL {
-        NormalTail::Logarithms { middle, zero: (zero, zero_low), slope, .. } => {
+        NormalTail::Pieces { middle, zero: (zero, zero_low), slope: (near, far), .. } => {
             let distance = (x.splat(zero) - t) + x.splat(zero_low);
-            times_exponential(distance, t, middle, slope)
+            near_or_far(near.evaluate(t) * distance, distance, t, middle, far)
         }
         NormalTail::Ratio { tail, frac_1_sqrt_tau } => gelu_slope(t, tail, frac_1_sqrt_tau),
     };
