@@ -40,7 +40,7 @@ fn main() -> Result {
     check(&expected, &by_candle(&layers, &input)?.flatten_all()?.to_vec1()?)?;
     contestants.push((
         "candle",
-        Box::new(|| {
+        Box::new(move || {
             black_box(by_candle(&layers, &input)?);
             Ok(())
         }),
@@ -51,13 +51,13 @@ fn main() -> Result {
         .with_input_fact(0, f32::fact([shape.0, shape.1]).into())?
         .into_optimized()?
         .into_runnable()?;
-    let mut state = SimpleState::new(&model)?;
+    let mut state = SimpleState::new(model)?;
     let row: TValue = tract_ndarray::Array2::from_shape_vec(shape, x.clone())?.into_tensor().into();
     let answer = state.run(tvec!(row.clone()))?;
     check(&expected, answer[0].as_slice()?)?;
     contestants.push((
         "tract",
-        Box::new(|| {
+        Box::new(move || {
             black_box(state.run(tvec!(row.clone()))?);
             Ok(())
         }),
