@@ -16,7 +16,8 @@ use std::time::Instant;
 /// What both fail with.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Compares with other libraries, on the same weights and inputs, in turns.
+/// Compares with other libraries, on the same weights and inputs, in turns. The environment variable
+/// RAYON_NUM_THREADS sets the threads of all of them but tract, which has one.
 #[derive(Debug, Parser)]
 pub struct Options {
     /// The widths, from the input to the output
@@ -25,9 +26,6 @@ pub struct Options {
     /// The rows of a batch
     #[arg(long, default_value_t = 64)]
     pub batch: usize,
-    /// The threads
-    #[arg(long, default_value_t = 1)]
-    pub threads: usize,
     /// Samples, of which the median is printed
     #[arg(long, default_value_t = 101)]
     pub samples: usize,
@@ -40,16 +38,6 @@ pub struct Options {
 pub type Contestant<'a> = (&'static str, Box<dyn FnMut() -> Result + 'a>);
 
 impl Options {
-    /// The arguments, and a pool of as many threads as they ask for, which is candle's and ours.
-    ///
-    /// # Errors
-    /// What rayon fails with.
-    pub fn read() -> Result<Self> {
-        let options = Self::parse();
-        rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global()?;
-        Ok(options)
-    }
-
     /// A network of these widths: ReLU, and no activation behind the last layer.
     pub fn network(&self) -> Network {
         perceptron::perceptron(&self.dims)

@@ -2,6 +2,7 @@
 
 use candle_core::{Device, Tensor};
 use candle_nn::Linear;
+use clap::Parser;
 use deltarule::{Head, Predictor, WeightFormat};
 use deltarule_peers::{Contestant, Options, Result, by_candle, tensors};
 use std::hint::black_box;
@@ -11,7 +12,7 @@ use tract_onnx::prelude::*;
 const TOLERANCE: f32 = 1e-4;
 
 fn main() -> Result {
-    let options = Options::read()?;
+    let options = Options::parse();
     let network = options.network();
     let x = options.rows();
     let shape = (options.batch, options.dims[0]);

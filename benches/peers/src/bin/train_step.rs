@@ -2,6 +2,8 @@
 
 use candle_core::{Device, Tensor, Var};
 use candle_nn::{AdamW, Linear, Optimizer as _, ParamsAdamW, loss};
+use clap::Parser;
+use deltarule::kernels::optimizer::{Adam, Epsilon};
 use deltarule::{Loss, Optimizer, Targets, Trainer};
 use deltarule_peers::{Options, Result, by_candle, tensors};
 
@@ -11,7 +13,7 @@ const LEARNING_RATE: f64 = 1e-3;
 const TOLERANCE: f64 = 1e-3;
 
 fn main() -> Result {
-    let options = Options::read()?;
+    let options = Options::parse();
     let network = options.network();
     let x = options.rows();
     let classes = network.outputs();
@@ -35,10 +37,13 @@ fn main() -> Result {
         loss.to_scalar()
     };
 
-    let adam = Optimizer::adam(LEARNING_RATE);
+    // Where candle has it.
+    let epsilon = Epsilon::OutsideRoot(1e-8);
+    let adam = Optimizer::new(Adam { epsilon, ..Adam::default() });
+    let adam = adam.with_learning_rate(LEARNING_RATE);
     let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, adam)
         .max_batch(options.batch)
-        .threads(options.threads)
+        .threads(rayon::current_num_threads())
         .build()?;
     // The second loss tells whether the first step was the same.
     for _ in 0..2 {
