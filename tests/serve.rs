@@ -3,19 +3,31 @@
 
 #[path = "../examples/serve/app.rs"]
 mod app;
+#[path = "../examples/serve/server.rs"]
+mod server;
 
 use app::{Answer, Lesson, Limits, Question, Refusal, service};
 use deltarule::{Activation, Loss, Network, Optimizer, Predictor, Targets, Trainer};
 use serde::Serialize;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 const INPUTS: usize = 5;
 const CLASSES: usize = 3;
-const LIMITS: Limits = Limits { body: 20_000, rows: 40, predictions: 8, batches: 4 };
+/// Times are long, so that a slow machine fails no test by them.
+const LIMITS: Limits = Limits {
+    connections: 20,
+    request: Duration::from_secs(60),
+    connection: Duration::from_secs(600),
+    body: 20_000,
+    rows: 40,
+    predictions: 8,
+    batches: 4,
+};
 
 fn trainer() -> Trainer {
     let network = Network::builder(INPUTS)
@@ -41,13 +53,13 @@ enum Learning {
 fn serve(limits: Limits, learning: Learning, clients: impl FnOnce(SocketAddr)) -> u64 {
     let (router, learner) = service(trainer(), limits).unwrap();
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_io().build().unwrap();
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = runtime.spawn(async move {
         let stopped = async { stopped.await.unwrap_or_default() };
-        axum::serve(listener, router).with_graceful_shutdown(stopped).await
+        server::serve(listener, router, limits, stopped).await
     });
     std::thread::scope(|scope| {
         let (meanwhile, afterwards) = match learning {
@@ -56,7 +68,7 @@ fn serve(limits: Limits, learning: Learning, clients: impl FnOnce(SocketAddr)) -
         };
         clients(address);
         stop.send(()).unwrap();
-        runtime.block_on(serving).unwrap().unwrap();
+        runtime.block_on(serving).unwrap();
         match (meanwhile, afterwards) {
             (Some(learning), _) => learning.join().unwrap(),
             (None, learner) => learner.map_or(0, app::Learner::run),
@@ -69,7 +81,11 @@ struct Client(BufReader<TcpStream>);
 
 impl Client {
     fn new(address: SocketAddr) -> Self {
-        Self(BufReader::new(TcpStream::connect(address).unwrap()))
+        let stream = TcpStream::connect(address).unwrap();
+        // Rather fail than hang.
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(120))).unwrap();
+        Self(BufReader::new(stream))
     }
 
     /// The status and the body of what is answered.
@@ -79,8 +95,15 @@ impl Client {
             "{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
              content-length: {length}\r\n\r\n"
         );
-        let stream = self.0.get_mut();
-        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        self.send(&[head.as_bytes(), body].concat());
+        self.answer()
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
+    fn answer(&mut self) -> (u16, Vec<u8>) {
         let mut line = String::new();
         self.0.read_line(&mut line).unwrap();
         let status = line.split(' ').nth(1).unwrap().parse().unwrap();
@@ -97,6 +120,14 @@ impl Client {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
         (status, body)
+    }
+
+    /// Whether the service closes the connection, with nothing more to say.
+    fn was_dropped(mut self) -> bool {
+        let mut rest = Vec::new();
+        // With bytes that it has not read it resets the connection.
+        let reset = |error: std::io::Error| error.kind() == ErrorKind::ConnectionReset;
+        self.0.read_to_end(&mut rest).map_or_else(reset, |count| count == 0)
     }
 
     fn post(&mut self, path: &str, body: &impl Serialize) -> (u16, Vec<u8>) {
@@ -230,4 +261,77 @@ fn too_much_at_a_time_is_refused_and_what_waits_is_learned() {
         assert!(client.get("/metrics").1.contains("\ndeltarule_refused_total 2\n"));
     });
     assert_eq!(learned, limits.batches as u64);
+}
+
+/// The beginning of a request whose end does not come.
+const HALF: &str = "POST /predict HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n";
+
+#[test]
+fn who_sends_too_slowly_is_dropped_and_others_are_served_meanwhile() {
+    let limits = Limits { request: Duration::from_secs(1), ..LIMITS };
+    serve(limits, Learning::Meanwhile, |address| {
+        let [silent, mut head, mut body] = [(); 3].map(|()| Client::new(address));
+        head.send(HALF.as_bytes());
+        body.send(format!("{HALF}content-length: 100\r\n\r\n{{\"rows\": [[1").as_bytes());
+        let question = Question { rows: rows(3, 1) };
+        assert_eq!(Client::new(address).post("/predict", &question).0, 200);
+        assert!(silent.was_dropped() && head.was_dropped());
+        let (status, refusal) = body.answer();
+        let error = serde_json::from_slice::<Refusal>(&refusal).unwrap().error;
+        assert_eq!((status, error.as_str()), (408, "the request took too long"));
+        assert!(body.was_dropped());
+        let (_, text) = Client::new(address).get("/metrics");
+        assert!(text.contains("\ndeltarule_late_total 1\n"), "{text}");
+    });
+}
+
+#[test]
+fn who_comes_to_a_full_service_waits_until_another_leaves() {
+    let limits = Limits { connections: 2, ..LIMITS };
+    serve(limits, Learning::Meanwhile, |address| {
+        let mut first = [(); 2].map(|()| Client::new(address));
+        for client in &mut first {
+            assert_eq!(client.get("/healthz").0, 200);
+        }
+        let mut third = Client::new(address);
+        third.send(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n");
+        let wait = |client: &Client, time| client.0.get_ref().set_read_timeout(Some(time)).unwrap();
+        wait(&third, Duration::from_millis(200));
+        let error = third.0.fill_buf().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+        let [leaving, mut staying] = first;
+        drop(leaving);
+        wait(&third, Duration::from_secs(120));
+        assert_eq!(third.answer().0, 200);
+        assert_eq!(staying.get("/healthz").0, 200);
+    });
+}
+
+#[test]
+fn who_never_reads_is_dropped_when_the_connection_is_old() {
+    let time = Duration::from_secs(1);
+    let limits = Limits { connections: 1, request: time, connection: time, ..LIMITS };
+    serve(limits, Learning::Meanwhile, |address| {
+        let mut greedy = Client::new(address);
+        // Until neither side takes any more.
+        let request = b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n".repeat(100);
+        greedy.0.get_ref().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        while greedy.0.get_mut().write_all(&request).is_ok() {}
+        // There is one place, and the greedy client still holds its end of the connection.
+        assert_eq!(Client::new(address).get("/healthz").0, 200);
+        drop(greedy);
+    });
+}
+
+#[test]
+fn who_is_slow_does_not_keep_it_from_stopping() {
+    let limits = Limits { request: Duration::from_secs(1), ..LIMITS };
+    let mut slow = Vec::new();
+    serve(limits, Learning::Meanwhile, |address| {
+        slow = (0..4).map(|_| Client::new(address)).collect();
+        slow[0].send(HALF.as_bytes());
+        slow[1].send(format!("{HALF}content-length: 9\r\n\r\n").as_bytes());
+        assert_eq!(slow[2].get("/healthz").0, 200);
+    });
+    assert_eq!(slow.len(), 4);
 }

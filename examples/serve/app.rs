@@ -1,8 +1,9 @@
 //! The service: what it answers, and the thread that learns behind it.
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,11 +17,19 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// What bounds the service's memory and time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    /// Connections at a time; further ones wait until one of them is closed.
+    pub(crate) connections: u32,
+    /// The time for a request's head, for its body and what is done with it, and after the end of
+    /// a connection or of the service for what has begun: who takes longer is cut off.
+    pub(crate) request: Duration,
+    /// The age at which a connection is closed.
+    pub(crate) connection: Duration,
     /// The bytes of a request's body.
     pub(crate) body: usize,
     /// The rows of a request.
@@ -105,13 +114,15 @@ pub(crate) fn service(trainer: Trainer, limits: Limits) -> deltarule::Result<(Ro
         lessons: sender,
         workspaces: Mutex::new(workspaces?),
     };
+    let service = Arc::new(service);
     let router = Router::new()
         .route("/predict", post(predict))
         .route("/learn", post(learn))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(limits.body))
-        .with_state(Arc::new(service));
+        .layer(from_fn_with_state(Arc::clone(&service), in_time))
+        .with_state(service);
     Ok((router, Learner { trainer, lessons, model }))
 }
 
@@ -197,6 +208,18 @@ impl Service {
     }
 }
 
+/// Refuses what takes too long, such as to wait for a body.
+async fn in_time(
+    State(service): State<Arc<Service>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refused> {
+    timeout(service.limits.request, next.run(request)).await.map_err(|_| {
+        service.model.metrics.late.inc();
+        Refused(StatusCode::REQUEST_TIMEOUT, "the request took too long".to_owned())
+    })
+}
+
 /// A prediction takes microseconds, and its rows are bounded: it runs where the request is handled.
 async fn predict(
     State(service): State<Arc<Service>>,
@@ -265,6 +288,7 @@ struct Metrics {
     lessons: Counter,
     failures: Counter,
     refused: Counter,
+    late: Counter,
     version: Gauge,
     loss: Gauge<f64, AtomicU64>,
 }
@@ -274,15 +298,15 @@ impl Metrics {
         let mut registry = Registry::with_prefix("deltarule");
         // From 1 µs to half a second.
         let latency = Histogram::new(exponential_buckets(1e-6, 2.0, 20));
-        let (lessons, failures, refused) =
-            (Counter::default(), Counter::default(), Counter::default());
+        let [lessons, failures, refused, late] = [(); 4].map(|()| Counter::default());
         let (version, loss) = (Gauge::default(), Gauge::<f64, AtomicU64>::default());
         registry.register("predict_seconds", "What predictions took", latency.clone());
         registry.register("lessons", "Batches that were learned", lessons.clone());
         registry.register("failures", "Batches that could not be learned", failures.clone());
         registry.register("refused", "Requests refused for too much at a time", refused.clone());
+        registry.register("late", "Requests that took too long", late.clone());
         registry.register("version", "The version that answers", version.clone());
         registry.register("loss", "The loss of the last batch before it was learned", loss.clone());
-        Self { registry, latency, lessons, failures, refused, version, loss }
+        Self { registry, latency, lessons, failures, refused, late, version, loss }
     }
 }

@@ -8,12 +8,14 @@
 //! ```
 
 mod app;
+mod server;
 
 use app::{Limits, service};
 use clap::Parser;
 use deltarule::{Activation, Loss, Network, Optimizer, Trainer};
 use std::error::Error;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// Serves predictions by HTTP while it learns.
@@ -41,6 +43,15 @@ struct Options {
     /// Seed of the weights
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The most connections at a time
+    #[arg(long, default_value_t = 256)]
+    max_connections: u32,
+    /// The most seconds that a request may take
+    #[arg(long, default_value_t = 10)]
+    request_seconds: u32,
+    /// The seconds after which a connection is closed
+    #[arg(long, default_value_t = 600)]
+    connection_seconds: u32,
     /// The most bytes of a request's body
     #[arg(long, default_value_t = 1 << 20)]
     max_body: usize,
@@ -68,6 +79,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .max_batch(options.max_rows)
         .build()?;
     let limits = Limits {
+        connections: options.max_connections,
+        request: Duration::from_secs(options.request_seconds.into()),
+        connection: Duration::from_secs(options.connection_seconds.into()),
         body: options.max_body,
         rows: options.max_rows,
         predictions: options.max_predictions,
@@ -82,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             eprintln!("can't wait for an interrupt: {error}");
         }
     };
-    axum::serve(listener, router).with_graceful_shutdown(interrupted).await?;
+    server::serve(listener, router, limits, interrupted).await;
     // The service is gone; what waits is learned, and then the thread ends.
     let last = learning.join().map_err(|_| "the thread that learns has panicked")?;
     println!("stopped at version {last}");

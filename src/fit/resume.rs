@@ -186,35 +186,19 @@ pub(super) fn take_up<E: Element>(
     Ok(())
 }
 
-/// Writes a checkpoint if it is time to, after a step.
-pub(super) fn save_after_step<E: Element>(
+/// Writes a checkpoint if one is to be written after so many steps or epochs as are done.
+pub(super) fn save_after<E: Element>(
+    done: Every,
     fit: &Fit<'_, E>,
     rows: usize,
     course: &Course<E>,
 ) -> Result<()> {
-    match fit.saving {
-        Some(Saving { every: Every::Steps(every), .. })
-            if course.at.steps.is_multiple_of(every) =>
-        {
-            save(fit, rows, course)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a checkpoint if it is time to, after an epoch.
-pub(super) fn save_after_epoch<E: Element>(
-    fit: &Fit<'_, E>,
-    rows: usize,
-    course: &Course<E>,
-) -> Result<()> {
-    let epochs = course.at.epochs.len() as u64;
-    match fit.saving {
-        Some(Saving { every: Every::Epochs(every), .. }) if epochs.is_multiple_of(every) => {
-            save(fit, rows, course)
-        }
-        _ => Ok(()),
-    }
+    let due = match (fit.saving.as_ref().map(|saving| saving.every), done) {
+        (Some(Every::Steps(every)), Every::Steps(done))
+        | (Some(Every::Epochs(every)), Every::Epochs(done)) => done.is_multiple_of(every),
+        _ => false,
+    };
+    if due { save(fit, rows, course) } else { Ok(()) }
 }
 
 /// Writes a checkpoint, if any is to be written.

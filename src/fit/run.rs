@@ -7,9 +7,13 @@ use std::time::Instant;
 use super::course::{Course, Position};
 use super::history::{End, Epoch, History};
 use super::rate::Time;
+#[cfg(feature = "checkpoint")]
+use super::resume::save_after;
 use super::{EpochEnd, Fit, Metric, Step, Validation};
 use crate::data::{Batches, Dataset, Rows, gather};
 use crate::error::{Error, Result, check_length, checked_area, try_vec};
+#[cfg(feature = "checkpoint")]
+use crate::formats::Every;
 use crate::loss::Targets;
 use crate::network::Network;
 use crate::trainer::Trainer;
@@ -133,7 +137,7 @@ fn epochs<E: Element>(
                 return Ok(End::Callback);
             }
             #[cfg(feature = "checkpoint")]
-            super::resume::save_after_step(fit, rows.rows(), course)?;
+            save_after(Every::Steps(course.at.steps), fit, rows.rows(), course)?;
         }
         let norms = if fit.gradient_norms { gathered.norms(fit.trainer)? } else { Vec::new() };
         let score =
@@ -182,7 +186,7 @@ fn epochs<E: Element>(
         // The last one is written by whoever called.
         #[cfg(feature = "checkpoint")]
         if number < fit.epochs {
-            super::resume::save_after_epoch(fit, rows.rows(), course)?;
+            save_after(Every::Epochs(number), fit, rows.rows(), course)?;
         }
     }
     Ok(End::Epochs)

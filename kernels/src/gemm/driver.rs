@@ -87,7 +87,7 @@ impl Scratch {
     fn new<V: MicroKernels>(blocking: Blocking) -> Self {
         let rows = V::ROWS.max(V::NARROW_ROWS);
         let tile = rows * V::VECTORS * V::LEN;
-        Self { panels: blocking.packed, strip: blocking.kc * rows + V::LEN, tile }
+        Self { panels: blocking.packed, strip: blocking.copied * rows + V::LEN, tile }
     }
 
     fn total(&self) -> usize {
@@ -196,7 +196,7 @@ unsafe fn multiply_blocks<V: MicroKernels>(
     let nr = V::VECTORS * V::LEN;
     let k = part.a.columns();
     let shape = (part.rows.len(), part.columns.len(), k);
-    let source = Source::new::<V>((shape.0, k), &part.b);
+    let source = Source::new::<V>(&part);
     let blocking = Blocking::new::<V>(shape, source, part.turned);
     let lengths = Scratch::new::<V>(blocking);
     let Some(to_pack) = aligned(scratch, lengths.total()) else { return false };
@@ -263,7 +263,7 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                     let a = part.a.data().as_ptr().wrapping_add(at);
                     let mut a_strip = (a, a_shape.row_stride, a_shape.column_stride);
                     let many = range.len() > PACK_A_ABOVE * nr && shape.0 > V::ROWS;
-                    if part.alpha != V::Element::ONE || many {
+                    if part.alpha != V::Element::ONE || many && blocking.copied > 0 {
                         // SAFETY: the strip lies within A, whose view was checked on construction;
                         // the scratch space has room for so many rows × kc elements and LEN more.
                         let strides = unsafe {

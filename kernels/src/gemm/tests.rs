@@ -375,7 +375,10 @@ fn a_non_finite_factor_reaches_its_row_or_column_and_no_other() {
 #[test]
 fn threads_and_packing_change_no_bit() {
     for isa in isas() {
-        for (m, n, k) in [(64, 512, 256), (300, 10, 1000), (7, 1000, 300), (130, 97, 180)] {
+        // Among them rows of A that are read where they lie, in one block of k and in two, and some
+        // that are not.
+        let shapes = [(64, 512, 256), (300, 10, 1000), (7, 1000, 300), (130, 97, 180)];
+        for (m, n, k) in shapes.into_iter().chain([(35, 97, 1100), (35, 97, 1024)]) {
             let (a, b) = (fill::<f32>(m * k, 1), fill::<f32>(n * k, 2));
             let a = MatRef::new(&a, m, k).unwrap();
             let b = MatRef::new(&b, n, k).unwrap().transposed();

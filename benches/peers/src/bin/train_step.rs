@@ -1,0 +1,60 @@
+//! A step of training on softmax and cross-entropy by Adam, ours and candle's.
+
+use candle_core::{Device, Tensor, Var};
+use candle_nn::{AdamW, Linear, Optimizer as _, ParamsAdamW, loss};
+use clap::Parser;
+use deltarule::kernels::optimizer::{Adam, Epsilon};
+use deltarule::{Loss, Optimizer, Targets, Trainer};
+use deltarule_peers::{Options, Result, by_candle, tensors};
+
+const LEARNING_RATE: f64 = 1e-3;
+
+/// The most that losses may differ by, against the loss.
+const TOLERANCE: f64 = 1e-3;
+
+fn main() -> Result {
+    let options = Options::parse();
+    let network = options.network();
+    let x = options.rows();
+    let classes = network.outputs();
+    let labels: Vec<usize> = (0..options.batch).map(|row| row * 7 % classes).collect();
+
+    let mut layers = Vec::new();
+    let mut variables = Vec::new();
+    for (weights, biases) in tensors(&network)? {
+        let (weights, biases) = (Var::from_tensor(&weights)?, Var::from_tensor(&biases)?);
+        layers.push(Linear::new(weights.as_tensor().clone(), Some(biases.as_tensor().clone())));
+        variables.extend([weights, biases]);
+    }
+    let parameters = ParamsAdamW { lr: LEARNING_RATE, weight_decay: 0.0, ..ParamsAdamW::default() };
+    let mut adam = AdamW::new(variables, parameters)?;
+    let input = Tensor::from_slice(&x, (options.batch, options.dims[0]), &Device::Cpu)?;
+    let targets = labels.iter().map(|&label| label as u32).collect::<Vec<_>>();
+    let targets = Tensor::from_vec(targets, options.batch, &Device::Cpu)?;
+    let mut step = || -> candle_core::Result<f32> {
+        let loss = loss::cross_entropy(&by_candle(&layers, &input)?, &targets)?;
+        adam.backward_step(&loss)?;
+        loss.to_scalar()
+    };
+
+    // Where candle has it.
+    let epsilon = Epsilon::OutsideRoot(1e-8);
+    let adam = Optimizer::new(Adam { epsilon, ..Adam::default() });
+    let adam = adam.with_learning_rate(LEARNING_RATE);
+    let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, adam)
+        .max_batch(options.batch)
+        .threads(rayon::current_num_threads())
+        .build()?;
+    // The second loss tells whether the first step was the same.
+    for _ in 0..2 {
+        let expected = trainer.step(&x, Targets::Classes(&labels))?.loss;
+        let found = f64::from(step()?);
+        if (expected - found).abs() > TOLERANCE * expected {
+            return Err(format!("the losses differ: {expected} and {found}").into());
+        }
+    }
+    options.compare(&mut [
+        ("deltarule", Box::new(|| Ok(trainer.step(&x, Targets::Classes(&labels)).map(drop)?))),
+        ("candle", Box::new(|| Ok(step().map(drop)?))),
+    ])
+}
