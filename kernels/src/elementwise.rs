@@ -112,14 +112,14 @@ fn row<V: Lanes, U: Update>(
         } else {
             (x_parts.map(|(x_whole, _)| x_whole), &mut *y_whole)
         };
-        for start in (0..y.len()).step_by(V::LEN) {
-            let group = start..start + V::LEN;
-            let old = V::load(simd, &y[group.clone()]);
-            let given = match x {
-                Some(x) => V::load(simd, &x[group.clone()]),
+        let mut x_groups = x.map(|x| x.chunks_exact(V::LEN));
+        for y in y.chunks_exact_mut(V::LEN) {
+            let old = V::load(simd, y);
+            let given = match x_groups.as_mut().and_then(Iterator::next) {
+                Some(x) => V::load(simd, x),
                 None => old,
             };
-            update.update(given, old).store(&mut y[group]);
+            update.update(given, old).store(y);
         }
     }
     if count > 0 {
