@@ -337,6 +337,7 @@ impl<'a, E: Element> Fit<'a, E> {
     /// Later, as [`Trainer::step`]: then the network is as it was before the step that failed,
     /// or, with early stopping, has its best weights, if an epoch has passed.
     ///
+    /// [`Trainer::step`]: crate::Trainer::step
     /// [`Error::Zero`]: crate::Error::Zero
     /// [`Error::BatchTooLarge`]: crate::Error::BatchTooLarge
     /// [`Error::Length`]: crate::Error::Length
