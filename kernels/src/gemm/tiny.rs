@@ -93,7 +93,7 @@ impl<E: Element> Kernel for Tiny<'_, '_, E> {
                         c: (c_first.wrapping_add(j), c.row_stride),
                         start: (first, next_row, beta),
                     };
-                    chains.multiply(Vector::<E::Lanes<S>> { simd, lanes }, a.columns);
+                    chains.multiply(Shared::<E::Lanes<S>, true> { simd, lanes }, a.columns);
                     j += lanes;
                 }
                 return;
@@ -108,78 +108,47 @@ impl<E: Element> Kernel for Tiny<'_, '_, E> {
                     c: (c_first.wrapping_add(i * c.row_stride), c.column_stride),
                     start: (first, next_column, beta),
                 };
-                chains.multiply(Single::<E::Lanes<S>> { simd }, a.columns);
+                chains.multiply(Shared::<E::Lanes<S>, false> { simd, lanes: 1 }, a.columns);
             }
         }
     }
 }
 
-/// Elements that the chains share: neighbours, or one.
-trait Shared: Copy {
-    type Lanes: Lanes;
-
-    fn simd(self) -> <Self::Lanes as Lanes>::Simd;
-
-    /// # Safety
-    /// There are as many elements from here on.
-    unsafe fn load(self, from: *const <Self::Lanes as Lanes>::Element) -> Self::Lanes;
-
-    /// # Safety
-    /// There is room for as many elements from here on.
-    unsafe fn store(self, lanes: Self::Lanes, to: *mut <Self::Lanes as Lanes>::Element);
-}
-
+/// Elements that the chains share: so many neighbours, or where not `VECTOR` the same one in all
+/// lanes, which costs less than to mask all but one.
 #[derive(Clone, Copy)]
-struct Vector<V: Lanes> {
+struct Shared<V: Lanes, const VECTOR: bool> {
     simd: V::Simd,
     lanes: usize,
 }
 
-impl<V: Lanes> Shared for Vector<V> {
-    type Lanes = V;
-
-    #[inline(always)]
-    fn simd(self) -> V::Simd {
-        self.simd
-    }
-
+impl<V: Lanes, const VECTOR: bool> Shared<V, VECTOR> {
+    /// # Safety
+    /// There are as many elements from here on.
     #[inline(always)]
     unsafe fn load(self, from: *const V::Element) -> V {
         // SAFETY: as the caller promises; there are at most as many as lanes.
-        unsafe { V::load_ptr_partial(self.simd, from, self.lanes) }
+        unsafe {
+            if VECTOR {
+                V::load_ptr_partial(self.simd, from, self.lanes)
+            } else {
+                V::splat_in(self.simd, *from)
+            }
+        }
     }
 
+    /// # Safety
+    /// There is room for as many elements from here on.
     #[inline(always)]
     unsafe fn store(self, lanes: V, to: *mut V::Element) {
         // SAFETY: as for the load.
-        unsafe { lanes.store_ptr_partial(to, self.lanes) }
-    }
-}
-
-/// The same in all lanes, which costs less than to mask all but one.
-#[derive(Clone, Copy)]
-struct Single<V: Lanes> {
-    simd: V::Simd,
-}
-
-impl<V: Lanes> Shared for Single<V> {
-    type Lanes = V;
-
-    #[inline(always)]
-    fn simd(self) -> V::Simd {
-        self.simd
-    }
-
-    #[inline(always)]
-    unsafe fn load(self, from: *const V::Element) -> V {
-        // SAFETY: as the caller promises.
-        V::splat_in(self.simd, unsafe { *from })
-    }
-
-    #[inline(always)]
-    unsafe fn store(self, lanes: V, to: *mut V::Element) {
-        // SAFETY: as the caller promises.
-        unsafe { *to = lanes.first() }
+        unsafe {
+            if VECTOR {
+                lanes.store_ptr_partial(to, self.lanes);
+            } else {
+                *to = lanes.first();
+            }
+        }
     }
 }
 
@@ -187,8 +156,12 @@ impl<E: Element> Chains<E> {
     /// # Safety
     /// All elements are there, k of each chain; those of C may be written.
     #[inline(always)]
-    unsafe fn multiply<T: Shared<Lanes: Lanes<Element = E>>>(self, shared: T, k: usize) {
-        let zero = T::Lanes::splat_in(shared.simd(), E::ZERO);
+    unsafe fn multiply<V: Lanes<Element = E>, const VECTOR: bool>(
+        self,
+        shared: Shared<V, VECTOR>,
+        k: usize,
+    ) {
+        let zero = V::splat_in(shared.simd, E::ZERO);
         let (own_factor, shared_factor) = (self.factors.0, zero.splat(self.factors.1));
         for first in (0..self.count).step_by(CHAINS) {
             // What is left over at the end goes along with its last chain more than once.
