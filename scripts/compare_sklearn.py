@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-VENV = ROOT / "target" / "compare-venv"
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+VENV = TARGET / "compare-venv"
 if pathlib.Path(sys.prefix).resolve() != VENV.resolve():
     if not (VENV / "bin" / "python").exists():
         subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
@@ -111,7 +112,7 @@ def ours(parts, settings, seed):
         for name, part in zip(("train_x", "test_x", "train_y", "test_y"), parts):
             array = part.astype("<f4")
             numpy.save(f"{folder}/{name}.npy", array if array.ndim == 2 else array[:, None])
-        program = ROOT / "target" / "release" / "examples" / "fit_npy"
+        program = TARGET / "release" / "examples" / "fit_npy"
         arguments = [program, folder, "--hidden", ",".join(map(str, settings["hidden"]))]
         for name in ("epochs", "batch", "learning_rate"):
             arguments += [f"--{name.replace('_', '-')}", str(settings[name])]

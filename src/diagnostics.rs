@@ -13,9 +13,9 @@ use crate::network::Network;
 /// by layer, and the buffers it needs: two copies of the parameters.
 ///
 /// Such a step takes the unfused path, and reads all outputs and parameters once more. With Adam
-/// on one thread of an AMD EPYC it took 1.10 times as long as a plain one for 64-64-64-10 with a
-/// batch of 32, and 1.09 and 1.03 times as long for 784-512-512-10 with batches of 64 and 256; made
-/// every tenth step, that is 1 % or less.
+/// on one thread of an AMD EPYC it took 1.15 times as long as a plain one for 64-64-64-10 with a
+/// batch of 32, and 1.14, 1.06 and 1.03 times as long for 784-512-512-10 with batches of 64, 256
+/// and 1,024; made every tenth step, that is 1.5 % or less.
 ///
 /// ```
 /// use deltarule::{Activation, Diagnostics, Loss, Network, Optimizer, Targets, Trainer, Verdict};
