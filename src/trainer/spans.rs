@@ -72,7 +72,7 @@ impl<E: Element> Trainer<E> {
         to: Keep<'_, E>,
         diagnostics: Option<&mut Diagnostics<E>>,
     ) -> Result<Score> {
-        if x.len() <= self.buffers.span_rows * self.network.inputs() {
+        if x.len() / self.network.inputs() <= self.buffers.span_rows {
             return self.sum_spans(x, targets, of_batch, parts, to, diagnostics);
         }
         // An error may come after a span.
