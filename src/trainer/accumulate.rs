@@ -4,6 +4,7 @@ use core::mem;
 use deltarule_kernels::Element;
 
 use super::parallel::enter;
+use super::spans::Work;
 use super::update::Keep;
 use super::{PartOfBatch, Score, Trainer};
 use crate::error::{Error, Result, try_vec};
@@ -78,9 +79,10 @@ impl<E: Element> Trainer<E> {
         let parts = self.parts(rows);
         let mut gradient = mem::take(&mut self.accumulated.gradient);
         let done = enter(parts, || {
-            let part = PartOfBatch { first_row, batch_rows };
+            let of_batch = PartOfBatch { first_row, batch_rows };
+            let work = Work { x, targets, of_batch, parts };
             let keep = Keep { gradient: &mut gradient, adds: !is_first };
-            let score = self.sum_gradient(x, targets, part, parts, keep, None)?;
+            let score = self.sum_gradient(work, keep, None)?;
             self.update_running(rows)?;
             Ok::<_, Error>(score)
         });

@@ -45,35 +45,36 @@ pub(super) fn span_rows<E: Element>(
     max_batch.div_ceil(max_batch.div_ceil(most)).next_multiple_of(at_once).min(max_batch)
 }
 
+/// Rows to go forward and back.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a, E: Element> {
+    pub(super) x: &'a [E],
+    pub(super) targets: Targets<'a, E>,
+    pub(super) of_batch: PartOfBatch,
+    /// Into how many parts they are divided.
+    pub(super) parts: usize,
+}
+
 impl<E: Element> Trainer<E> {
     /// Forward, loss and backward of a batch that is one span, with all that the gradient is
     /// computed from.
-    pub(super) fn propagate(
-        &mut self,
-        x: &[E],
-        targets: Targets<'_, E>,
-        rows: usize,
-        parts: usize,
-    ) -> Result<Score> {
-        self.begin_batch(rows, parts)?;
-        let of_batch = PartOfBatch::whole(rows);
-        let correct = self.propagate_span(x, targets, of_batch, 0..rows, parts)?;
-        self.score(&self.losses[..rows], targets, correct)
+    pub(super) fn propagate(&mut self, work: Work<'_, E>) -> Result<Score> {
+        let rows = work.x.len() / self.network.inputs();
+        self.begin_batch(rows, work.parts)?;
+        let correct = self.propagate_span(work, 0..rows)?;
+        self.score(&self.losses[..rows], work.targets, correct)
     }
 
     /// Writes the gradient of some rows of a batch, or adds it to what is there. Nothing of that
     /// was changed if there is an error.
     pub(super) fn sum_gradient(
         &mut self,
-        x: &[E],
-        targets: Targets<'_, E>,
-        of_batch: PartOfBatch,
-        parts: usize,
+        work: Work<'_, E>,
         to: Keep<'_, E>,
         diagnostics: Option<&mut Diagnostics<E>>,
     ) -> Result<Score> {
-        if x.len() / self.network.inputs() <= self.buffers.span_rows {
-            return self.sum_spans(x, targets, of_batch, parts, to, diagnostics);
+        if work.x.len() / self.network.inputs() <= self.buffers.span_rows {
+            return self.sum_spans(work, to, diagnostics);
         }
         // An error may come after a span.
         let mut sum = mem::take(&mut self.kept);
@@ -81,7 +82,7 @@ impl<E: Element> Trainer<E> {
             sum.copy_from_slice(to.gradient);
         }
         let keep = Keep { gradient: &mut sum, adds: to.adds };
-        let done = self.sum_spans(x, targets, of_batch, parts, keep, diagnostics);
+        let done = self.sum_spans(work, keep, diagnostics);
         if done.is_ok() {
             to.gradient.copy_from_slice(&sum);
         }
@@ -92,20 +93,18 @@ impl<E: Element> Trainer<E> {
     /// [`Trainer::sum_gradient`], which may have been written in part if there is an error.
     pub(super) fn sum_spans(
         &mut self,
-        x: &[E],
-        targets: Targets<'_, E>,
-        of_batch: PartOfBatch,
-        parts: usize,
+        work: Work<'_, E>,
         to: Keep<'_, E>,
         mut diagnostics: Option<&mut Diagnostics<E>>,
     ) -> Result<Score> {
+        let Work { x, targets, parts, .. } = work;
         let (inputs, span_rows) = (self.network.inputs(), self.buffers.span_rows);
         let rows = x.len() / inputs;
         self.begin_batch(rows, parts)?;
         let (mut adds, mut correct, mut first) = (to.adds, 0, 0);
         loop {
             let span = first..rows.min(first + span_rows);
-            correct += self.propagate_span(x, targets, of_batch, span.clone(), parts)?;
+            correct += self.propagate_span(work, span.clone())?;
             // Before anything is written, if this span is all.
             let is_last = span.end == rows;
             let score = is_last.then(|| self.score(&self.losses[..rows], targets, correct));
@@ -136,14 +135,8 @@ impl<E: Element> Trainer<E> {
     }
 
     /// Forward, loss and backward of a span; returns how many of its rows are classified correctly.
-    fn propagate_span(
-        &mut self,
-        x: &[E],
-        targets: Targets<'_, E>,
-        of_batch: PartOfBatch,
-        span: Range<usize>,
-        parts: usize,
-    ) -> Result<usize> {
+    fn propagate_span(&mut self, work: Work<'_, E>, span: Range<usize>) -> Result<usize> {
+        let Work { x, targets, of_batch, parts } = work;
         let mode = Mode::Training { seed: self.seed, step: self.number() };
         let batch = self.batch(x, targets, mode, of_batch);
         let Buffers { layout, arena, moments, scratch, occurrences, packed, .. } =

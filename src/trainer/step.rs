@@ -5,6 +5,7 @@ use deltarule_kernels::optimizer::norm_clip_factor;
 use deltarule_kernels::{Element, reduce};
 
 use super::parallel::enter;
+use super::spans::Work;
 use super::tiles::Piece;
 use super::update::{Apply, ApplyKept, Keep};
 use super::{PartOfBatch, Score, Trainer};
@@ -49,19 +50,19 @@ impl<E: Element> Trainer<E> {
         let rows = self.check(x, targets)?;
         let parts = self.parts(rows);
         let score = enter(parts, || {
+            let work = Work { x, targets, of_batch: PartOfBatch::whole(rows), parts };
             let keeps = self.rule.is_some() || self.optimizer.norm_limit().is_some();
             let score = if keeps || rows > self.buffers.span_rows {
                 let mut sum = mem::take(&mut self.kept);
                 let keep = Keep::new(&mut sum);
-                let whole = PartOfBatch::whole(rows);
-                let done = self.sum_spans(x, targets, whole, parts, keep, None).and_then(|score| {
+                let done = self.sum_spans(work, keep, None).and_then(|score| {
                     self.apply_kept(&sum, Span::Batch, rows, parts)?;
                     Ok(score)
                 });
                 self.kept = sum;
                 done?
             } else {
-                let score = self.propagate(x, targets, rows, parts)?;
+                let score = self.propagate(work)?;
                 self.apply(x, parts)?;
                 score
             };
@@ -101,8 +102,8 @@ impl<E: Element> Trainer<E> {
         let parts = self.parts(rows);
         let score = enter(parts, || {
             let mut gradient = mem::take(&mut diagnostics.gradient);
-            let (whole, keep) = (PartOfBatch::whole(rows), Keep::new(&mut gradient));
-            let done = self.sum_gradient(x, targets, whole, parts, keep, Some(diagnostics));
+            let work = Work { x, targets, of_batch: PartOfBatch::whole(rows), parts };
+            let done = self.sum_gradient(work, Keep::new(&mut gradient), Some(diagnostics));
             diagnostics.gradient = gradient;
             let score = done?;
             diagnostics.remember(self.network.parameters());
@@ -296,8 +297,8 @@ impl<E: Element> Trainer<E> {
         check_length("gradients", gradients.len(), self.network.parameters().len())?;
         let parts = self.parts(rows);
         enter(parts, || {
-            let whole = PartOfBatch::whole(rows);
-            self.sum_gradient(x, targets, whole, parts, Keep::new(gradients), None)
+            let work = Work { x, targets, of_batch: PartOfBatch::whole(rows), parts };
+            self.sum_gradient(work, Keep::new(gradients), None)
         })
     }
 }
