@@ -132,6 +132,25 @@ micro_kernels! {
 /// C's tile of the next panel is prefetched while one of at least so many steps is computed.
 const PREFETCH_STEPS: usize = 64;
 
+/// The same pointer, which the compiler cannot compute from another: it would do so in every step.
+#[inline(always)]
+fn unrelated<T>(mut pointer: *const T) -> *const T {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    // SAFETY: there is no instruction.
+    unsafe {
+        core::arch::asm!(
+            "/* {0} */",
+            inout(reg) pointer,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+    {
+        pointer = core::hint::black_box(pointer);
+    }
+    pointer
+}
+
 /// A tile of exactly MR rows and NV vectors in each of NP panels.
 struct Multiply<E, const MR: usize, const NV: usize, const NP: usize>(Tile<E>);
 
@@ -183,11 +202,16 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
             next = next.wrapping_add(tile.c_row_stride);
         }
     }
-    // A row's place as one of a few bases and one of a few distances fits the registers.
-    let mut bases = [a; 4];
-    for (g, base) in bases.iter_mut().enumerate() {
-        *base = a.wrapping_add(4 * g * a_row_stride);
+    // The rows' places, in as many registers as there are: each, or every fourth and the distance
+    // to the next three.
+    let apart = if MR <= 6 { 1 } else { 4 };
+    let mut rows = [a; MR];
+    for (i, row) in rows.iter_mut().enumerate() {
+        let base = a.wrapping_add(i / apart * apart * a_row_stride);
+        let base = if apart == 1 { unrelated(base) } else { base };
+        *row = base.wrapping_add(i % apart * a_row_stride);
     }
+    let mut a_step = 0;
     for _ in 0..k {
         let mut b_row = [[zero; NV]; NP];
         for (q, panel) in b_row.iter_mut().enumerate() {
@@ -197,18 +221,16 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
                 *lanes = unsafe { V::load_ptr(simd, b.add(q * b_panel_stride + v * V::LEN)) };
             }
         }
-        for (i, row) in sums.iter_mut().enumerate() {
-            // SAFETY: A has this step of k and row i < MR, as the caller promises.
-            let factor = V::splat_in(simd, unsafe { *bases[i / 4].add(i % 4 * a_row_stride) });
+        for (row, a_row) in sums.iter_mut().zip(rows) {
+            // SAFETY: A has this row and step of k, as the caller promises.
+            let factor = V::splat_in(simd, unsafe { *a_row.add(a_step) });
             for (panel, b_panel) in row.iter_mut().zip(b_row) {
                 for (sum, lanes) in panel.iter_mut().zip(b_panel) {
                     *sum = factor.mul_add(lanes, *sum);
                 }
             }
         }
-        for base in &mut bases {
-            *base = base.wrapping_add(a_k_stride);
-        }
+        a_step += a_k_stride;
         b = b.wrapping_add(b_k_stride);
     }
     let mut to = tile.c;
