@@ -238,19 +238,25 @@ impl fmt::Display for Isa {
 /// Bytes of a core's L2 cache, or 512 KiB where the CPU does not say.
 pub(crate) fn l2_cache_bytes() -> usize {
     static BYTES: OnceLock<usize> = OnceLock::new();
-    *BYTES.get_or_init(|| reported_l2_cache_bytes().unwrap_or(512 << 10))
+    *BYTES.get_or_init(|| reported_cache_bytes(2).unwrap_or(512 << 10))
+}
+
+/// Bytes of the L3 cache that a core can use, or 8 MiB where the CPU does not say.
+pub(crate) fn l3_cache_bytes() -> usize {
+    static BYTES: OnceLock<usize> = OnceLock::new();
+    *BYTES.get_or_init(|| reported_cache_bytes(3).unwrap_or(8 << 20))
 }
 
 /// The size in the CPU's table of its caches, which has one line a cache: Intel's leaf, or AMD's.
 #[cfg(target_arch = "x86_64")]
-fn reported_l2_cache_bytes() -> Option<usize> {
+fn reported_cache_bytes(level: u32) -> Option<usize> {
     const INTEL: u32 = 4;
     const AMD: u32 = 0x8000_001d;
     [INTEL, AMD].into_iter().find_map(|leaf| {
         let last_of_kind = cpuid(leaf & 0x8000_0000, 0).eax;
         let caches = (0..8).map(|index| cpuid(leaf, index)).take_while(|cache| cache.eax & 31 != 0);
-        let mut second_level = caches.filter(|cache| (cache.eax >> 5) & 7 == 2);
-        let cache = second_level.next().filter(|_| leaf <= last_of_kind)?;
+        let mut of_level = caches.filter(|cache| (cache.eax >> 5) & 7 == level);
+        let cache = of_level.next().filter(|_| leaf <= last_of_kind)?;
         let ways = (cache.ebx >> 22) as usize + 1;
         let partitions = (cache.ebx >> 12) as usize % 1024 + 1;
         let line = cache.ebx as usize % 4096 + 1;
@@ -259,7 +265,7 @@ fn reported_l2_cache_bytes() -> Option<usize> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn reported_l2_cache_bytes() -> Option<usize> {
+fn reported_cache_bytes(_level: u32) -> Option<usize> {
     None
 }
 
@@ -316,10 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn the_l2_cache_has_a_size_that_caches_have() {
-        let bytes = l2_cache_bytes();
-        assert!((64 << 10..=64 << 20).contains(&bytes), "{bytes}");
-        assert!(bytes.is_multiple_of(64 << 10), "{bytes}");
+    fn the_caches_have_sizes_that_caches_have() {
+        for (bytes, largest) in [(l2_cache_bytes(), 64 << 20), (l3_cache_bytes(), 4 << 30)] {
+            assert!((64 << 10..=largest).contains(&bytes), "{bytes}");
+            assert!(bytes.is_multiple_of(64 << 10), "{bytes}");
+        }
     }
 
     #[test]

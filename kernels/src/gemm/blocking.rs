@@ -4,10 +4,11 @@ use super::Right;
 use super::driver::Part;
 use super::micro_kernel::MicroKernels;
 use crate::Element;
-use crate::dispatch::l2_cache_bytes;
+use crate::dispatch::{l2_cache_bytes, l3_cache_bytes};
 
-/// How a product is cut: NC columns by KC steps of B are packed at once and stay in L2, while a
-/// strip of MR rows by KC steps of A stays in L1 and meets every panel of that block.
+/// How a product is cut: NC columns by KC steps of B are packed at once and stay in L3, of which
+/// the next panel is on its way to L1 while a strip of MR rows by KC steps of A, which is there
+/// already, meets one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Blocking {
     /// Steps of k in a block.
@@ -20,16 +21,28 @@ pub(super) struct Blocking {
     pub(super) copied: usize,
 }
 
-/// Bytes of B that are packed at once: half of the L2 cache, within reason.
-pub(super) fn b_block_bytes() -> usize {
+/// Bytes that leave half of the L2 cache to others, within reason.
+pub(super) fn half_of_l2() -> usize {
     (l2_cache_bytes() / 2).clamp(128 << 10, 1 << 20)
 }
 
-/// The most steps of k in a block.
-const KC: usize = 256;
+/// Bytes of B that are packed at once: a part of the L3 cache that some cores can have at the same
+/// time. Blocks that stay in L2 would be read faster, but C would be reloaded more often.
+fn b_block_bytes() -> usize {
+    (l3_cache_bytes() / 8).clamp(half_of_l2(), 4 << 20)
+}
 
-/// The most steps of k in a block where nothing is copied: to reload C takes longer than to read a
-/// strip of A from L2.
+/// The most steps of k in a block where B's rows are read where they lie.
+const KC_B_IN_PLACE: usize = 256;
+
+/// The most steps of k in a block of which A is copied, strip by strip.
+const KC_COPIED: usize = 512;
+
+/// The same where strips have many rows.
+const KC_COPIED_WIDE: usize = 256;
+
+/// The most steps of k in a block where A is read where it lies: to reload C takes longer than to
+/// read a strip of A from L2.
 const KC_IN_PLACE: usize = 1024;
 
 /// The most steps of k in a block of one panel.
@@ -38,24 +51,38 @@ const KC_ONCE: usize = 128;
 /// The most steps of k in a block of one panel whose C is turned, and therefore slow to reload.
 const KC_TURNED: usize = 512;
 
-/// The most rows of C that are few.
-const FEW_ROWS: usize = 64;
-
-/// More rows of C are many.
-const MANY_ROWS: usize = 256;
-
-/// The most steps of k that are few: as many rows of B stay in L1.
-const FEW_STEPS: usize = 8;
-
 /// The least rows of a tile that are many.
 const MANY_TILE_ROWS: usize = 12;
 
 /// Rows of A that are a multiple of so many bytes apart share a set of the L1 cache, which does not
-/// keep the rows of a strip then.
+/// keep the rows of a strip then if they are many.
 const ALIASED: usize = 4096;
 
-/// Bytes from one row of B to the next that are short of half a page.
-const SHORT_STRIDE: usize = 2048;
+/// When B is read where it lies.
+struct InPlace {
+    /// Up to so many rows of C.
+    rows: usize,
+    /// Up to so many steps of k: as many rows of B stay in L1.
+    steps: usize,
+    /// If B's rows are less than so many bytes apart, which spreads them over the sets of the L1
+    /// cache.
+    stride: usize,
+}
+
+impl InPlace {
+    /// For tiles of few rows, which read B often.
+    const NARROW: Self = Self { rows: 12, steps: 16, stride: 512 };
+
+    /// For tiles of many rows, unless more than [`MANY_ROWS`] of them meet rows of B that are
+    /// [`LONG_STRIDE`] apart.
+    const WIDE: Self = Self { rows: FEW_ROWS, steps: 8, stride: 2048 };
+}
+
+/// So few rows of C read B so seldom that its block need not stay in L2.
+const FEW_ROWS: usize = 64;
+
+/// More rows of C are many.
+const MANY_ROWS: usize = 256;
 
 /// Bytes from one row of B to the next that are nearly a page.
 const LONG_STRIDE: usize = 3072;
@@ -63,23 +90,30 @@ const LONG_STRIDE: usize = 3072;
 /// Where tiles take B from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// Panels that were packed beforehand. A's rows may lie so that they need no copy either.
-    Packed { a_in_place: bool },
+    /// Panels that were packed beforehand.
+    Packed,
     /// Its contiguous rows, where they lie.
     InPlace,
     /// Panels that are packed block by block.
     Blocks,
 }
 
-impl Source {
-    pub(super) const ALL: [Self; 4] = [
-        Self::Packed { a_in_place: false },
-        Self::Packed { a_in_place: true },
-        Self::InPlace,
-        Self::Blocks,
-    ];
+/// Where tiles take their operands from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sources {
+    pub(super) b: Source,
+    /// Whether A's rows lie so that they need no copy.
+    pub(super) a_in_place: bool,
+}
 
-    /// The source of a part's product, (m, k) by (k, n).
+impl Sources {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        [Source::Packed, Source::InPlace, Source::Blocks]
+            .into_iter()
+            .flat_map(|b| [false, true].map(|a_in_place| Self { b, a_in_place }))
+    }
+
+    /// The sources of a part's product, (m, k) by (k, n).
     ///
     /// To read B a few times where it lies takes less time than to copy it; to read it often does
     /// too, if a tile has many rows, or if B's rows are so close that they are spread over the sets
@@ -87,23 +121,25 @@ impl Source {
     #[inline(always)]
     pub(super) fn new<V: MicroKernels>(part: &Part<'_, V::Element>) -> Self {
         let (m, k, a) = (part.rows.len(), part.a.columns(), part.a.shape());
-        match part.b {
-            Right::Packed(_) => {
-                let aliased = (a.row_stride * size_of::<V::Element>()).is_multiple_of(ALIASED);
-                let a_in_place = part.alpha == V::Element::ONE && a.column_stride == 1 && !aliased;
-                Self::Packed { a_in_place }
-            }
-            Right::Compact(_) => Self::Blocks,
+        let wide = V::ROWS >= MANY_TILE_ROWS;
+        let aliased = (a.row_stride * size_of::<V::Element>()).is_multiple_of(ALIASED);
+        let a_in_place =
+            part.alpha == V::Element::ONE && a.column_stride == 1 && !(wide && aliased);
+        let b = match part.b {
+            Right::Packed(_) => Source::Packed,
+            Right::Compact(_) => Source::Blocks,
             Right::Strided(b) => {
                 let stride = b.shape().row_stride * size_of::<V::Element>();
+                let limits = if wide { InPlace::WIDE } else { InPlace::NARROW };
                 let near = m <= MANY_ROWS || stride < LONG_STRIDE;
-                let seldom = m <= FEW_ROWS || k <= FEW_STEPS || V::ROWS >= MANY_TILE_ROWS && near;
+                let seldom = m <= limits.rows || k <= limits.steps || wide && near;
                 match b.shape().column_stride {
-                    1 if seldom || stride < SHORT_STRIDE => Self::InPlace,
-                    _ => Self::Blocks,
+                    1 if seldom || stride < limits.stride => Source::InPlace,
+                    _ => Source::Blocks,
                 }
             }
-        }
+        };
+        Self { b, a_in_place }
     }
 }
 
@@ -111,17 +147,16 @@ impl Blocking {
     /// Blocks of nearly equal sizes, none above the limits.
     pub(super) fn new<V: MicroKernels>(
         (m, n, k): (usize, usize, usize),
-        source: Source,
+        sources: Sources,
         turned: bool,
     ) -> Self {
         let nr = V::VECTORS * V::LEN;
-        let in_place = source == Source::Packed { a_in_place: true };
-        let copied = |kc| if in_place { 0 } else { kc };
+        let copied = |kc| if sources.a_in_place { 0 } else { kc };
         let all_columns = n.next_multiple_of(nr).max(nr);
         if m <= V::ROWS {
-            match source {
+            match sources.b {
                 // Panels that one strip reads just once need no blocks at all.
-                Source::Packed { .. } => {
+                Source::Packed => {
                     let kc = k.max(1);
                     return Self { kc, nc: all_columns, packed: 0, copied: copied(kc) };
                 }
@@ -133,17 +168,26 @@ impl Blocking {
                 Source::InPlace => {}
             }
         }
-        let kc = even_share(k, if in_place { KC_IN_PLACE } else { KC }, 1);
-        let limit = b_block_bytes() / (size_of::<V::Element>() * kc.max(64)) / nr * nr;
-        let packed = match source {
-            Source::Packed { .. } => 0,
+        let most_steps = match sources {
+            Sources { b: Source::InPlace, .. } => KC_B_IN_PLACE,
+            Sources { a_in_place: true, .. } => KC_IN_PLACE,
+            _ if V::ROWS >= MANY_TILE_ROWS => KC_COPIED_WIDE,
+            _ => KC_COPIED,
+        };
+        let kc = even_share(k, most_steps, 1);
+        let bytes = match sources.b {
+            Source::Blocks => b_block_bytes(),
+            Source::InPlace if m <= FEW_ROWS => usize::MAX,
+            Source::Packed | Source::InPlace => half_of_l2(),
+        };
+        let limit = bytes / (size_of::<V::Element>() * kc.max(64)) / nr * nr;
+        let packed = match sources.b {
+            Source::Packed => 0,
             // Columns that do not fill a vector are packed even so.
             Source::InPlace => kc * nr,
             Source::Blocks => kc * all_columns.min(limit),
         };
-        let whole = source == Source::InPlace && m <= FEW_ROWS;
-        let nc = if whole { all_columns } else { even_share(n, limit, nr) };
-        Self { kc, nc, packed, copied: copied(kc) }
+        Self { kc, nc: even_share(n, limit, nr), packed, copied: copied(kc) }
     }
 }
 

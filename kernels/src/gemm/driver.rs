@@ -3,9 +3,9 @@
 //! For each block of NC columns, for each block of KC steps of k: B's block is packed into panels
 //! of NR columns, unless it is packed already or read in place; then for each strip of MR rows of
 //! A, for each panel: one tile. The strip of A is in L1 after its first panel; the panels stream
-//! from L2. A strip of C is handed to the epilogue when its last block of k is done.
+//! from L2 or L3. A strip of C is handed to the epilogue when its last block of k is done.
 
-use super::blocking::{Blocking, Source};
+use super::blocking::{Blocking, Source, Sources};
 use super::few_rows::{Room, multiply_few_rows};
 use super::gemv::multiply_row;
 use super::micro_kernel::{MicroKernels, Tile};
@@ -18,9 +18,9 @@ use crate::{Element, Isa, MatMut, MatRef};
 use core::ops::Range;
 use core::{ptr, slice};
 
-/// A strip of A that meets more panels of B than this is copied first: a leading dimension that is
-/// a multiple of 4 KiB would map all its lines to a few sets of the L1 cache.
-const PACK_A_ABOVE: usize = 2;
+/// A strip of A that cannot be read where it lies, and that meets more columns of B than this, is
+/// copied first.
+const COPY_A_ABOVE: usize = 64;
 
 /// Columns of B that are a multiple of so many bytes apart share a few sets of the L1 cache.
 const ALIASED: usize = 1024;
@@ -63,11 +63,11 @@ impl<E: Element> Kernel for ScratchLen<E> {
         let (m, n, k) = self.shape;
         let mut largest = Room::most::<E::Lanes<S>>(self.shape);
         largest = largest.max(Room::most::<Narrow<E, S>>(self.shape));
-        for source in Source::ALL {
+        for sources in Sources::all() {
             // Few rows are blocked in another way than many, and parts may have fewer; and few
             // columns may be turned to rows.
             for (shape, turned) in [((m, n, k), false), ((1, n, k), false), ((n, m, k), true)] {
-                let blocking = Blocking::new::<E::Lanes<S>>(shape, source, turned);
+                let blocking = Blocking::new::<E::Lanes<S>>(shape, sources, turned);
                 largest = Scratch::new::<E::Lanes<S>>(blocking).total().max(largest);
             }
         }
@@ -196,8 +196,8 @@ unsafe fn multiply_blocks<V: MicroKernels>(
     let nr = V::VECTORS * V::LEN;
     let k = part.a.columns();
     let shape = (part.rows.len(), part.columns.len(), k);
-    let source = Source::new::<V>(&part);
-    let blocking = Blocking::new::<V>(shape, source, part.turned);
+    let sources = Sources::new::<V>(&part);
+    let blocking = Blocking::new::<V>(shape, sources, part.turned);
     let lengths = Scratch::new::<V>(blocking);
     let Some(to_pack) = aligned(scratch, lengths.total()) else { return false };
     let strip = to_pack.wrapping_add(lengths.panels);
@@ -218,7 +218,7 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                     let first = b.panels().as_ptr().wrapping_add(at);
                     (columns, Panels { first, k_stride: nr, panel_stride: k * nr })
                 }
-                Right::Strided(b) if source == Source::InPlace => {
+                Right::Strided(b) if sources.b == Source::InPlace => {
                     let row = b.shape().row_stride;
                     let first = b.data().as_ptr().wrapping_add(p0 * row + j0);
                     let whole = (columns % nr).is_multiple_of(V::LEN);
@@ -262,7 +262,7 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                     let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
                     let a = part.a.data().as_ptr().wrapping_add(at);
                     let mut a_strip = (a, a_shape.row_stride, a_shape.column_stride);
-                    let many = range.len() > PACK_A_ABOVE * nr && shape.0 > V::ROWS;
+                    let many = range.len() > COPY_A_ABOVE && shape.0 > V::ROWS;
                     if part.alpha != V::Element::ONE || many && blocking.copied > 0 {
                         // SAFETY: the strip lies within A, whose view was checked on construction;
                         // the scratch space has room for so many rows × kc elements and LEN more.

@@ -4,7 +4,7 @@
 //! and each finished tile of Cᵀ = W xᵀ back, which moves fewer elements as long as the rows are
 //! few.
 
-use super::blocking::b_block_bytes;
+use super::blocking::half_of_l2;
 use super::driver::Part;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packing::pack_columns;
@@ -80,7 +80,7 @@ fn most_rows<V: MicroKernels>(n: usize, k: usize) -> usize {
     }
     let cheaper = n.saturating_mul(k) / n.saturating_mul(2).saturating_add(k);
     let nr = V::VECTORS * V::LEN;
-    cheaper.min(b_block_bytes() / size_of::<V::Element>() / k / nr * nr)
+    cheaper.min(half_of_l2() / size_of::<V::Element>() / k / nr * nr)
 }
 
 /// Whether so many rows are few enough, even if some lanes are idle.

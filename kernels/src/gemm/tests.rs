@@ -188,11 +188,22 @@ fn products_equal_the_reference_in_every_layout() {
 #[test]
 fn products_larger_than_the_blocks_equal_the_reference() {
     for isa in isas() {
-        for shape in [(33, 530, 70), (5, 41, 1100), (29, 700, 600), (150, 10, 300), (70, 530, 300)]
-        {
-            for b in [Layout::RowMajor, Layout::ColumnMajor] {
+        for shape in [
+            (33, 530, 70),
+            (5, 41, 1100),
+            (15, 80, 1100),
+            (29, 700, 600),
+            (14, 1100, 1000),
+            (150, 10, 300),
+            (70, 530, 300),
+        ] {
+            for (a, b) in [
+                (Layout::RowMajor, Layout::RowMajor),
+                (Layout::RowMajor, Layout::ColumnMajor),
+                (Layout::ColumnMajor, Layout::RowMajor),
+            ] {
                 for begin in BEGINS {
-                    let layouts = [Layout::RowMajor, b, Layout::RowMajor];
+                    let layouts = [a, b, Layout::RowMajor];
                     let case = Case { shape, layouts, gap: 1, begin, alpha: 1.0 };
                     check::<f32>(isa, &case);
                     check::<f64>(isa, &case);
