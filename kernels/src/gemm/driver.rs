@@ -22,13 +22,17 @@ use core::{ptr, slice};
 /// copied first.
 const COPY_A_ABOVE: usize = 64;
 
-/// Columns of B that are a multiple of so many bytes apart share a few sets of the L1 cache.
-const ALIASED: usize = 1024;
+/// Columns of B that are a multiple of so many bytes apart share a set of the L1 cache, which does
+/// not keep the few of them that are read at once.
+const ALIASED: usize = 4096;
 
 /// Columns of C are made rows only where there are at least so many rows to be columns, and so many
 /// steps of k.
 const LEAST_ROWS_TURNED: usize = 16;
 const LEAST_STEPS_TURNED: usize = 16;
+
+/// More rows than this are many to transpose.
+const MANY_ROWS_TURNED: usize = 64;
 
 /// A product, or the part of one that is the given rows and columns of C.
 pub(super) struct Part<'a, E: Element> {
@@ -317,11 +321,16 @@ impl<E: Element> Part<'_, E> {
     }
 
     /// Cᵀ = Bᵀ Aᵀ instead, where so few columns would leave lanes idle which the rows can fill.
+    ///
+    /// To transpose many rows takes longer than short lanes idle, unless half of them do.
     #[inline(always)]
     fn turned<V: MicroKernels<Element = E>>(&self) -> Option<Self> {
         let (rows, columns, k) = (self.rows.len(), self.columns.len(), self.a.columns());
         let idle = columns.next_multiple_of(V::LEN) - columns;
+        let transposes = rows > MANY_ROWS_TURNED && self.a.shape().column_stride == 1;
+        let short = V::NARROW_ROWS > V::ROWS;
         if idle * 4 <= columns
+            || transposes && short && columns * 2 > V::LEN
             || rows < LEAST_ROWS_TURNED
             || self.alpha != E::ONE
             || k < LEAST_STEPS_TURNED

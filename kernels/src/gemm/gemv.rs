@@ -13,6 +13,13 @@ use crate::lanes::{Lanes, Simd, Transpose};
 /// a multiply-add.
 const SQUARES: usize = 4;
 
+/// The same where columns are a multiple of [`ALIASED`] bytes apart: as many as the few sets of the
+/// L1 cache keep that they share.
+const SQUARES_ALIASED: usize = 2;
+
+/// See [`SQUARES_ALIASED`].
+const ALIASED: usize = 1024;
+
 /// The most lanes of a square.
 const LONGEST: usize = 8;
 
@@ -32,8 +39,10 @@ pub(super) unsafe fn multiply_row<V: Lanes>(
     let a = part.a.data().as_ptr().wrapping_add(row * part.a.shape().row_stride);
     let (c, c_stride) = (part.c_at(row, 0), part.c.1.1);
     let mut sums = [V::Element::ZERO; SQUARES * LONGEST];
-    for j in part.columns.clone().step_by(SQUARES * length) {
-        let columns = (SQUARES * length).min(part.columns.end - j);
+    let aliased = (stride * size_of::<V::Element>()).is_multiple_of(ALIASED);
+    let at_once = if aliased { SQUARES_ALIASED } else { SQUARES } * length;
+    for j in part.columns.clone().step_by(at_once) {
+        let columns = at_once.min(part.columns.end - j);
         for (column, sum) in (j..j + columns).zip(&mut sums) {
             // SAFETY: the column is the part's, and C is read only where the chain begins with it.
             *sum = unsafe {
