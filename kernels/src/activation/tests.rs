@@ -237,6 +237,65 @@ fn nan_and_infinities_at_every_position() {
     check_specials::<f64>();
 }
 
+/// σ, then σ′, at −∞, −0, +0 and +∞, as `ACCURACY.md` lists them.
+const SPECIAL: [(Activation, [f64; 4], [f64; 4]); 14] = {
+    use Activation::*;
+    use core::f64::consts::LN_2;
+    const INF: f64 = f64::INFINITY;
+    const SCALE: f64 = 1.050_700_987_355_480_5;
+    const FLOOR: f64 = 1.758_099_340_847_376_6;
+    [
+        (Elu { alpha: 1.0 }, [-1.0, -0.0, 0.0, INF], [0.0, 1.0, 1.0, 1.0]),
+        (Gelu, [-0.0, -0.0, 0.0, INF], [0.0, 0.5, 0.5, 1.0]),
+        (GeluTanh, [-0.0, -0.0, 0.0, INF], [0.0, 0.5, 0.5, 1.0]),
+        (HardSigmoid, [0.0, 0.5, 0.5, 1.0], [0.0, 1.0 / 6.0, 1.0 / 6.0, 0.0]),
+        (HardSwish, [-0.0, -0.0, 0.0, INF], [0.0, 0.5, 0.5, 1.0]),
+        (Identity, [-INF, -0.0, 0.0, INF], [1.0; 4]),
+        (LeakyRelu { slope: 0.01 }, [-INF, -0.0, 0.0, INF], [0.01, 0.01, 0.01, 1.0]),
+        (Mish, [-0.0, -0.0, 0.0, INF], [0.0, 0.6, 0.6, 1.0]),
+        (Relu, [0.0, -0.0, 0.0, INF], [0.0, 0.0, 0.0, 1.0]),
+        (Selu, [-FLOOR, -0.0, 0.0, INF], [0.0, FLOOR, FLOOR, SCALE]),
+        (Sigmoid, [0.0, 0.5, 0.5, 1.0], [0.0, 0.25, 0.25, 0.0]),
+        (Silu, [-0.0, -0.0, 0.0, INF], [0.0, 0.5, 0.5, 1.0]),
+        (Softplus, [0.0, LN_2, LN_2, INF], [0.0, 0.5, 0.5, 1.0]),
+        (Tanh, [-1.0, -0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]),
+    ]
+};
+
+fn check_listed<E: Element>() {
+    let x = [f64::NEG_INFINITY, -0.0, 0.0, f64::INFINITY].map(E::from_f64);
+    // What is no number with few bits may be an ulp off.
+    let near = |y: E, listed: f64| y.to_f64() == listed || reference::ulps(y, listed) <= 1.0;
+    // A slope from y is as far off as the rounding of y.
+    let unit = if size_of::<E>() == 4 { 2f64.powi(-24) } else { 2f64.powi(-53) };
+    let is_slope = |slope: E, listed: f64| (slope.to_f64() - listed).abs() <= 2.0 * unit;
+    let same_sign = |y: E, listed: f64| y.to_f64().is_sign_negative() == listed.is_sign_negative();
+    for isa in Isa::available() {
+        for (activation, values, slopes) in SPECIAL {
+            let mut y = x;
+            activation.forward_in_place(isa, &mut y);
+            let stored = stored(activation, &x, &y);
+            let mut delta = [E::ONE; 4];
+            activation.backward(isa, &stored, &mut delta).unwrap();
+            for i in 0..4 {
+                let (x, y, slope) = (x[i], y[i], delta[i]);
+                let is_right = near(y, values[i]) && same_sign(y, values[i]);
+                assert!(is_right, "{isa}: {activation:?}({x}) = {y}");
+                assert!(is_slope(slope, slopes[i]), "{isa}: {activation:?}′({x}) = {slope}");
+            }
+        }
+    }
+    assert!(
+        Activation::ALL.iter().all(|activation| SPECIAL.iter().any(|row| row.0 == *activation))
+    );
+}
+
+#[test]
+fn special_values() {
+    check_listed::<f32>();
+    check_listed::<f64>();
+}
+
 /// Strips at any strides give the bits of single elements, and gaps stay as they were.
 #[test]
 fn strips_of_any_strides() {

@@ -445,16 +445,23 @@ impl<V: Lanes> Tail<V> {
         let factor = numerator * reciprocal;
         let remainder = exact_mul_add(-factor, sum, numerator);
         let factor_low = factor.neg_mul_add(sum_low, remainder) * reciprocal;
-        let (v, v_low) = if times_t { (factor, factor_low) } else { (t * factor, t * factor_low) };
+        let (v, v_low) = if times_t {
+            (factor, factor_low)
+        } else {
+            let v = t * factor;
+            (v, t.mul_add(factor_low, exact_mul_add(t, factor, -v)))
+        };
 
-        let w = v - t.splat(centre) + v_low;
-        // The first terms cancel; what rounding takes from them is kept apart.
+        let distance = v - t.splat(centre);
+        let w = distance + v_low;
+        let w_low = v_low - (w - distance);
+        // The first terms cancel; what rounding takes from them, and from w, is kept apart.
         let (first, rest) = coefficients.split_at(exact_terms);
         let (mut s, mut s_low) = (polynomial(w, w * w, rest), None);
         for &c in first.iter().rev() {
             let c = t.splat(c);
             let next = s.mul_add(w, c);
-            let low = exact_mul_add(s, w, c - next);
+            let low = s.mul_add(w_low, exact_mul_add(s, w, c - next));
             s_low = match s_low {
                 Some(lower) => Some(w.mul_add(lower, low)),
                 None => Some(low),
