@@ -205,37 +205,40 @@ impl<E: Element, const R: usize, const U: usize, const W: usize> Kernel for Pass
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { length, factor, read, mut update, mut write } = self;
+        let Self { length, factor, read, update, write } = self;
         let factor = E::Lanes::splat_in(simd, factor);
         let len = E::Lanes::<S>::LEN;
-        let mut at = 0;
-        while at < length {
-            let lanes = at..length.min(at + len);
+        // The compiler sees that no index is out of range.
+        let read = read.map(|slice| &slice[..length]);
+        let mut update = update.map(|slice| &mut slice[..length]);
+        let mut write = write.map(|slice| &mut slice[..length]);
+        let whole = length - length % len;
+        for at in (0..whole).step_by(len) {
+            let lanes = at..at + len;
             let mut sum = E::Lanes::splat_in(simd, E::ZERO);
-            if lanes.len() == len {
-                for slice in &read {
-                    sum = sum + E::Lanes::load(simd, &slice[lanes.clone()]);
-                }
-                for slice in &mut update {
-                    let slice = &mut slice[lanes.clone()];
-                    sum.mul_add(factor, E::Lanes::load(simd, slice)).store(slice);
-                }
-                for slice in &mut write {
-                    sum.store(&mut slice[lanes.clone()]);
-                }
-            } else {
-                for slice in &read {
-                    sum = sum + E::Lanes::load_partial(simd, &slice[lanes.clone()]);
-                }
-                for slice in &mut update {
-                    let slice = &mut slice[lanes.clone()];
-                    sum.mul_add(factor, E::Lanes::load_partial(simd, slice)).store_partial(slice);
-                }
-                for slice in &mut write {
-                    sum.store_partial(&mut slice[lanes.clone()]);
-                }
+            for slice in &read {
+                sum = sum + E::Lanes::load(simd, &slice[lanes.clone()]);
             }
-            at += len;
+            for slice in &mut update {
+                let slice = &mut slice[lanes.clone()];
+                sum.mul_add(factor, E::Lanes::load(simd, slice)).store(slice);
+            }
+            for slice in &mut write {
+                sum.store(&mut slice[lanes.clone()]);
+            }
+        }
+        if whole < length {
+            let mut sum = E::Lanes::splat_in(simd, E::ZERO);
+            for slice in &read {
+                sum = sum + E::Lanes::load_partial(simd, &slice[whole..]);
+            }
+            for slice in &mut update {
+                let slice = &mut slice[whole..];
+                sum.mul_add(factor, E::Lanes::load_partial(simd, slice)).store_partial(slice);
+            }
+            for slice in &mut write {
+                sum.store_partial(&mut slice[whole..]);
+            }
         }
     }
 }
