@@ -2,6 +2,7 @@
 
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
+use crate::lockstep::{AHEAD, FAR, LINE};
 use crate::{Element, Isa, MatMut, MatRef};
 
 /// What is done to each element of y, given the element of x at the same place.
@@ -113,9 +114,20 @@ fn row<V: Lanes, U: Update>(
             (x_parts.map(|(x_whole, _)| x_whole), &mut *y_whole)
         };
         let mut x_groups = x.map(|x| x.chunks_exact(V::LEN));
+        let is_far = size_of_val(y) >= FAR;
         for y in y.chunks_exact_mut(V::LEN) {
             let old = V::load(simd, y);
-            let given = match x_groups.as_mut().and_then(Iterator::next) {
+            let x = x_groups.as_mut().and_then(Iterator::next);
+            if is_far {
+                for at in (0..V::LEN).step_by(LINE / size_of::<V::Element>()) {
+                    let next = at + AHEAD / size_of::<V::Element>();
+                    simd.prefetch(y.as_ptr().wrapping_add(next));
+                    if let Some(x) = x {
+                        simd.prefetch(x.as_ptr().wrapping_add(next));
+                    }
+                }
+            }
+            let given = match x {
                 Some(x) => V::load(simd, x),
                 None => old,
             };

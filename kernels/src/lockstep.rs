@@ -6,6 +6,10 @@ use crate::lanes::{Lanes, Simd};
 /// What happens to a register of each slice: `R` that are only read, one that is the target, and
 /// `N` beside it that are also read and written.
 pub(crate) trait Update<E: Element, const R: usize, const N: usize>: Copy {
+    /// Whether lines are asked for before their use, because the arithmetic keeps a CPU so busy that
+    /// it does not come to it by itself.
+    const ASKS_AHEAD: bool = false;
+
     /// The new target and the new others, for the elements from index `at` on.
     fn update<V: Lanes<Element = E>>(
         self,
@@ -15,6 +19,13 @@ pub(crate) trait Update<E: Element, const R: usize, const N: usize>: Copy {
         others: [V; N],
     ) -> (V, [V; N]);
 }
+
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+/// How many bytes before its use a line is asked for: farther ahead was measured to be slower.
+pub(crate) const AHEAD: usize = 4 * LINE;
+/// A slice of so many bytes is hardly in a core's own caches.
+pub(crate) const FAR: usize = 1 << 18;
 
 /// Runs `update` over all elements of `target`; the other slices are at least as long.
 #[inline(always)]
@@ -35,22 +46,27 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     let read = read.map(|slice| &slice[..length]);
     let mut others = others.map(|slice| &mut slice[..length]);
     let whole = length - length % len;
-    for at in (0..whole).step_by(len) {
-        let lanes = at..at + len;
-        let mut inputs = [zero; R];
-        for (value, slice) in inputs.iter_mut().zip(&read) {
-            *value = E::Lanes::load(simd, &slice[lanes.clone()]);
+    let mut start = 0;
+    if U::ASKS_AHEAD {
+        let line = len.max(LINE / size_of::<E>());
+        let lines = length - length % line;
+        while start < lines {
+            let next = start + AHEAD / size_of::<E>();
+            for slice in &read {
+                simd.prefetch(slice.as_ptr().wrapping_add(next));
+            }
+            for slice in &others {
+                simd.prefetch(slice.as_ptr().wrapping_add(next));
+            }
+            simd.prefetch(target.as_ptr().wrapping_add(next));
+            for at in (start..start + line).step_by(len) {
+                update_register(simd, update, at, &read, target, &mut others);
+            }
+            start += line;
         }
-        let mut state = [zero; N];
-        for (value, slice) in state.iter_mut().zip(&others) {
-            *value = E::Lanes::load(simd, &slice[lanes.clone()]);
-        }
-        let old = E::Lanes::load(simd, &target[lanes.clone()]);
-        let (new, state) = update.update(at, inputs, old, state);
-        new.store(&mut target[lanes.clone()]);
-        for (value, slice) in state.into_iter().zip(&mut others) {
-            value.store(&mut slice[lanes.clone()]);
-        }
+    }
+    for at in (start..whole).step_by(len) {
+        update_register(simd, update, at, &read, target, &mut others);
     }
     if whole < length {
         let mut inputs = [zero; R];
@@ -67,6 +83,38 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
         for (value, slice) in state.into_iter().zip(&mut others) {
             value.store_partial(&mut slice[whole..]);
         }
+    }
+}
+
+/// One register of each slice, from index `at` on.
+#[inline(always)]
+fn update_register<S, E, U, const R: usize, const N: usize>(
+    simd: S,
+    update: U,
+    at: usize,
+    read: &[&[E]; R],
+    target: &mut [E],
+    others: &mut [&mut [E]; N],
+) where
+    S: Simd,
+    E: Element,
+    U: Update<E, R, N>,
+{
+    let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
+    let lanes = at..at + E::Lanes::<S>::LEN;
+    let mut inputs = [zero; R];
+    for (value, slice) in inputs.iter_mut().zip(read) {
+        *value = E::Lanes::load(simd, &slice[lanes.clone()]);
+    }
+    let mut state = [zero; N];
+    for (value, slice) in state.iter_mut().zip(&*others) {
+        *value = E::Lanes::load(simd, &slice[lanes.clone()]);
+    }
+    let old = E::Lanes::load(simd, &target[lanes.clone()]);
+    let (new, state) = update.update(at, inputs, old, state);
+    new.store(&mut target[lanes.clone()]);
+    for (value, slice) in state.into_iter().zip(others) {
+        value.store(&mut slice[lanes.clone()]);
     }
 }
 

@@ -150,6 +150,9 @@ where
     P: Prepare<E>,
     U: Rule<E, N>,
 {
+    /// Without state there is one multiply-add, to which asking would add a third.
+    const ASKS_AHEAD: bool = N > 0;
+
     #[inline(always)]
     fn update<V: Lanes<Element = E>>(
         self,

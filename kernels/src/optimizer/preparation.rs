@@ -2,7 +2,6 @@
 
 use crate::Element;
 use crate::lanes::Lanes;
-use crate::lockstep::sign;
 
 /// Weight decay; none by default.
 ///
@@ -182,6 +181,9 @@ impl<E: Element> Prepare<E> for Full<E> {
         let g = gradient * gradient.splat(self.linear.gradient_factor);
         let g = limit.less_or((-limit).greater_or(g));
         let (g, shrunk) = self.linear.decay(g, parameter);
-        (sign(parameter).mul_add(g.splat(self.l1), g), shrunk)
+        // λ with the sign of θ, and ±0 for ±0; where θ is NaN, so is g already.
+        let zero = g.splat(E::ZERO);
+        let pull = zero.select(parameter.eq(zero), g.splat(self.l1));
+        (g + pull.bit_xor(parameter.bit_and(g.splat(E::SIGN_BIT))), shrunk)
     }
 }

@@ -68,7 +68,7 @@ fn every_rule_follows_its_formula<E: Element>(unit: f64) {
     for isa in Isa::available() {
         for optimizer in optimizers() {
             for n in [1, 7, 70] {
-                for which in 0..2 {
+                for which in 0..3 {
                     let mut slices = start::<E>(n);
                     for number in 1..=5 {
                         let step = steps(number)[which];

@@ -18,6 +18,7 @@
 
 use crate::Element;
 use crate::lanes::{Lanes, Simd};
+use crate::lockstep::{FAR, LINE};
 
 /// Virtual lanes.
 pub(crate) const LANES: usize = 16;
@@ -133,8 +134,11 @@ where
     let mut blocks = Tree::<E, BLOCK_LEVELS>::new(E::ZERO);
     let mut at = 0;
     if T::IS_LIGHT {
+        let is_far = length * size_of::<E>() >= FAR;
         while length - at >= BLOCK {
-            blocks.push(pass.full_block(at).across());
+            let block =
+                if is_far { pass.full_block::<true>(at) } else { pass.full_block::<false>(at) };
+            blocks.push(block.across());
             at += BLOCK;
         }
         if at > 0 && at == length {
@@ -238,6 +242,17 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
         Sixteen([self.zero; MOST_REGISTERS])
     }
 
+    /// Asks for the lines of these elements, if there are such.
+    #[inline(always)]
+    fn ask_for(&self, elements: core::ops::Range<usize>) {
+        for at in elements.step_by(LINE / size_of::<V::Element>()) {
+            for (groups, _) in &self.read {
+                let first: *const V::Element = groups.as_ptr().cast();
+                self.zero.simd().prefetch(first.wrapping_add(at));
+            }
+        }
+    }
+
     /// The group of 16 that starts at index 16 · `group`.
     #[inline(always)]
     fn whole_group(&mut self, group: usize, sum: &mut Sixteen<V>) {
@@ -292,14 +307,21 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
     }
 
     /// Step 2 for 2048 elements from index `at` on. As many pieces as fill 8 registers go side by
-    /// side, because each is one chain of additions that wait for each other.
+    /// side, because each is one chain of additions that wait for each other. What is far is asked
+    /// for a block ahead: a CPU that sees several short streams looks ahead in none.
     #[inline(always)]
-    fn full_block(&mut self, at: usize) -> Sixteen<V> {
+    fn full_block<const IS_FAR: bool>(&mut self, at: usize) -> Sixteen<V> {
         let side_by_side = PIECES / Sixteen::<V>::REGISTERS;
         let mut sums = [self.zeros(); PIECES];
         for (s, sum) in sums.iter_mut().enumerate().take(Sixteen::<V>::REGISTERS) {
             let mut pieces = [self.zeros(); PIECES];
             for group in 0..PIECE / LANES {
+                if IS_FAR {
+                    // The next block in ascending order, as much of it as is done here of this one.
+                    let step = side_by_side * LANES;
+                    let next = at + BLOCK + (s * (PIECE / LANES) + group) * step;
+                    self.ask_for(next..next + step);
+                }
                 for (p, sum) in pieces.iter_mut().enumerate().take(side_by_side) {
                     let piece = at / LANES + (s * side_by_side + p) * (PIECE / LANES);
                     self.whole_group(piece + group, sum);
