@@ -110,6 +110,7 @@ impl Workload {
             (Who::Wide | Who::Rten, Kind::Functions(kernel)) => {
                 E::peer_function(*kernel, who, shape)
             }
+            (Who::Rten, Kind::Norm(norms::Kernel::LayerForward)) => E::rten_layer_norm(shape),
             (Who::Wide | Who::Rten, _) => None,
             (_, Kind::Functions(kernel)) => Some(kernel.call(who, isa, shape)),
             (_, Kind::Loss(kernel)) => Some(kernel.call(who, isa, shape)),

@@ -6,7 +6,7 @@ use deltarule_kernels::{Element, Isa, MatRef, reference};
 use std::hint::black_box;
 
 /// ε.
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 /// Features.
 const COLUMNS: usize = 256;
 

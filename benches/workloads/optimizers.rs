@@ -22,12 +22,13 @@ pub(super) fn all() -> Vec<Workload> {
         ..plain
     };
     let rms = RmsProp::default();
-    let rules: [(&str, Optimizer, Step); 13] = [
+    let rules: [(&str, Optimizer, Step); 14] = [
         ("sgd", Sgd::default().into(), plain),
         ("momentum", Momentum::default().into(), plain),
         ("nesterov", Momentum { nesterov: true, ..Momentum::default() }.into(), plain),
         ("rms_prop", rms.into(), plain),
         ("rms_prop_centered", RmsProp { centered: true, ..rms }.into(), plain),
+        ("rms_prop_momentum", RmsProp { momentum: 0.9, ..rms }.into(), plain),
         (
             "rms_prop_centered_momentum",
             RmsProp { centered: true, momentum: 0.9, ..rms }.into(),

@@ -1,6 +1,7 @@
 //! The functions of other crates, which are for f32 only.
 
 use super::functions::Kernel;
+use super::norms::EPSILON;
 use super::{Call, Who, slices};
 use deltarule_kernels::Element;
 use deltarule_kernels::activation::RowActivation;
@@ -14,6 +15,11 @@ use wide::f32x8;
 pub(crate) trait Peers: Element {
     /// A peer's call, if it has the function.
     fn peer_function(kernel: Kernel, who: Who, shape: (usize, usize)) -> Option<Call<Self>>;
+
+    /// rten-vecmath's layer normalization, if it has it for this element.
+    fn rten_layer_norm(_shape: (usize, usize)) -> Option<Call<Self>> {
+        None
+    }
 }
 
 impl Peers for f64 {
@@ -25,6 +31,26 @@ impl Peers for f64 {
 impl Peers for f32 {
     fn peer_function(kernel: Kernel, who: Who, shape: (usize, usize)) -> Option<Call<Self>> {
         if who == Who::Wide { wide_function(kernel) } else { rten_function(kernel, shape) }
+    }
+
+    /// A mean, a variance and a map, row by row: what rten makes its operator of.
+    fn rten_layer_norm((rows, columns): (usize, usize)) -> Option<Call<f32>> {
+        let (gamma, beta) = (vec![1.0; columns], vec![0.5; columns]);
+        let mut y = vec![MaybeUninit::new(0.0); rows * columns];
+        Some(Box::new(move |arrays| {
+            for (x, y) in arrays[0].chunks(columns).zip(black_box(&mut y).chunks_mut(columns)) {
+                let mean = rten::Sum::new(x).dispatch() / columns as f32;
+                let variance = rten::SumSquareSub::new(x, mean).dispatch() / columns as f32;
+                let options = rten::NormalizeOptions {
+                    pre_scale_bias: mean,
+                    scale: 1.0 / (variance + EPSILON as f32).sqrt(),
+                    element_scale: Some(&gamma),
+                    element_bias: Some(&beta),
+                    ..Default::default()
+                };
+                rten::Normalize::new(x, y, options).dispatch();
+            }
+        }))
     }
 }
 
