@@ -25,7 +25,7 @@ pub(crate) const LINE: usize = 64;
 /// How many bytes before its use a line is asked for: farther ahead was measured to be slower.
 pub(crate) const AHEAD: usize = 4 * LINE;
 /// A slice of so many bytes is hardly in a core's own caches.
-pub(crate) const FAR: usize = 1 << 18;
+pub(crate) const FAR: usize = 1 << 20;
 
 /// Runs `update` over all elements of `target`; the other slices are at least as long.
 #[inline(always)]
