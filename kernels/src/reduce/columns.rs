@@ -119,29 +119,38 @@ pub(crate) fn add_columns<
 ) {
     let (rows, columns) = (values[0].rows(), values[0].columns());
     let len = E::Lanes::<I>::LEN;
+    let contiguous = values.iter().all(|matrix| matrix.shape().column_stride == 1);
+    let in_strips = if contiguous { columns - columns % (K * len) } else { 0 };
     for first in (0..rows).step_by(PIECE_ROWS) {
         let rows = first..rows.min(first + PIECE_ROWS);
-        let mut j = 0;
-        while j + K * len <= columns {
+        for j in (0..in_strips).step_by(K * len) {
             let strip = j..j + K * len;
-            add_strip::<I, E, T, R, C, S, K>(
-                simd, terms, &values, of_column, &rows, strip, &mut sums,
-            );
-            j += K * len;
+            let of_column = of_column.map(|slice| &slice[strip.clone()]);
+            let strip_sums =
+                sum_strip::<I, E, T, R, C, S, K>(simd, terms, &values, of_column, &rows, j);
+            for (k, register) in strip_sums.into_iter().enumerate() {
+                add_to_totals(simd, register, j + k * len..j + (k + 1) * len, &mut sums);
+            }
         }
-        while j < columns {
-            let strip = j..columns.min(j + len);
-            add_strip::<I, E, T, R, C, S, 1>(
-                simd, terms, &values, of_column, &rows, strip, &mut sums,
-            );
-            j += len;
+        for j in (in_strips..columns).step_by(len) {
+            let part = j..columns.min(j + len);
+            let of_column = of_column.map(|slice| load_part(simd, &slice[part.clone()]));
+            let mut part_sums = [E::Lanes::splat_in(simd, E::ZERO); S];
+            for row in rows.clone() {
+                let x = values.map(|matrix| load_row(simd, matrix, row, part.clone()));
+                part_sums = terms.add(row, x, of_column, part_sums);
+            }
+            add_to_totals(simd, part_sums, part, &mut sums);
         }
     }
 }
 
-/// A piece of rows, of `K` registers of columns or of a part of one.
+/// The sums of a piece of rows, of `K` registers of contiguous columns from `first` on.
+///
+/// A row's columns are one slice of a length that the compiler knows, so nothing is left to check
+/// for a register.
 #[inline(always)]
-fn add_strip<
+fn sum_strip<
     I: Simd,
     E: Element,
     T: ColumnTerms<E, R, C, S>,
@@ -155,35 +164,36 @@ fn add_strip<
     values: &[MatRef<'_, E>; R],
     of_column: [&[E]; C],
     rows: &Range<usize>,
-    columns: Range<usize>,
-    sums: &mut [&mut [E]; S],
-) {
+    first: usize,
+) -> [[E::Lanes<I>; S]; K] {
     let len = E::Lanes::<I>::LEN;
-    let zero = E::Lanes::splat_in(simd, E::ZERO);
-    let mut registers = [[zero; S]; K];
+    let mut registers = [[E::Lanes::splat_in(simd, E::ZERO); S]; K];
     for row in rows.clone() {
+        let x = values.map(|matrix| {
+            let start = row * matrix.shape().row_stride + first;
+            &matrix.data()[start..start + K * len]
+        });
         for (k, register) in registers.iter_mut().enumerate() {
-            let start = columns.start + k * len;
-            let part = start..columns.end.min(start + len);
-            let mut x = [zero; R];
-            for (x, matrix) in x.iter_mut().zip(values) {
-                *x = load_row(simd, *matrix, row, part.clone());
-            }
-            let mut c = [zero; C];
-            for (c, slice) in c.iter_mut().zip(of_column) {
-                *c = load_part(simd, &slice[part.clone()]);
-            }
+            let x = x.map(|x| E::Lanes::load(simd, &x[k * len..(k + 1) * len]));
+            let c = of_column.map(|c| E::Lanes::load(simd, &c[k * len..(k + 1) * len]));
             *register = terms.add(row, x, c, *register);
         }
     }
-    for (k, register) in registers.into_iter().enumerate() {
-        let start = columns.start + k * len;
-        let part = start..columns.end.min(start + len);
-        for (sum, total) in register.into_iter().zip(&mut *sums) {
-            let total = &mut total[part.clone()];
-            let sum = load_part(simd, total) + sum;
-            if total.len() == len { sum.store(total) } else { sum.store_partial(total) }
-        }
+    registers
+}
+
+/// Adds a piece's sums of some columns, a register at most, to those of all pieces.
+#[inline(always)]
+fn add_to_totals<I: Simd, E: Element, const S: usize>(
+    simd: I,
+    piece: [E::Lanes<I>; S],
+    columns: Range<usize>,
+    sums: &mut [&mut [E]; S],
+) {
+    for (sum, total) in piece.into_iter().zip(sums) {
+        let total = &mut total[columns.clone()];
+        let sum = load_part(simd, total) + sum;
+        if total.len() == E::Lanes::<I>::LEN { sum.store(total) } else { sum.store_partial(total) }
     }
 }
 
