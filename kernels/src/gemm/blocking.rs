@@ -6,9 +6,8 @@ use super::micro_kernel::MicroKernels;
 use crate::Element;
 use crate::dispatch::{l2_cache_bytes, l3_cache_bytes};
 
-/// How a product is cut: NC columns by KC steps of B are packed at once and stay in L3, of which
-/// the next panel is on its way to L1 while a strip of MR rows by KC steps of A, which is there
-/// already, meets one.
+/// How a product is cut: NC columns by KC steps of B are packed at once and stay in L3. Panel after
+/// panel of them passes through L1, where a strip of MR rows by KC steps of A stays meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Blocking {
     /// Steps of k in a block.
@@ -54,9 +53,9 @@ const KC_TURNED: usize = 512;
 /// The least rows of a tile that are many.
 const MANY_TILE_ROWS: usize = 12;
 
-/// Rows of A that are a multiple of so many bytes apart share a set of the L1 cache, which does not
-/// keep the rows of a strip then if they are many.
-const ALIASED: usize = 4096;
+/// What is a multiple of so many bytes apart shares a set of the L1 cache, which keeps no more of it
+/// than the set has ways: not a strip of many rows of A, or several squares of B's columns.
+pub(super) const ALIASED: usize = 4096;
 
 /// When B is read where it lies.
 struct InPlace {

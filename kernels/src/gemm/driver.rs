@@ -5,7 +5,7 @@
 //! A, for each panel: one tile. The strip of A is in L1 after its first panel; the panels stream
 //! from L2 or L3. A strip of C is handed to the epilogue when its last block of k is done.
 
-use super::blocking::{Blocking, Source, Sources};
+use super::blocking::{ALIASED, Blocking, Source, Sources};
 use super::few_rows::{Room, multiply_few_rows};
 use super::gemv::multiply_row;
 use super::micro_kernel::{MicroKernels, Tile};
@@ -21,10 +21,6 @@ use core::{ptr, slice};
 /// A strip of A that cannot be read where it lies, and that meets more columns of B than this, is
 /// copied first.
 const COPY_A_ABOVE: usize = 64;
-
-/// Columns of B that are a multiple of so many bytes apart share a set of the L1 cache, which does
-/// not keep the few of them that are read at once.
-const ALIASED: usize = 4096;
 
 /// Columns of C are made rows only where there are at least so many rows to be columns, and so many
 /// steps of k.

@@ -4,7 +4,7 @@
 //! and each finished tile of Cᵀ = W xᵀ back, which moves fewer elements as long as the rows are
 //! few.
 
-use super::blocking::half_of_l2;
+use super::blocking::{ALIASED, half_of_l2};
 use super::driver::Part;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packing::pack_columns;
@@ -26,9 +26,8 @@ const TRANSPOSITION: usize = 5;
 /// A tile of one vector that has no more rows than one of two takes the time of so many more.
 const FEW_CHAINS: usize = 3;
 
-/// Rows of W that are a multiple of so many bytes apart share a set of the L1 cache, which keeps
-/// just so many of them beside what else it is asked for.
-const ALIASED: usize = 4096;
+/// Of rows of W that share a set of the L1 cache, it keeps just so many beside what else it is asked
+/// for.
 const ALIASED_ROWS: usize = 6;
 
 /// Where the parts of the scratch space lie, in elements.

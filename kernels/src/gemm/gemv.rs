@@ -13,12 +13,11 @@ use crate::lanes::{Lanes, Simd, Transpose};
 /// a multiply-add.
 const SQUARES: usize = 4;
 
-/// The same where columns are a multiple of [`ALIASED`] bytes apart: as many as the few sets of the
-/// L1 cache keep that they share.
-const SQUARES_ALIASED: usize = 2;
+/// Columns that are a multiple of so many bytes apart share a few sets of the L1 cache.
+const FEW_SETS: usize = 1024;
 
-/// See [`SQUARES_ALIASED`].
-const ALIASED: usize = 1024;
+/// As many squares side by side as those sets keep.
+const SQUARES_IN_FEW_SETS: usize = 2;
 
 /// The most lanes of a square.
 const LONGEST: usize = 8;
@@ -39,8 +38,8 @@ pub(super) unsafe fn multiply_row<V: Lanes>(
     let a = part.a.data().as_ptr().wrapping_add(row * part.a.shape().row_stride);
     let (c, c_stride) = (part.c_at(row, 0), part.c.1.1);
     let mut sums = [V::Element::ZERO; SQUARES * LONGEST];
-    let aliased = (stride * size_of::<V::Element>()).is_multiple_of(ALIASED);
-    let at_once = if aliased { SQUARES_ALIASED } else { SQUARES } * length;
+    let in_few_sets = (stride * size_of::<V::Element>()).is_multiple_of(FEW_SETS);
+    let at_once = if in_few_sets { SQUARES_IN_FEW_SETS } else { SQUARES } * length;
     for j in part.columns.clone().step_by(at_once) {
         let columns = at_once.min(part.columns.end - j);
         for (column, sum) in (j..j + columns).zip(&mut sums) {
