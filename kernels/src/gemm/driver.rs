@@ -10,7 +10,7 @@ use super::few_rows::{Room, multiply_few_rows};
 use super::gemv::multiply_row;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packed::ALIGNMENT;
-use super::packing::{pack_block, pack_strip};
+use super::packing::{Cut, STRIPS_AT_ONCE, Strips, pack_block};
 use super::{Epilogue, Right, Start};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
@@ -78,20 +78,21 @@ impl<E: Element> Kernel for ScratchLen<E> {
 /// Where the parts of the scratch space lie, in elements.
 struct Scratch {
     panels: usize,
-    strip: usize,
+    strips: usize,
     tile: usize,
 }
 
 impl Scratch {
     #[inline(always)]
     fn new<V: MicroKernels>(blocking: Blocking) -> Self {
-        let rows = V::ROWS.max(V::NARROW_ROWS);
-        let tile = rows * V::VECTORS * V::LEN;
-        Self { panels: blocking.packed, strip: blocking.copied * rows + V::LEN, tile }
+        let tile = V::ROWS.max(V::NARROW_ROWS) * V::VECTORS * V::LEN;
+        let (rows, strips) = (STRIPS_AT_ONCE * V::ROWS, STRIPS_AT_ONCE);
+        let strips = Strips::<V::Element>::room(rows, strips, blocking.copied, V::LEN);
+        Self { panels: blocking.packed, strips, tile }
     }
 
     fn total(&self) -> usize {
-        self.panels + self.strip + self.tile
+        self.panels + self.strips + self.tile
     }
 }
 
@@ -200,8 +201,8 @@ unsafe fn multiply_blocks<V: MicroKernels>(
     let blocking = Blocking::new::<V>(shape, sources, part.turned);
     let lengths = Scratch::new::<V>(blocking);
     let Some(to_pack) = aligned(scratch, lengths.total()) else { return false };
-    let strip = to_pack.wrapping_add(lengths.panels);
-    let spare = strip.wrapping_add(lengths.strip);
+    let strips = to_pack.wrapping_add(lengths.panels);
+    let spare = strips.wrapping_add(lengths.strips);
     let a_shape = part.a.shape();
 
     for j0 in part.columns.clone().step_by(blocking.nc) {
@@ -253,41 +254,50 @@ unsafe fn multiply_blocks<V: MicroKernels>(
                 let lying_range = range.start.min(in_place)..range.end.min(in_place);
                 let packed_range =
                     range.start.max(in_place) - in_place..range.end.max(in_place) - in_place;
-                // As few strips as can be, all nearly equal: a strip of a row or two would have too
-                // few chains to hide the latency of a multiply-add.
-                let mut i = part.rows.start;
-                while i < part.rows.end {
-                    let strips = (part.rows.end - i).div_ceil(most_rows);
-                    let rows = (part.rows.end - i).div_ceil(strips);
-                    let at = i * a_shape.row_stride + p0 * a_shape.column_stride;
-                    let a = part.a.data().as_ptr().wrapping_add(at);
-                    let mut a_strip = (a, a_shape.row_stride, a_shape.column_stride);
-                    let many = range.len() > COPY_A_ABOVE && shape.0 > V::ROWS;
-                    if part.alpha != V::Element::ONE || many && blocking.copied > 0 {
-                        // SAFETY: the strip lies within A, whose view was checked on construction;
-                        // the scratch space has room for so many rows × kc elements and LEN more.
-                        let strides = unsafe {
-                            pack_strip::<V>(simd, a_strip, part.alpha, (rows, steps), strip)
+                let many = range.len() > COPY_A_ABOVE && shape.0 > V::ROWS;
+                let copies = part.alpha != V::Element::ONE || many && blocking.copied > 0;
+                let cut = Cut::new(part.rows.clone(), most_rows);
+                let at_once = if copies { STRIPS_AT_ONCE * V::ROWS / most_rows } else { cut.count };
+                for first in (0..cut.count).step_by(at_once.max(1)) {
+                    let which = first..cut.count.min(first + at_once);
+                    let strips = Strips { cut, which, steps, to: strips };
+                    let place = |row| {
+                        let at = row * a_shape.row_stride + p0 * a_shape.column_stride;
+                        part.a.data().as_ptr().wrapping_add(at)
+                    };
+                    if copies {
+                        let a = place(strips.rows().start);
+                        let a = (a, a_shape.row_stride, a_shape.column_stride);
+                        // SAFETY: the strips lie within A, whose view was checked on construction;
+                        // the scratch space has room for so many of them.
+                        unsafe { strips.pack::<V>(simd, a, part.alpha) };
+                    }
+                    for (rows, copy) in strips.iter(V::LEN) {
+                        let (i, rows) = (rows.start, rows.len());
+                        let a_strip = if copies {
+                            let (row, step) = strips.strides(a_shape.column_stride, rows);
+                            (copy.cast_const(), row, step)
+                        } else {
+                            (place(i), a_shape.row_stride, a_shape.column_stride)
                         };
-                        a_strip = (strip, strides.0, strides.1);
+                        let first_block = p0 == 0;
+                        let row = Row { part: &part, i, rows, steps, first_block, a_strip, spare };
+                        // SAFETY: the columns lie within C and the panels; the rest is as promised
+                        // above.
+                        unsafe {
+                            row.multiply::<V>(simd, j0, lying_range.clone(), lying);
+                            row.multiply::<V>(simd, j0 + in_place, packed_range.clone(), packed);
+                        }
+                        if p0 + steps == k
+                            && last
+                            && let Some(epilogue) = &mut epilogue
+                        {
+                            let (rows, columns) = (i..i + rows, j0..j0 + columns);
+                            // SAFETY: C is ours for as long as this runs, and neither rows nor
+                            // columns are 0.
+                            unsafe { part.finish(&mut **epilogue, rows, columns) };
+                        }
                     }
-                    let first_block = p0 == 0;
-                    let row = Row { part: &part, i, rows, steps, first_block, a_strip, spare };
-                    // SAFETY: the columns lie within C and the panels; the rest is as promised
-                    // above.
-                    unsafe {
-                        row.multiply::<V>(simd, j0, lying_range.clone(), lying);
-                        row.multiply::<V>(simd, j0 + in_place, packed_range.clone(), packed);
-                    }
-                    if p0 + steps == k
-                        && last
-                        && let Some(epilogue) = &mut epilogue
-                    {
-                        // SAFETY: C is ours for as long as this runs, and neither rows nor columns
-                        // are 0.
-                        unsafe { part.finish(&mut **epilogue, i..i + rows, j0..j0 + columns) };
-                    }
-                    i += rows;
                 }
             }
         }

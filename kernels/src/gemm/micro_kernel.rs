@@ -151,6 +151,62 @@ fn unrelated<T>(mut pointer: *const T) -> *const T {
     pointer
 }
 
+/// Steps of k at once where A's and B's strides are known: then they are loads, broadcasts and
+/// multiply-adds, and next to nothing else. While another thread runs on the same core, instructions
+/// are what a tile waits for.
+const UNROLLED: usize = 4;
+
+/// Rows whose places are in a register each; of more, a step has no registers left for what others
+/// would take at once.
+const EACH_IN_A_REGISTER: usize = 6;
+
+/// How far a tile has come.
+struct Place<E, const MR: usize> {
+    /// A's rows, and the place in each.
+    rows: [*const E; MR],
+    step: usize,
+    b: *const E,
+    b_panel_stride: usize,
+}
+
+impl<E: Element, const MR: usize> Place<E, MR> {
+    /// Takes `steps` steps at these strides of A and B, which may be constants.
+    ///
+    /// # Safety
+    /// As [`MicroKernels::multiply`], of so many steps from here on.
+    #[inline(always)]
+    unsafe fn take<V: Lanes<Element = E>, const NV: usize, const NP: usize>(
+        &mut self,
+        simd: V::Simd,
+        sums: &mut [[[V; NV]; NP]; MR],
+        steps: usize,
+        (a_k_stride, b_k_stride): (usize, usize),
+    ) {
+        for _ in 0..steps {
+            let mut b_row = [[V::splat_in(simd, E::ZERO); NV]; NP];
+            for (q, panel) in b_row.iter_mut().enumerate() {
+                for (v, lanes) in panel.iter_mut().enumerate() {
+                    let at = q * self.b_panel_stride + v * V::LEN;
+                    // SAFETY: B has this step of k, panel q < NP and vector v < NV, as the caller
+                    // promises.
+                    *lanes = unsafe { V::load_ptr(simd, self.b.wrapping_add(at)) };
+                }
+            }
+            for (row, a_row) in sums.iter_mut().zip(self.rows) {
+                // SAFETY: A has this row and step of k, as the caller promises.
+                let factor = V::splat_in(simd, unsafe { *a_row.wrapping_add(self.step) });
+                for (panel, b_panel) in row.iter_mut().zip(b_row) {
+                    for (sum, lanes) in panel.iter_mut().zip(b_panel) {
+                        *sum = factor.mul_add(lanes, *sum);
+                    }
+                }
+            }
+            self.step += a_k_stride;
+            self.b = self.b.wrapping_add(b_k_stride);
+        }
+    }
+}
+
 /// A tile of exactly MR rows and NV vectors in each of NP panels.
 struct Multiply<E, const MR: usize, const NV: usize, const NP: usize>(Tile<E>);
 
@@ -173,11 +229,11 @@ impl<E: Element, const MR: usize, const NV: usize, const NP: usize> Kernel
 /// # Safety
 /// As [`MicroKernels::multiply`], with MR rows, NP panels and NV vectors.
 #[inline(always)]
-unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
+unsafe fn multiply<V: MicroKernels, const MR: usize, const NV: usize, const NP: usize>(
     simd: V::Simd,
     tile: Tile<V::Element>,
 ) {
-    let Tile { k, a, a_row_stride, a_k_stride, mut b, b_k_stride, b_panel_stride, .. } = tile;
+    let Tile { k, a, a_row_stride, a_k_stride, b, b_k_stride, b_panel_stride, .. } = tile;
     let zero = V::splat_in(simd, V::Element::ZERO);
     let mut sums = [[[zero; NV]; NP]; MR];
     if !tile.start.is_null() {
@@ -204,34 +260,37 @@ unsafe fn multiply<V: Lanes, const MR: usize, const NV: usize, const NP: usize>(
     }
     // The rows' places, in as many registers as there are: each, or every fourth and the distance
     // to the next three.
-    let apart = if MR <= 6 { 1 } else { 4 };
+    let apart = if MR <= EACH_IN_A_REGISTER { 1 } else { 4 };
     let mut rows = [a; MR];
     for (i, row) in rows.iter_mut().enumerate() {
         let base = a.wrapping_add(i / apart * apart * a_row_stride);
         let base = if apart == 1 { unrelated(base) } else { base };
         *row = base.wrapping_add(i % apart * a_row_stride);
     }
-    let mut a_step = 0;
-    for _ in 0..k {
-        let mut b_row = [[zero; NV]; NP];
-        for (q, panel) in b_row.iter_mut().enumerate() {
-            for (v, lanes) in panel.iter_mut().enumerate() {
-                // SAFETY: B has this step of k, panel q < NP and vector v < NV, as the caller
-                // promises.
-                *lanes = unsafe { V::load_ptr(simd, b.add(q * b_panel_stride + v * V::LEN)) };
-            }
-        }
-        for (row, a_row) in sums.iter_mut().zip(rows) {
-            // SAFETY: A has this row and step of k, as the caller promises.
-            let factor = V::splat_in(simd, unsafe { *a_row.add(a_step) });
-            for (panel, b_panel) in row.iter_mut().zip(b_row) {
-                for (sum, lanes) in panel.iter_mut().zip(b_panel) {
-                    *sum = factor.mul_add(lanes, *sum);
+    let mut place = Place { rows, step: 0, b, b_panel_stride };
+    let nr = V::VECTORS * V::LEN;
+    let unrolls = MR <= EACH_IN_A_REGISTER && NV > 1 && NP == 1;
+    let whole = if unrolls && b_k_stride == nr { k / UNROLLED } else { 0 };
+    // SAFETY: A and B have k steps at these strides, as the caller promises.
+    unsafe {
+        let rest = match a_k_stride {
+            1 => {
+                for _ in 0..whole {
+                    place.take::<V, NV, NP>(simd, &mut sums, UNROLLED, (1, nr));
                 }
+                k - whole * UNROLLED
             }
+            _ if a_k_stride == MR => {
+                for _ in 0..whole {
+                    place.take::<V, NV, NP>(simd, &mut sums, UNROLLED, (MR, nr));
+                }
+                k - whole * UNROLLED
+            }
+            _ => k,
+        };
+        for _ in 0..rest {
+            place.take::<V, NV, NP>(simd, &mut sums, 1, (a_k_stride, b_k_stride));
         }
-        a_step += a_k_stride;
-        b = b.wrapping_add(b_k_stride);
     }
     let mut to = tile.c;
     for row in &sums {

@@ -188,14 +188,15 @@ fn products_equal_the_reference_in_every_layout() {
 #[test]
 fn products_larger_than_the_blocks_equal_the_reference() {
     for isa in isas() {
-        for shape in [
-            (33, 530, 70),
-            (5, 41, 1100),
-            (15, 80, 1100),
-            (29, 700, 600),
-            (14, 1100, 1000),
-            (150, 10, 300),
-            (70, 530, 300),
+        for (shape, alpha) in [
+            ((33, 530, 70), 1.0),
+            ((5, 41, 1100), 1.0),
+            ((15, 80, 1100), 1.0),
+            ((29, 700, 600), 1.0),
+            ((14, 1100, 1000), 1.0),
+            ((150, 10, 300), 1.0),
+            ((70, 530, 300), 1.0),
+            ((115, 75, 40), -1.75),
         ] {
             for (a, b) in [
                 (Layout::RowMajor, Layout::RowMajor),
@@ -204,7 +205,7 @@ fn products_larger_than_the_blocks_equal_the_reference() {
             ] {
                 for begin in BEGINS {
                     let layouts = [a, b, Layout::RowMajor];
-                    let case = Case { shape, layouts, gap: 1, begin, alpha: 1.0 };
+                    let case = Case { shape, layouts, gap: 1, begin, alpha };
                     check::<f32>(isa, &case);
                     check::<f64>(isa, &case);
                 }
