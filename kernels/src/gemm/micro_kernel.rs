@@ -2,7 +2,9 @@
 
 use crate::Element;
 use crate::dispatch::Kernel;
-use crate::lanes::{Lanes, Simd, avx2, avx512, portable};
+use crate::lanes::{Lanes, Simd, portable};
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::{avx2, avx512};
 
 /// One tile of C, at most ROWS × VECTORS · LEN, and the strips of A and B that it is made of.
 #[derive(Clone, Copy)]
