@@ -24,6 +24,8 @@ pub(crate) trait Update<E: Element, const R: usize, const N: usize>: Copy {
 pub(crate) const LINE: usize = 64;
 /// How many bytes before its use a line is asked for: farther ahead was measured to be slower.
 pub(crate) const AHEAD: usize = 4 * LINE;
+/// The same where little is done with what comes, so that it comes from memory all the time.
+pub(crate) const FAR_AHEAD: usize = 128 * LINE;
 /// A slice of so many bytes is hardly in a core's own caches.
 pub(crate) const FAR: usize = 1 << 20;
 
@@ -115,6 +117,112 @@ fn update_register<S, E, U, const R: usize, const N: usize>(
     new.store(&mut target[lanes.clone()]);
     for (value, slice) in state.into_iter().zip(others) {
         value.store(&mut slice[lanes.clone()]);
+    }
+}
+
+/// What happens to a register of a matrix: one of another matrix is only read, and there are `C`
+/// numbers a column.
+pub(crate) trait RowsUpdate<E: Element, const C: usize>: Copy {
+    /// The new target.
+    fn update<V: Lanes<Element = E>>(self, read: V, of_column: [V; C], target: V) -> V;
+}
+
+/// Rows that go side by side, so that what there is of a column is read once for all of them.
+const ROWS: usize = 4;
+
+/// Runs `update` over all rows of `target`, row-major; `read` has as many, and the slices of
+/// `of_column` an element a column.
+#[inline(always)]
+pub(crate) fn update_rows<S, E, U, const C: usize>(
+    simd: S,
+    update: U,
+    read: &[E],
+    of_column: [&[E]; C],
+    target: &mut [E],
+) where
+    S: Simd,
+    E: Element,
+    U: RowsUpdate<E, C>,
+{
+    let columns = of_column[0].len();
+    if columns == 0 {
+        return;
+    }
+    if size_of_val(read) >= FAR {
+        // From memory one row after the other comes faster.
+        for (read, target) in read.chunks_exact(columns).zip(target.chunks_exact_mut(columns)) {
+            update_block::<S, E, U, C, 1, true>(simd, update, read, &of_column, target);
+        }
+        return;
+    }
+    let (blocks, rest) = read.split_at(read.len() - read.len() % (ROWS * columns));
+    let (target_blocks, target_rest) = target.split_at_mut(blocks.len());
+    let targets = target_blocks.chunks_exact_mut(ROWS * columns);
+    for (read, target) in blocks.chunks_exact(ROWS * columns).zip(targets) {
+        update_block::<S, E, U, C, ROWS, false>(simd, update, read, &of_column, target);
+    }
+    let targets = target_rest.chunks_exact_mut(columns);
+    for (read, target) in rest.chunks_exact(columns).zip(targets) {
+        update_block::<S, E, U, C, 1, false>(simd, update, read, &of_column, target);
+    }
+}
+
+/// `N` rows side by side. What is far is asked for before its use.
+#[inline(always)]
+fn update_block<S, E, U, const C: usize, const N: usize, const IS_FAR: bool>(
+    simd: S,
+    update: U,
+    read: &[E],
+    of_column: &[&[E]; C],
+    target: &mut [E],
+) where
+    S: Simd,
+    E: Element,
+    U: RowsUpdate<E, C>,
+{
+    let columns = read.len() / N;
+    let len = E::Lanes::<S>::LEN;
+    let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
+    let mut constants: [&[E]; C] = [&[]; C];
+    for (constants, slice) in constants.iter_mut().zip(of_column) {
+        *constants = &slice[..columns];
+    }
+    let mut read_rows: [&[E]; N] = [&[]; N];
+    for (row, slice) in read_rows.iter_mut().zip(read.chunks_exact(columns)) {
+        *row = &slice[..columns];
+    }
+    let mut rows: [&mut [E]; N] = core::array::from_fn(|_| &mut [][..]);
+    for (row, slice) in rows.iter_mut().zip(target.chunks_exact_mut(columns)) {
+        *row = &mut slice[..columns];
+    }
+    let whole = columns - columns % len;
+    for start in (0..whole).step_by(len) {
+        let lanes = start..start + len;
+        let mut column = [zero; C];
+        for (value, slice) in column.iter_mut().zip(&constants) {
+            *value = E::Lanes::load(simd, &slice[lanes.clone()]);
+        }
+        for (read, row) in read_rows.iter().zip(&mut rows) {
+            if IS_FAR {
+                let next = start + AHEAD / size_of::<E>();
+                simd.prefetch(read.as_ptr().wrapping_add(next));
+                simd.prefetch(row.as_ptr().wrapping_add(next));
+            }
+            let value = E::Lanes::load(simd, &read[lanes.clone()]);
+            let old = E::Lanes::load(simd, &row[lanes.clone()]);
+            update.update(value, column, old).store(&mut row[lanes.clone()]);
+        }
+    }
+    if whole < columns {
+        let mut column = [zero; C];
+        for (value, slice) in column.iter_mut().zip(&constants) {
+            *value = E::Lanes::load_partial(simd, &slice[whole..]);
+        }
+        for (read, row) in read_rows.iter().zip(&mut rows) {
+            let value = E::Lanes::load_partial(simd, &read[whole..]);
+            let old = E::Lanes::load_partial(simd, &row[whole..]);
+            update.update(value, column, old).store_partial(&mut row[whole..]);
+        }
     }
 }
 

@@ -174,6 +174,12 @@ impl<'a, E: Element> MatRef<'a, E> {
         Self { data: self.data, shape: self.shape.transposed() }
     }
 
+    /// Whole rows of so many elements.
+    pub(crate) fn of_rows(data: &'a [E], columns: usize) -> Self {
+        let rows = data.len().checked_div(columns).unwrap_or(0);
+        Self { data, shape: Shape::row_major(rows, columns) }
+    }
+
     /// One row.
     pub(crate) fn row(data: &'a [E]) -> Self {
         Self { data, shape: Shape::row_major(1, data.len()) }

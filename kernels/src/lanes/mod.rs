@@ -248,6 +248,27 @@ pub trait Lanes:
         }
     }
 
+    /// [`Lanes::load_columns`] of LEN rows in a buffer that goes on behind them, so that whole
+    /// squares can be read. What is in `to[j]` for j ≥ `columns` means nothing.
+    #[inline(always)]
+    fn load_buffered_columns(
+        simd: Self::Simd,
+        from: &[Self::Element; 256],
+        columns: usize,
+        to: &mut [[Self::Element; 16]; 16],
+    ) {
+        assert!((1..=16).contains(&columns));
+        for start in (0..columns).step_by(Self::LEN) {
+            // SAFETY: LEN divides 16, so start + LEN ≤ 16, and the last element that is read is
+            // number 15 · columns + 15 at most, below 256; `to` has 16 rows of 16 ≥ LEN elements.
+            unsafe {
+                let from = from.as_ptr().add(start);
+                let to = to.as_mut_ptr().add(start).cast();
+                Self::transpose_ptr(simd, (from, columns), Self::LEN, Self::LEN, (to, 16));
+            }
+        }
+    }
+
     /// Writes rows of `columns` elements, at most LEN rows, one after another: the element j of
     /// row i is `from[j][i]`.
     #[inline(always)]

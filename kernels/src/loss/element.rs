@@ -297,31 +297,47 @@ impl<E: Element, L: Loss<E>> Kernel for Rows<'_, E, L> {
 }
 
 impl<E: Element, L: Loss<E>> Rows<'_, E, L> {
-    /// Rows of 2 to 16 elements.
+    /// Rows of 2 to 16 elements: as many as a register has lanes are one run of elements, whose
+    /// losses alone are then summed a lane a row.
     #[inline(always)]
     fn a_lane_a_row<S: Simd>(self, simd: S) {
         let Self { loss, arguments } = self;
         let ElementRows { shape: (_, columns), predictions, targets, scale, losses, delta } =
             arguments;
+        let len = E::Lanes::<S>::LEN;
         let zero = E::Lanes::splat_in(simd, E::ZERO);
-        let together = E::Lanes::<S>::LEN;
-        let area = together * columns;
-        let [mut x, mut y, mut slopes]: [Columns<E>; 3] = [[[E::ZERO; LANES]; LANES]; 3];
+        let area = len * columns;
+        let mut scales = [scale.of_all(); LANES * LANES];
+        let mut terms = [E::ZERO; LANES * LANES];
+        let mut turned: Columns<E> = [[E::ZERO; LANES]; LANES];
         let inputs = predictions.chunks(area).zip(targets.chunks(area));
-        let outputs = losses.chunks_mut(together).zip(delta.chunks_mut(area));
+        let outputs = losses.chunks_mut(len).zip(delta.chunks_mut(area));
         for (i, ((predictions, targets), (losses, delta))) in inputs.zip(outputs).enumerate() {
-            E::Lanes::load_columns(simd, predictions, columns, &mut x);
-            E::Lanes::load_columns(simd, targets, columns, &mut y);
-            let scale = scale.of_rows(simd, i * together, losses.len());
-            let mut terms = [zero; LANES];
-            for (j, slopes) in slopes.iter_mut().enumerate().take(columns) {
-                let (x, y) = (E::Lanes::load(simd, &x[j]), E::Lanes::load(simd, &y[j]));
+            scale.spread(i * len..i * len + losses.len(), columns, &mut scales);
+            let whole = delta.len() - delta.len() % len;
+            for at in (0..whole).step_by(len) {
+                let lanes = at..at + len;
+                let x = E::Lanes::load(simd, &predictions[lanes.clone()]);
+                let y = E::Lanes::load(simd, &targets[lanes.clone()]);
                 let (term, slope) = loss.add(x, y, zero);
-                terms[j] = term;
-                (slope * scale).store(slopes);
+                term.store(&mut terms[lanes.clone()]);
+                (slope * E::Lanes::load(simd, &scales[lanes.clone()])).store(&mut delta[lanes]);
             }
-            (scale * sum_of_columns(terms)).store_partial(losses);
-            E::Lanes::store_columns(simd, &slopes, columns, delta);
+            if whole < delta.len() {
+                let x = E::Lanes::load_partial(simd, &predictions[whole..]);
+                let y = E::Lanes::load_partial(simd, &targets[whole..]);
+                let (term, slope) = loss.add(x, y, zero);
+                term.store(&mut terms[whole..whole + len]);
+                let scales = E::Lanes::load(simd, &scales[whole..whole + len]);
+                (slope * scales).store_partial(&mut delta[whole..]);
+            }
+            E::Lanes::load_buffered_columns(simd, &terms, columns, &mut turned);
+            let mut lanes = [zero; LANES];
+            for (lanes, turned) in lanes.iter_mut().zip(&turned).take(columns) {
+                *lanes = E::Lanes::load(simd, turned);
+            }
+            let scale = scale.of_rows(simd, i * len, losses.len());
+            (scale * sum_of_columns(lanes)).store_partial(losses);
         }
     }
 }

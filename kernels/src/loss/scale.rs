@@ -3,6 +3,7 @@
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
 use crate::{Element, ShapeError};
+use core::ops::Range;
 
 /// What a row's loss and its δ are multiplied by: one factor, or a factor and a weight a row.
 ///
@@ -41,6 +42,23 @@ impl<'a, E: Element> Scale<'a, E> {
         match self.weights {
             Some(weights) => self.factor * weights[row],
             None => self.factor,
+        }
+    }
+
+    /// What all rows are multiplied by, whatever their weights.
+    #[inline(always)]
+    pub(super) fn of_all(&self) -> E {
+        self.factor
+    }
+
+    /// Puts [`Scale::of_row`] of some rows in the places of their elements, unless there are no
+    /// weights: then [`Scale::of_all`] is there already.
+    #[inline(always)]
+    pub(super) fn spread(&self, rows: Range<usize>, columns: usize, to: &mut [E]) {
+        if let Some(weights) = self.weights {
+            for (row, weight) in to.chunks_exact_mut(columns).zip(&weights[rows]) {
+                row.fill(self.factor * *weight);
+            }
         }
     }
 

@@ -13,8 +13,8 @@ use super::{Moments, normalized};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep::{self, Quotient, update_all, updates};
-use crate::reduce::columns::{ColumnTerms, add_columns};
+use crate::lockstep::{self, Quotient, RowsUpdate, update_all, update_rows, updates};
+use crate::reduce::columns::{ColumnTerms, add_columns, is_far};
 use crate::{Element, Isa, MatRef, ShapeError};
 
 /// Where [`statistics`] writes: an element a column in each slice.
@@ -114,7 +114,8 @@ impl<E: Element> Kernel for AddDeviations<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        add_columns::<S, E, _, 1, 1, 2, 4>(simd, Deviations, [self.x], [self.mean], self.sums);
+        let (is_far, x) = (is_far(&self.x), [self.x]);
+        add_columns::<S, E, _, 1, 1, 2, 4>(simd, Deviations, x, [self.mean], self.sums, is_far);
     }
 }
 
@@ -369,11 +370,8 @@ impl<E: Element> Kernel for Normalize<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Moments { mean, mean_low, inverse_std } = self.moments;
-        let columns = self.gamma.len().max(1);
-        for (x, y) in self.x.chunks_exact(columns).zip(self.y.chunks_exact_mut(columns)) {
-            let read = [x, mean, mean_low, inverse_std, self.gamma, self.beta];
-            update_all(simd, Affine, read, y, []);
-        }
+        let of_column = [mean, mean_low, inverse_std, self.gamma, self.beta];
+        update_rows(simd, Affine, self.x, of_column, self.y);
     }
 }
 
@@ -381,16 +379,15 @@ impl<E: Element> Kernel for Normalize<'_, E> {
 #[derive(Clone, Copy)]
 struct Affine;
 
-impl<E: Element> lockstep::Update<E, 6, 0> for Affine {
+impl<E: Element> RowsUpdate<E, 5> for Affine {
     #[inline(always)]
     fn update<V: Lanes<Element = E>>(
         self,
-        _at: usize,
-        [x, mean, mean_low, inverse_std, gamma, beta]: [V; 6],
+        x: V,
+        [mean, mean_low, inverse_std, gamma, beta]: [V; 5],
         _y: V,
-        []: [V; 0],
-    ) -> (V, [V; 0]) {
-        (normalized(x, mean, mean_low, inverse_std).mul_add(gamma, beta), [])
+    ) -> V {
+        normalized(x, mean, mean_low, inverse_std).mul_add(gamma, beta)
     }
 }
 
@@ -446,8 +443,9 @@ impl<E: Element> Kernel for AddGradients<'_, E> {
     fn run<S: Simd>(self, simd: S) {
         let Moments { mean, mean_low, inverse_std } = self.moments;
         let of_column = [mean, mean_low, inverse_std];
-        let sums = [self.gamma_gradient, self.beta_gradient];
-        add_columns::<S, E, _, 2, 3, 2, 4>(simd, Gradients, [self.x, self.delta], of_column, sums);
+        let (values, sums) = ([self.x, self.delta], [self.gamma_gradient, self.beta_gradient]);
+        let is_far = is_far(&self.x);
+        add_columns::<S, E, _, 2, 3, 2, 4>(simd, Gradients, values, of_column, sums, is_far);
     }
 }
 
@@ -530,14 +528,10 @@ impl<E: Element> Kernel for Backward<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Moments { mean, mean_low, inverse_std } = self.moments;
-        let columns = self.gamma.len().max(1);
         let through = Through { inverse_count: E::from_f64(1.0 / self.batch_rows as f64) };
-        let rows = self.x.chunks_exact(columns).zip(self.delta.chunks_exact_mut(columns));
-        for (x, delta) in rows {
-            let sums = [self.gamma_gradient, self.beta_gradient];
-            let read = [x, mean, mean_low, inverse_std, self.gamma, sums[0], sums[1]];
-            update_all(simd, through, read, delta, []);
-        }
+        let (gamma, sums) = (self.gamma, [self.gamma_gradient, self.beta_gradient]);
+        let of_column = [mean, mean_low, inverse_std, gamma, sums[0], sums[1]];
+        update_rows(simd, through, self.x, of_column, self.delta);
     }
 }
 
@@ -546,19 +540,18 @@ struct Through<E> {
     inverse_count: E,
 }
 
-impl<E: Element> lockstep::Update<E, 7, 0> for Through<E> {
+impl<E: Element> RowsUpdate<E, 6> for Through<E> {
     #[inline(always)]
     fn update<V: Lanes<Element = E>>(
         self,
-        _at: usize,
-        [x, mean, mean_low, inverse_std, gamma, gamma_gradient, beta_gradient]: [V; 7],
+        x: V,
+        [mean, mean_low, inverse_std, gamma, gamma_gradient, beta_gradient]: [V; 6],
         delta: V,
-        []: [V; 0],
-    ) -> (V, [V; 0]) {
+    ) -> V {
         let inverse_count = x.splat(self.inverse_count);
         let x = normalized(x, mean, mean_low, inverse_std);
         let centered = beta_gradient.neg_mul_add(inverse_count, delta);
         let projected = x.neg_mul_add(gamma_gradient * inverse_count, centered);
-        (gamma * inverse_std * projected, [])
+        gamma * inverse_std * projected
     }
 }

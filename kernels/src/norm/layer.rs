@@ -45,8 +45,8 @@ use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, update_all};
-use crate::reduce::columns::{ColumnTerms, add_columns};
-use crate::reduce::fixed_tree::{Terms, sum_terms};
+use crate::reduce::columns::{ColumnTerms, PIECE_ROWS, add_columns};
+use crate::reduce::fixed_tree::{ManyTerms, sum_many_terms};
 use crate::{Element, Isa, MatRef, ShapeError};
 
 /// The arguments of [`forward`].
@@ -129,48 +129,82 @@ impl<E: Element> Kernel for Forward<'_, E> {
         let features = self.shape.1;
         let count = E::from_f64(features as f64);
         let epsilon = E::Lanes::<S>::splat_in(simd, E::from_f64(self.epsilon));
-        for i in 0..self.shape.0 {
-            let elements = i * features..(i + 1) * features;
-            let x = &self.x[elements.clone()];
-            let mean = sum_terms(simd, Deviations { mean: E::ZERO }, features, [x], []) / count;
-            let sum = sum_terms(simd, Deviations { mean }, features, [x], []);
-            let squares = sum_terms(simd, SquaredDeviations { mean }, features, [x], []);
-            let mean_low = sum / count;
-            let splat = |value| epsilon.splat(value);
-            let variance =
-                super::variance(splat(sum), splat(squares), splat(mean_low), splat(count));
-            let inverse_std = super::inverse_std(variance, epsilon).first();
-            (self.mean[i], self.mean_low[i], self.inverse_std[i]) = (mean, mean_low, inverse_std);
-            let affine = Affine { mean, mean_low, inverse_std };
-            update_all(simd, affine, [x, self.gamma, self.beta], &mut self.y[elements], []);
+        for i in (0..self.shape.0).step_by(2) {
+            // The last row may be its own neighbour.
+            let rows = [i, (i + 1).min(self.shape.0 - 1)];
+            let [first, second] = rows.map(|row| &self.x[row * features..(row + 1) * features]);
+            let [sum, second_sum] = sum_many_terms(simd, Both, features, [first, second], []);
+            let means = [sum / count, second_sum / count];
+            let deviations = Deviations { means, next: second.as_ptr().wrapping_add(features) };
+            let [sum, squares, second_sum, second_squares] =
+                sum_many_terms(simd, deviations, features, [first, second], []);
+            let sums = [(sum, squares), (second_sum, second_squares)];
+            for ((row, mean), (sum, squares)) in rows.into_iter().zip(means).zip(sums) {
+                let mean_low = sum / count;
+                let (sum, squares) = (epsilon.splat(sum), epsilon.splat(squares));
+                let variance = super::variance(sum, squares, sum.splat(mean_low), sum.splat(count));
+                let inverse_std = super::inverse_std(variance, epsilon).first();
+                self.mean[row] = mean;
+                self.mean_low[row] = mean_low;
+                self.inverse_std[row] = inverse_std;
+                let affine = Affine { mean, mean_low, inverse_std };
+                let elements = row * features..(row + 1) * features;
+                let read = [&self.x[elements.clone()], self.gamma, self.beta];
+                update_all(simd, affine, read, &mut self.y[elements], []);
+            }
         }
     }
 }
 
-/// The terms of Σ(x − mean).
+/// The terms of Σx of two rows: what is to be done for one of them waits for its sums, and
+/// meanwhile the other's are on the way.
 #[derive(Clone, Copy)]
-struct Deviations<E> {
-    mean: E,
-}
+struct Both;
 
-impl<E: Element> Terms<E, 1, 0> for Deviations<E> {
+impl<E: Element> ManyTerms<E, 2, 0, 2> for Both {
+    const IS_LIGHT: bool = true;
+
     #[inline(always)]
-    fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
-        ([], sum + (x - x.splat(self.mean)))
+    fn add_to_each<V: Lanes<Element = E>>(
+        self,
+        _at: usize,
+        x: [V; 2],
+        sums: [V; 2],
+    ) -> ([V; 0], [V; 2]) {
+        ([], [sums[0] + x[0], sums[1] + x[1]])
     }
 }
 
-/// The terms of Σ(x − mean)².
+/// The terms of Σ(x − mean) and Σ(x − mean)² of two rows.
+///
+/// The next two are asked for.
 #[derive(Clone, Copy)]
-struct SquaredDeviations<E> {
-    mean: E,
+struct Deviations<E> {
+    means: [E; 2],
+    next: *const E,
 }
 
-impl<E: Element> Terms<E, 1, 0> for SquaredDeviations<E> {
+impl<E: Element> ManyTerms<E, 2, 0, 4> for Deviations<E> {
     #[inline(always)]
-    fn add<V: Lanes<Element = E>>(self, _at: usize, [x]: [V; 1], sum: V) -> ([V; 0], V) {
-        let deviation = x - x.splat(self.mean);
-        ([], deviation.mul_add(deviation, sum))
+    fn add_to_each<V: Lanes<Element = E>>(
+        self,
+        at: usize,
+        [first, second]: [V; 2],
+        [sum, squares, second_sum, second_squares]: [V; 4],
+    ) -> ([V; 0], [V; 4]) {
+        // They follow each other, so that twice as far is as much of both.
+        first.simd().prefetch(self.next.wrapping_add(2 * at));
+        let deviation = first - first.splat(self.means[0]);
+        let second_deviation = second - first.splat(self.means[1]);
+        (
+            [],
+            [
+                sum + deviation,
+                deviation.mul_add(deviation, squares),
+                second_sum + second_deviation,
+                second_deviation.mul_add(second_deviation, second_squares),
+            ],
+        )
     }
 }
 
@@ -258,29 +292,49 @@ pub fn backward<E: Element>(isa: Isa, arguments: Backward<'_, E>) -> Result<(), 
     check_length("gamma_gradient", arguments.gamma_gradient, features)?;
     check_length("beta_gradient", arguments.beta_gradient, features)?;
     check_length("delta", arguments.delta, area)?;
-    let (x, delta) = (arguments.x, &*arguments.delta);
-    let (x, delta) = (MatRef::new(x, rows, features)?, MatRef::new(delta, rows, features)?);
-    let sums = [arguments.gamma_gradient, arguments.beta_gradient];
-    E::layer_add_gradients(isa, AddGradients { x, delta, moments: arguments.moments, sums });
-    let Backward { shape, moments, gamma, x, delta, .. } = arguments;
-    E::layer_backward(isa, Through { shape, moments, gamma, x, delta });
+    E::layer_backward(isa, arguments);
     Ok(())
 }
 
-pub(super) struct AddGradients<'a, E> {
-    x: MatRef<'a, E>,
-    delta: MatRef<'a, E>,
-    moments: Moments<'a, E>,
-    sums: [&'a mut [E]; 2],
-}
+/// So many bytes of x and δ leave room for as many of the next rows in an L2 cache.
+const ROOM: usize = 128 << 10;
 
-impl<E: Element> Kernel for AddGradients<'_, E> {
+impl<E: Element> Kernel for Backward<'_, E> {
     type Output = ();
 
+    /// The sums down the columns and the way back take turns by pieces of rows, which the second of
+    /// them finds in a cache.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let terms = Gradients { moments: self.moments };
-        add_columns::<S, E, _, 2, 0, 2, 4>(simd, terms, [self.x, self.delta], [], self.sums);
+        let Backward { shape: (rows, features), gamma_gradient, beta_gradient, .. } = self;
+        let count = E::from_f64(features as f64);
+        let has_room = 2 * PIECE_ROWS * features * size_of::<E>() <= ROOM;
+        for first in (0..rows).step_by(PIECE_ROWS) {
+            let end = rows.min(first + PIECE_ROWS);
+            let elements = first * features..end * features;
+            let (x, delta) = (&self.x[elements.clone()], &mut self.delta[elements]);
+            let moments = Moments {
+                mean: &self.moments.mean[first..end],
+                mean_low: &self.moments.mean_low[first..end],
+                inverse_std: &self.moments.inverse_std[first..end],
+            };
+            let values = [MatRef::of_rows(x, features), MatRef::of_rows(&*delta, features)];
+            let sums = [&mut *gamma_gradient, &mut *beta_gradient];
+            let terms = Gradients { moments };
+            add_columns::<S, E, _, 2, 0, 2, 4>(simd, terms, values, [], sums, !has_room);
+            for i in 0..end - first {
+                let elements = i * features..(i + 1) * features;
+                let (x, delta) = (&x[elements.clone()], &mut delta[elements]);
+                let affine = of_row(&moments, i);
+                let read = [x, &*delta, self.gamma];
+                let below = if has_room { PIECE_ROWS * features } else { 0 };
+                let next = [x.as_ptr().wrapping_add(below), delta.as_ptr().wrapping_add(below)];
+                let terms = AcrossRow { affine, next };
+                let [weighted, along] = sum_many_terms(simd, terms, features, read, []);
+                let through = RowThrough { affine, mean: weighted / count, along: along / count };
+                update_all(simd, through, [x, self.gamma], delta, []);
+            }
+        }
     }
 }
 
@@ -313,57 +367,28 @@ impl<E: Element> ColumnTerms<E, 2, 0, 2> for Gradients<'_, E> {
     }
 }
 
-pub(super) struct Through<'a, E> {
-    shape: (usize, usize),
-    moments: Moments<'a, E>,
-    gamma: &'a [E],
-    x: &'a [E],
-    delta: &'a mut [E],
-}
-
-impl<E: Element> Kernel for Through<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let features = self.shape.1;
-        let count = E::from_f64(features as f64);
-        for i in 0..self.shape.0 {
-            let elements = i * features..(i + 1) * features;
-            let (x, delta) = (&self.x[elements.clone()], &mut self.delta[elements]);
-            let affine = of_row(&self.moments, i);
-            let read = [x, &*delta, self.gamma];
-            let mean = sum_terms(simd, Weighted, features, [read[1], read[2]], []) / count;
-            let along = sum_terms(simd, Along(affine), features, read, []) / count;
-            update_all(simd, RowThrough { affine, mean, along }, [x, self.gamma], delta, []);
-        }
-    }
-}
-
-/// The terms of Σg.
+/// The terms of Σg and Σgx̂.
+///
+/// What is at `next` is asked for.
 #[derive(Clone, Copy)]
-struct Weighted;
-
-impl<E: Element> Terms<E, 2, 0> for Weighted {
-    #[inline(always)]
-    fn add<V: Lanes<Element = E>>(self, _at: usize, [delta, gamma]: [V; 2], sum: V) -> ([V; 0], V) {
-        ([], delta.mul_add(gamma, sum))
-    }
+struct AcrossRow<E> {
+    affine: Affine<E>,
+    next: [*const E; 2],
 }
 
-/// The terms of Σgx̂.
-#[derive(Clone, Copy)]
-struct Along<E>(Affine<E>);
-
-impl<E: Element> Terms<E, 3, 0> for Along<E> {
+impl<E: Element> ManyTerms<E, 3, 0, 2> for AcrossRow<E> {
     #[inline(always)]
-    fn add<V: Lanes<Element = E>>(
+    fn add_to_each<V: Lanes<Element = E>>(
         self,
-        _at: usize,
+        at: usize,
         [x, delta, gamma]: [V; 3],
-        sum: V,
-    ) -> ([V; 0], V) {
-        ([], (delta * gamma).mul_add(self.0.normalized(x), sum))
+        [weighted, along]: [V; 2],
+    ) -> ([V; 0], [V; 2]) {
+        for next in self.next {
+            x.simd().prefetch(next.wrapping_add(at));
+        }
+        let along = (delta * gamma).mul_add(self.affine.normalized(x), along);
+        ([], [delta.mul_add(gamma, weighted), along])
     }
 }
 

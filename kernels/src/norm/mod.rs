@@ -50,8 +50,7 @@ precompiled! {
     fn batch_add_gradients(isa: Isa, kernel: batch::AddGradients<'_, Self>) = Isa::run;
     fn batch_backward(isa: Isa, kernel: batch::Backward<'_, Self>) = Isa::run;
     fn layer_forward(isa: Isa, kernel: layer::Forward<'_, Self>) = Isa::run;
-    fn layer_add_gradients(isa: Isa, kernel: layer::AddGradients<'_, Self>) = Isa::run;
-    fn layer_backward(isa: Isa, kernel: layer::Through<'_, Self>) = Isa::run;
+    fn layer_backward(isa: Isa, kernel: layer::Backward<'_, Self>) = Isa::run;
 }
 
 /// What normalization needs to know of each column (batch) or row (layer).

@@ -1,6 +1,6 @@
 //! Dropout.
 
-use super::philox::{BLOCKS, Words, rounds};
+use super::philox::{BLOCKS, Keys, keys, rounds};
 use crate::dispatch::Kernel;
 use crate::lanes::Simd;
 use crate::{Element, Isa, ShapeError};
@@ -105,8 +105,10 @@ pub(super) struct Apply<'a, E> {
     x: &'a mut [E],
 }
 
-/// Columns that share a call of the generator.
-const GROUP: usize = 4 * BLOCKS;
+/// Blocks that a group of columns gets its words from.
+const GROUP_BLOCKS: usize = 16;
+/// Columns in a group.
+const GROUP: usize = 4 * GROUP_BLOCKS;
 
 impl<E: Element> Kernel for Apply<'_, E> {
     type Output = ();
@@ -120,21 +122,58 @@ impl<E: Element> Kernel for Apply<'_, E> {
         let threshold = (rate * 2f64.powi(32)).round() as u64;
         let kept = E::from_f64(1.0 / (1.0 - rate.clamp(0.0, 1.0)));
         let kept = if kept.is_finite() { kept } else { E::ONE };
-        let high = u32::from(stream.layer) | ((stream.step >> 32) as u32) << 16;
+        let mut mask = Mask {
+            keys: keys(stream.seed),
+            threshold: threshold as u32,
+            // Above all words is only the threshold that drops them all.
+            kept: if threshold > u32::MAX.into() { E::ZERO } else { kept },
+            row: 0,
+            step: stream.step as u32,
+            high: u32::from(stream.layer) | ((stream.step >> 32) as u32) << 16,
+        };
         for (i, row) in self.x.chunks_exact_mut(self.columns.max(1)).enumerate() {
-            for (g, group) in row.chunks_mut(GROUP).enumerate() {
-                let mut blocks = [0; BLOCKS];
-                for (b, block) in blocks.iter_mut().enumerate() {
-                    *block = (g * BLOCKS + b) as u32;
-                }
-                let row = (self.first_row + i) as u32;
-                let rest = [row, stream.step as u32, high].map(|word| [word; BLOCKS]);
-                let words: Words = rounds([blocks, rest[0], rest[1], rest[2]], stream.seed);
-                for (part, words) in group.chunks_mut(BLOCKS).zip(&words) {
-                    for (x, &word) in part.iter_mut().zip(words) {
-                        let factor = if u64::from(word) < threshold { E::ZERO } else { kept };
-                        *x = *x * factor;
-                    }
+            mask.row = (self.first_row + i) as u32;
+            let (groups, rest) = row.as_chunks_mut();
+            let mut first_block = 0;
+            for group in groups {
+                mask.multiply(first_block, group);
+                first_block += GROUP_BLOCKS as u32;
+            }
+            if !rest.is_empty() {
+                let mut group = [E::ZERO; GROUP];
+                group[..rest.len()].copy_from_slice(rest);
+                mask.multiply(first_block, &mut group);
+                rest.copy_from_slice(&group[..rest.len()]);
+            }
+        }
+    }
+}
+
+/// The masks of a row.
+struct Mask<E> {
+    keys: Keys,
+    /// Words from this one on keep their element.
+    threshold: u32,
+    kept: E,
+    row: u32,
+    step: u32,
+    high: u32,
+}
+
+impl<E: Element> Mask<E> {
+    /// Multiplies a whole group, whose length the compiler knows, so that it makes vectors of it.
+    #[inline(always)]
+    fn multiply(&self, first_block: u32, group: &mut [E; GROUP]) {
+        for half in (0..GROUP_BLOCKS).step_by(BLOCKS) {
+            let mut blocks = [0; BLOCKS];
+            for (b, block) in blocks.iter_mut().enumerate() {
+                *block = u64::from(first_block) + (half + b) as u64;
+            }
+            let [row, step, high] = [self.row.into(), self.step.into(), self.high.into()];
+            let words = rounds([blocks, [row; BLOCKS], [step; BLOCKS], [high; BLOCKS]], &self.keys);
+            for (part, words) in group.chunks_exact_mut(GROUP_BLOCKS).zip(&words) {
+                for (x, &word) in part[half..half + BLOCKS].iter_mut().zip(words) {
+                    *x = *x * if (word as u32) < self.threshold { E::ZERO } else { self.kept };
                 }
             }
         }
@@ -213,8 +252,9 @@ mod tests {
         for (row, column) in [(0, 0), (1, 17), (2, 63), (2, 64), (1, 199)] {
             let (g, w, b) = (column / 64, column % 64 / 16, column % 16);
             let counter = [16 * g as u32 + b as u32, row as u32, 0x6789_abcd, 0x2345 << 16 | 2];
-            let word = rounds(counter.map(|word| [word; BLOCKS]), stream.seed)[w][0];
-            assert_eq!(x[row * 200 + column] == 0.0, word < 1 << 31, "({row}, {column})");
+            let word = rounds(counter.map(|word| [word.into(); BLOCKS]), &keys(stream.seed))[w][0];
+            let is_dropped = (word as u32) < 1 << 31;
+            assert_eq!(x[row * 200 + column] == 0.0, is_dropped, "({row}, {column})");
         }
     }
 

@@ -4,28 +4,44 @@
 //! SC 2011.
 
 /// Counters that are enciphered side by side.
-pub(super) const BLOCKS: usize = 16;
+pub(super) const BLOCKS: usize = 8;
 
-/// 16 counters that differ in their first word; after [`rounds`], 16 × 4 random words.
-pub(super) type Words = [[u32; BLOCKS]; 4];
+/// The words of counters, or the random words that [`rounds`] makes of them.
+///
+/// Each has 64 bits for itself, because a vector multiplies 32 bits by 32 only there. What is in
+/// its upper half does not matter: a product takes the lower one, and is the next word as it is.
+pub(super) type Words = [[u64; BLOCKS]; 4];
+
+/// A key for each round.
+pub(super) type Keys = [[u64; 2]; 10];
+
+/// The rounds' keys.
+#[inline(always)]
+pub(super) fn keys(seed: u64) -> Keys {
+    let [mut first, mut second] = [seed as u32, (seed >> 32) as u32];
+    let mut keys = [[0; 2]; 10];
+    for key in &mut keys {
+        *key = [first.into(), second.into()];
+        first = first.wrapping_add(0x9e37_79b9);
+        second = second.wrapping_add(0xbb67_ae85);
+    }
+    keys
+}
 
 /// Ten rounds.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "a lane of four arrays at once")]
-pub(super) fn rounds(mut words: Words, seed: u64) -> Words {
-    let mut key = [seed as u32, (seed >> 32) as u32];
-    for _ in 0..10 {
+pub(super) fn rounds(mut words: Words, keys: &Keys) -> Words {
+    for key in keys {
+        let mut next = [[0; BLOCKS]; 4];
         for b in 0..BLOCKS {
-            let [x0, x1, x2, x3] = [words[0][b], words[1][b], words[2][b], words[3][b]];
-            let p0 = u64::from(x0) * 0xd251_1f53;
-            let p1 = u64::from(x2) * 0xcd9e_8d57;
-            words[0][b] = (p1 >> 32) as u32 ^ x1 ^ key[0];
-            words[1][b] = p1 as u32;
-            words[2][b] = (p0 >> 32) as u32 ^ x3 ^ key[1];
-            words[3][b] = p0 as u32;
+            let p0 = (words[0][b] & 0xffff_ffff) * 0xd251_1f53;
+            let p1 = (words[2][b] & 0xffff_ffff) * 0xcd9e_8d57;
+            next[0][b] = (p1 >> 32) ^ (words[1][b] ^ key[0]);
+            next[1][b] = p1;
+            next[2][b] = (p0 >> 32) ^ (words[3][b] ^ key[1]);
+            next[3][b] = p0;
         }
-        key[0] = key[0].wrapping_add(0x9e37_79b9);
-        key[1] = key[1].wrapping_add(0xbb67_ae85);
+        words = next;
     }
     words
 }
@@ -38,9 +54,9 @@ mod tests {
     #[test]
     fn known_answers() {
         let encipher = |counter: [u32; 4], seed| {
-            rounds(counter.map(|word| [word; BLOCKS]), seed).map(|words| {
+            rounds(counter.map(|word| [word.into(); BLOCKS]), &keys(seed)).map(|words| {
                 assert_eq!(words, [words[0]; BLOCKS]);
-                words[0]
+                words[0] as u32
             })
         };
         assert_eq!(encipher([0; 4], 0), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);

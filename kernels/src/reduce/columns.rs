@@ -1,8 +1,10 @@
 //! Sums down the columns of a matrix.
 
+use super::fixed_tree::LANES;
 use crate::dispatch::Kernel;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
+use crate::lockstep::{FAR, FAR_AHEAD};
 use crate::{Element, Isa, MatRef, ShapeError};
 use core::ops::Range;
 
@@ -63,7 +65,14 @@ impl<E: Element> Kernel for AddColumnSums<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        add_columns::<S, E, _, 1, 0, 1, 8>(simd, Values, [self.x], [], [self.sums]);
+        add_columns::<S, E, _, 1, 0, 1, 8>(
+            simd,
+            Values,
+            [self.x],
+            [],
+            [self.sums],
+            is_far(&self.x),
+        );
     }
 }
 
@@ -100,7 +109,8 @@ pub(crate) trait ColumnTerms<E: Element, const R: usize, const C: usize, const S
 }
 
 /// Adds the terms of every row to `sums`, in the order of [`add_column_sums`]. `K` registers go
-/// side by side, because each is one chain of additions that wait for each other.
+/// side by side, because each is one chain of additions that wait for each other. What is far is in
+/// no cache yet.
 #[inline(always)]
 pub(crate) fn add_columns<
     I: Simd,
@@ -116,29 +126,42 @@ pub(crate) fn add_columns<
     values: [MatRef<'_, E>; R],
     of_column: [&[E]; C],
     mut sums: [&mut [E]; S],
+    is_far: bool,
 ) {
     let (rows, columns) = (values[0].rows(), values[0].columns());
     let len = E::Lanes::<I>::LEN;
+    let zero = E::Lanes::splat_in(simd, E::ZERO);
     let contiguous = values.iter().all(|matrix| matrix.shape().column_stride == 1);
+    if contiguous && is_far && columns >= LEAST_FAR {
+        for first in (0..columns).step_by(WIDTH) {
+            let columns = first..columns.min(first + WIDTH);
+            add_from_afar(simd, terms, &values, &of_column, &mut sums, columns);
+        }
+        return;
+    }
     let in_strips = if contiguous { columns - columns % (K * len) } else { 0 };
     for first in (0..rows).step_by(PIECE_ROWS) {
         let rows = first..rows.min(first + PIECE_ROWS);
         for j in (0..in_strips).step_by(K * len) {
-            let strip = j..j + K * len;
-            let of_column = of_column.map(|slice| &slice[strip.clone()]);
             let strip_sums =
-                sum_strip::<I, E, T, R, C, S, K>(simd, terms, &values, of_column, &rows, j);
+                sum_strip::<I, E, T, R, C, S, K>(simd, terms, &values, &of_column, &rows, j);
             for (k, register) in strip_sums.into_iter().enumerate() {
                 add_to_totals(simd, register, j + k * len..j + (k + 1) * len, &mut sums);
             }
         }
         for j in (in_strips..columns).step_by(len) {
             let part = j..columns.min(j + len);
-            let of_column = of_column.map(|slice| load_part(simd, &slice[part.clone()]));
-            let mut part_sums = [E::Lanes::splat_in(simd, E::ZERO); S];
+            let mut column = [zero; C];
+            for (value, slice) in column.iter_mut().zip(&of_column) {
+                *value = load_part(simd, &slice[part.clone()]);
+            }
+            let mut part_sums = [zero; S];
             for row in rows.clone() {
-                let x = values.map(|matrix| load_row(simd, matrix, row, part.clone()));
-                part_sums = terms.add(row, x, of_column, part_sums);
+                let mut x = [zero; R];
+                for (value, matrix) in x.iter_mut().zip(&values) {
+                    *value = load_row(simd, *matrix, row, part.clone());
+                }
+                part_sums = terms.add(row, x, column, part_sums);
             }
             add_to_totals(simd, part_sums, part, &mut sums);
         }
@@ -162,24 +185,112 @@ fn sum_strip<
     simd: I,
     terms: T,
     values: &[MatRef<'_, E>; R],
-    of_column: [&[E]; C],
+    of_column: &[&[E]; C],
     rows: &Range<usize>,
     first: usize,
 ) -> [[E::Lanes<I>; S]; K] {
     let len = E::Lanes::<I>::LEN;
-    let mut registers = [[E::Lanes::splat_in(simd, E::ZERO); S]; K];
+    let zero = E::Lanes::splat_in(simd, E::ZERO);
+    let mut constants: [&[E]; C] = [&[]; C];
+    for (constants, slice) in constants.iter_mut().zip(of_column) {
+        *constants = &slice[first..first + K * len];
+    }
+    let mut registers = [[zero; S]; K];
     for row in rows.clone() {
-        let x = values.map(|matrix| {
+        let mut slices: [&[E]; R] = [&[]; R];
+        for (slice, matrix) in slices.iter_mut().zip(values) {
             let start = row * matrix.shape().row_stride + first;
-            &matrix.data()[start..start + K * len]
-        });
+            *slice = &matrix.data()[start..start + K * len];
+        }
         for (k, register) in registers.iter_mut().enumerate() {
-            let x = x.map(|x| E::Lanes::load(simd, &x[k * len..(k + 1) * len]));
-            let c = of_column.map(|c| E::Lanes::load(simd, &c[k * len..(k + 1) * len]));
-            *register = terms.add(row, x, c, *register);
+            let part = k * len..(k + 1) * len;
+            let mut x = [zero; R];
+            for (value, slice) in x.iter_mut().zip(&slices) {
+                *value = E::Lanes::load(simd, &slice[part.clone()]);
+            }
+            let mut column = [zero; C];
+            for (value, slice) in column.iter_mut().zip(&constants) {
+                *value = E::Lanes::load(simd, &slice[part.clone()]);
+            }
+            *register = terms.add(row, x, column, *register);
         }
     }
     registers
+}
+
+/// Whether a matrix is hardly in a core's own caches.
+#[inline(always)]
+pub(crate) fn is_far<E: Element>(x: &MatRef<'_, E>) -> bool {
+    x.rows() * x.columns() * size_of::<E>() >= FAR
+}
+
+/// Columns whose sums of a piece of rows stay in the L1 cache.
+const WIDTH: usize = 1024;
+/// Narrower rows would wait for the sums that the row before them has just stored.
+const LEAST_FAR: usize = 128;
+
+/// [`add_columns`] of at most [`WIDTH`] contiguous columns of matrices that are in no cache: row
+/// after row, as memory likes it, and what comes is asked for before its use.
+#[inline(always)]
+fn add_from_afar<
+    I: Simd,
+    E: Element,
+    T: ColumnTerms<E, R, C, S>,
+    const R: usize,
+    const C: usize,
+    const S: usize,
+>(
+    simd: I,
+    terms: T,
+    values: &[MatRef<'_, E>; R],
+    of_column: &[&[E]; C],
+    sums: &mut [&mut [E]; S],
+    columns: Range<usize>,
+) {
+    let len = E::Lanes::<I>::LEN;
+    let zero = E::Lanes::splat_in(simd, E::ZERO);
+    let width = columns.len();
+    let mut constants: [&[E]; C] = [&[]; C];
+    for (constants, slice) in constants.iter_mut().zip(of_column) {
+        *constants = &slice[columns.clone()];
+    }
+    let mut piece = [[E::ZERO; WIDTH]; S];
+    let rows = values[0].rows();
+    for row in 0..rows {
+        let begins = row % PIECE_ROWS == 0;
+        let ends = (row + 1) % PIECE_ROWS == 0 || row + 1 == rows;
+        let mut slices: [&[E]; R] = [&[]; R];
+        for (slice, matrix) in slices.iter_mut().zip(values) {
+            let start = row * matrix.shape().row_stride + columns.start;
+            *slice = &matrix.data()[start..start + width];
+        }
+        for at in (0..width).step_by(len) {
+            let part = at..width.min(at + len);
+            let mut x = [zero; R];
+            for (value, slice) in x.iter_mut().zip(&slices) {
+                simd.prefetch(slice.as_ptr().wrapping_add(at + FAR_AHEAD / size_of::<E>()));
+                *value = load_part(simd, &slice[part.clone()]);
+            }
+            let mut column = [zero; C];
+            for (value, slice) in column.iter_mut().zip(&constants) {
+                *value = load_part(simd, &slice[part.clone()]);
+            }
+            let mut before = [zero; S];
+            if !begins {
+                for (sum, piece) in before.iter_mut().zip(&piece) {
+                    *sum = E::Lanes::load(simd, &piece[at..at + len]);
+                }
+            }
+            let after = terms.add(row, x, column, before);
+            if ends {
+                add_to_totals(simd, after, columns.start + at..columns.start + part.end, sums);
+            } else {
+                for (sum, piece) in after.into_iter().zip(&mut piece) {
+                    sum.store(&mut piece[at..at + len]);
+                }
+            }
+        }
+    }
 }
 
 /// Adds a piece's sums of some columns, a register at most, to those of all pieces.
@@ -219,7 +330,7 @@ fn load_row<S: Simd, E: Element>(
         let start = row * x.shape().row_stride;
         return load_part(simd, &x.data()[start + columns.start..start + columns.end]);
     }
-    let mut gathered = [E::ZERO; super::fixed_tree::LANES];
+    let mut gathered = [E::ZERO; LANES];
     for (lane, column) in gathered.iter_mut().zip(columns) {
         *lane = x.at(row, column);
     }

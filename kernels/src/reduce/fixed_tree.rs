@@ -46,6 +46,37 @@ pub(crate) trait Terms<E: Element, const R: usize, const W: usize>: Copy {
     fn add<V: Lanes<Element = E>>(self, at: usize, read: [V; R], sum: V) -> ([V; W], V);
 }
 
+/// [`Terms`] of `N` sums at once, each of which has the bits that it would have alone.
+pub(crate) trait ManyTerms<E: Element, const R: usize, const W: usize, const N: usize>:
+    Copy
+{
+    /// As [`Terms::IS_LIGHT`].
+    const IS_LIGHT: bool = false;
+
+    /// As [`Terms::add`].
+    fn add_to_each<V: Lanes<Element = E>>(
+        self,
+        at: usize,
+        read: [V; R],
+        sums: [V; N],
+    ) -> ([V; W], [V; N]);
+}
+
+impl<E: Element, T: Terms<E, R, W>, const R: usize, const W: usize> ManyTerms<E, R, W, 1> for T {
+    const IS_LIGHT: bool = <T as Terms<E, R, W>>::IS_LIGHT;
+
+    #[inline(always)]
+    fn add_to_each<V: Lanes<Element = E>>(
+        self,
+        at: usize,
+        read: [V; R],
+        [sum]: [V; 1],
+    ) -> ([V; W], [V; 1]) {
+        let (out, sum) = self.add(at, read, sum);
+        (out, [sum])
+    }
+}
+
 /// How two lanes become one, in an order that makes no difference or is the documented one.
 pub(crate) trait Combine {
     /// Both in one.
@@ -130,15 +161,37 @@ where
     E: Element,
     T: Terms<E, R, W>,
 {
-    let mut pass: Pass<'_, E::Lanes<S>, T, R, W> = Pass::new(simd, terms, length, read, write);
-    let mut blocks = Tree::<E, BLOCK_LEVELS>::new(E::ZERO);
+    let [sum] = sum_many_terms(simd, terms, length, read, write);
+    sum
+}
+
+/// `N` sums of terms in the order of this module, in one walk.
+#[inline(always)]
+pub(crate) fn sum_many_terms<S, E, T, const R: usize, const W: usize, const N: usize>(
+    simd: S,
+    terms: T,
+    length: usize,
+    read: [&[E]; R],
+    write: [&mut [E]; W],
+) -> [E; N]
+where
+    S: Simd,
+    E: Element,
+    T: ManyTerms<E, R, W, N>,
+{
+    let mut pass: Pass<'_, E::Lanes<S>, T, R, W, N> = Pass::new(simd, terms, length, read, write);
+    if length <= PIECE {
+        // Most rows are short, and trees are larger than they are.
+        return across_each(pass.piece(0, length));
+    }
+    let mut blocks = Tree::<[E; N], BLOCK_LEVELS>::new([E::ZERO; N]);
     let mut at = 0;
     if T::IS_LIGHT {
         let is_far = length * size_of::<E>() >= FAR;
         while length - at >= BLOCK {
             let block =
                 if is_far { pass.full_block::<true>(at) } else { pass.full_block::<false>(at) };
-            blocks.push(block.across());
+            blocks.push(across_each(block));
             at += BLOCK;
         }
         if at > 0 && at == length {
@@ -147,20 +200,26 @@ where
     }
     let mut pieces = Tree::<_, PIECE_LEVELS>::new(pass.zeros());
     loop {
-        let piece = pass.piece(at, PIECE.min(length - at));
-        if length <= PIECE {
-            return piece.across();
-        }
-        pieces.push(piece);
+        pieces.push(pass.piece(at, PIECE.min(length - at)));
         at += PIECE;
         if at >= length || pieces.pushed == PIECES {
-            blocks.push(pieces.total().across());
+            blocks.push(across_each(pieces.total()));
             pieces.pushed = 0;
         }
         if at >= length {
             return blocks.total();
         }
     }
+}
+
+/// [`Sixteen::across`] of each.
+#[inline(always)]
+fn across_each<V: Lanes, const N: usize>(sums: [Sixteen<V>; N]) -> [V::Element; N] {
+    let mut totals = [V::Element::ZERO; N];
+    for (total, sum) in totals.iter_mut().zip(sums) {
+        *total = sum.across();
+    }
+    totals
 }
 
 /// 16 virtual lanes, in the first 16 / `V::LEN` registers.
@@ -191,18 +250,18 @@ impl<V: Lanes> Sixteen<V> {
         }
         across::<Add, V>(v[0]).first()
     }
+}
 
-    /// Step 2: the first `count` of `lanes`, a power of two, neighbours first.
-    #[inline(always)]
-    fn pairwise(mut lanes: [Self; PIECES], mut count: usize) -> Self {
-        while count > 1 {
-            count /= 2;
-            for i in 0..count {
-                lanes[i] = lanes[2 * i].add(lanes[2 * i + 1]);
-            }
+/// Step 2: the first `count` of `pieces`, a power of two, neighbours first.
+#[inline(always)]
+fn pairwise<T: Addend>(mut pieces: [T; PIECES], mut count: usize) -> T {
+    while count > 1 {
+        count /= 2;
+        for i in 0..count {
+            pieces[i] = pieces[2 * i].plus(pieces[2 * i + 1]);
         }
-        lanes[0]
     }
+    pieces[0]
 }
 
 /// Whole groups of 16 elements, and the rest.
@@ -211,16 +270,21 @@ type Groups<'a, E> = (&'a [[E; LANES]], &'a [E]);
 type GroupsMut<'a, E> = (&'a mut [[E; LANES]], &'a mut [E]);
 
 /// One walk over the slices.
-struct Pass<'a, V: Lanes, T, const R: usize, const W: usize> {
+struct Pass<'a, V: Lanes, T, const R: usize, const W: usize, const N: usize> {
     zero: V,
     terms: T,
     read: [Groups<'a, V::Element>; R],
     write: [GroupsMut<'a, V::Element>; W],
 }
 
-impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
-    Pass<'a, V, T, R, W>
+impl<'a, V, T, const R: usize, const W: usize, const N: usize> Pass<'a, V, T, R, W, N>
+where
+    V: Lanes,
+    T: ManyTerms<V::Element, R, W, N>,
 {
+    /// The registers that the lanes of all sums take.
+    const REGISTERS: usize = N * Sixteen::<V>::REGISTERS;
+
     #[inline(always)]
     fn new(
         simd: V::Simd,
@@ -238,42 +302,28 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
     }
 
     #[inline(always)]
-    fn zeros(&self) -> Sixteen<V> {
-        Sixteen([self.zero; MOST_REGISTERS])
+    fn zeros(&self) -> [Sixteen<V>; N] {
+        [Sixteen([self.zero; MOST_REGISTERS]); N]
     }
 
-    /// Asks for the lines of these elements, if there are such.
+    /// The groups of 16 from number `first` on, as many as that: of a length that is the same for
+    /// all slices, so that nothing is left to check for a group.
     #[inline(always)]
-    fn ask_for(&self, elements: core::ops::Range<usize>) {
-        for at in elements.step_by(LINE / size_of::<V::Element>()) {
-            for (groups, _) in &self.read {
-                let first: *const V::Element = groups.as_ptr().cast();
-                self.zero.simd().prefetch(first.wrapping_add(at));
-            }
+    fn window(&mut self, first: usize, count: usize) -> Window<'_, V, T, R, W> {
+        let mut read: [&[[V::Element; LANES]]; R] = [&[]; R];
+        for (window, slice) in read.iter_mut().zip(&self.read) {
+            *window = &slice.0[first..first + count];
         }
-    }
-
-    /// The group of 16 that starts at index 16 · `group`.
-    #[inline(always)]
-    fn whole_group(&mut self, group: usize, sum: &mut Sixteen<V>) {
-        for r in 0..Sixteen::<V>::REGISTERS {
-            let lanes = r * V::LEN..(r + 1) * V::LEN;
-            let mut values = [self.zero; R];
-            for (value, slice) in values.iter_mut().zip(&self.read) {
-                *value = V::load(self.zero.simd(), &slice.0[group][lanes.clone()]);
-            }
-            let at = group * LANES + lanes.start;
-            let (out, total) = self.terms.add(at, values, sum.0[r]);
-            sum.0[r] = total;
-            for (value, slice) in out.into_iter().zip(&mut self.write) {
-                value.store(&mut slice.0[group][lanes.clone()]);
-            }
+        let mut write: [&mut [[V::Element; LANES]]; W] = core::array::from_fn(|_| &mut [][..]);
+        for (window, slice) in write.iter_mut().zip(&mut self.write) {
+            *window = &mut slice.0[first..first + count];
         }
+        Window { zero: self.zero, terms: self.terms, first, read, write }
     }
 
     /// The rest, fewer than 16, that starts at index `at`: lanes without a term keep their sum.
     #[inline(always)]
-    fn rest(&mut self, at: usize, count: usize, sum: &mut Sixteen<V>) {
+    fn rest(&mut self, at: usize, count: usize, sums: &mut [Sixteen<V>; N]) {
         for r in 0..Sixteen::<V>::REGISTERS {
             let start = r * V::LEN;
             if start >= count {
@@ -284,8 +334,11 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
             for (value, slice) in values.iter_mut().zip(&self.read) {
                 *value = V::load_partial(self.zero.simd(), &slice.1[lanes.clone()]);
             }
-            let (out, total) = self.terms.add(at + start, values, sum.0[r]);
-            sum.0[r] = total.first_lanes_or(lanes.len(), sum.0[r]);
+            let before = register_of_each(sums, r, self.zero);
+            let (out, totals) = self.terms.add_to_each(at + start, values, before);
+            for (sum, total) in sums.iter_mut().zip(totals) {
+                sum.0[r] = total.first_lanes_or(lanes.len(), sum.0[r]);
+            }
             for (value, slice) in out.into_iter().zip(&mut self.write) {
                 value.store_partial(&mut slice.1[lanes.clone()]);
             }
@@ -294,43 +347,103 @@ impl<'a, V: Lanes, T: Terms<V::Element, R, W>, const R: usize, const W: usize>
 
     /// Step 1: `count` ≤ 256 elements from index `at` on.
     #[inline(always)]
-    fn piece(&mut self, at: usize, count: usize) -> Sixteen<V> {
-        let mut sum = self.zeros();
+    fn piece(&mut self, at: usize, count: usize) -> [Sixteen<V>; N] {
+        let mut sums = self.zeros();
         let groups = count / LANES;
-        for group in at / LANES..at / LANES + groups {
-            self.whole_group(group, &mut sum);
+        let mut window = self.window(at / LANES, groups);
+        for group in 0..groups {
+            window.add_group(group, &mut sums);
         }
         if !count.is_multiple_of(LANES) {
-            self.rest(at + groups * LANES, count % LANES, &mut sum);
+            self.rest(at + groups * LANES, count % LANES, &mut sums);
         }
-        sum
+        sums
     }
 
     /// Step 2 for 2048 elements from index `at` on. As many pieces as fill 8 registers go side by
     /// side, because each is one chain of additions that wait for each other. What is far is asked
     /// for a block ahead: a CPU that sees several short streams looks ahead in none.
     #[inline(always)]
-    fn full_block<const IS_FAR: bool>(&mut self, at: usize) -> Sixteen<V> {
-        let side_by_side = PIECES / Sixteen::<V>::REGISTERS;
+    fn full_block<const IS_FAR: bool>(&mut self, at: usize) -> [Sixteen<V>; N] {
+        let side_by_side = PIECES / Self::REGISTERS;
         let mut sums = [self.zeros(); PIECES];
-        for (s, sum) in sums.iter_mut().enumerate().take(Sixteen::<V>::REGISTERS) {
-            let mut pieces = [self.zeros(); PIECES];
+        let mut window = self.window(at / LANES, BLOCK / LANES);
+        for (s, sum) in sums.iter_mut().enumerate().take(Self::REGISTERS) {
+            let mut pieces = [[Sixteen([window.zero; MOST_REGISTERS]); N]; PIECES];
             for group in 0..PIECE / LANES {
                 if IS_FAR {
                     // The next block in ascending order, as much of it as is done here of this one.
-                    let step = side_by_side * LANES;
-                    let next = at + BLOCK + (s * (PIECE / LANES) + group) * step;
-                    self.ask_for(next..next + step);
+                    let next = BLOCK / LANES + (s * (PIECE / LANES) + group) * side_by_side;
+                    window.ask_for(next, side_by_side);
                 }
-                for (p, sum) in pieces.iter_mut().enumerate().take(side_by_side) {
-                    let piece = at / LANES + (s * side_by_side + p) * (PIECE / LANES);
-                    self.whole_group(piece + group, sum);
+                for (p, sums) in pieces.iter_mut().enumerate().take(side_by_side) {
+                    let piece = (s * side_by_side + p) * (PIECE / LANES);
+                    window.add_group(piece + group, sums);
                 }
             }
-            *sum = Sixteen::pairwise(pieces, side_by_side);
+            *sum = pairwise(pieces, side_by_side);
         }
-        Sixteen::pairwise(sums, Sixteen::<V>::REGISTERS)
+        pairwise(sums, Self::REGISTERS)
     }
+}
+
+/// Some groups of 16.
+struct Window<'a, V: Lanes, T, const R: usize, const W: usize> {
+    zero: V,
+    terms: T,
+    /// The number of the first.
+    first: usize,
+    read: [&'a [[V::Element; LANES]]; R],
+    write: [&'a mut [[V::Element; LANES]]; W],
+}
+
+impl<V: Lanes, T, const R: usize, const W: usize> Window<'_, V, T, R, W> {
+    /// Asks for the lines of `count` groups from number `first` of this window on, wherever they
+    /// are.
+    #[inline(always)]
+    fn ask_for(&self, first: usize, count: usize) {
+        let lines = count * LANES * size_of::<V::Element>() / LINE;
+        for slice in &self.read {
+            let first: *const u8 = slice.as_ptr().wrapping_add(first).cast();
+            for line in 0..lines {
+                self.zero.simd().prefetch(first.wrapping_add(line * LINE));
+            }
+        }
+    }
+
+    /// Adds the terms of a group of this window.
+    #[inline(always)]
+    fn add_group<const N: usize>(&mut self, group: usize, sums: &mut [Sixteen<V>; N])
+    where
+        T: ManyTerms<V::Element, R, W, N>,
+    {
+        for r in 0..Sixteen::<V>::REGISTERS {
+            let lanes = r * V::LEN..(r + 1) * V::LEN;
+            let mut values = [self.zero; R];
+            for (value, slice) in values.iter_mut().zip(&self.read) {
+                *value = V::load(self.zero.simd(), &slice[group][lanes.clone()]);
+            }
+            let at = (self.first + group) * LANES + lanes.start;
+            let before = register_of_each(sums, r, self.zero);
+            let (out, totals) = self.terms.add_to_each(at, values, before);
+            for (sum, total) in sums.iter_mut().zip(totals) {
+                sum.0[r] = total;
+            }
+            for (value, slice) in out.into_iter().zip(&mut self.write) {
+                value.store(&mut slice[group][lanes.clone()]);
+            }
+        }
+    }
+}
+
+/// Register `r` of each sum.
+#[inline(always)]
+fn register_of_each<V: Lanes, const N: usize>(sums: &[Sixteen<V>; N], r: usize, zero: V) -> [V; N] {
+    let mut registers = [zero; N];
+    for (register, sum) in registers.iter_mut().zip(sums) {
+        *register = sum.0[r];
+    }
+    registers
 }
 
 /// What a [`Tree`] adds.
@@ -349,6 +462,16 @@ impl<V: Lanes> Addend for Sixteen<V> {
     #[inline(always)]
     fn plus(self, other: Self) -> Self {
         self.add(other)
+    }
+}
+
+impl<T: Addend, const N: usize> Addend for [T; N] {
+    #[inline(always)]
+    fn plus(mut self, other: Self) -> Self {
+        for (sum, other) in self.iter_mut().zip(other) {
+            *sum = sum.plus(other);
+        }
+        self
     }
 }
 
@@ -378,12 +501,12 @@ impl<T: Addend, const LEVELS: usize> Tree<T, LEVELS> {
     /// What waits, the shortest and last first; level 0 if nothing was pushed.
     #[inline(always)]
     fn total(&self) -> T {
-        let lowest = self.pushed.trailing_zeros() as usize % LEVELS;
-        let mut total = self.waiting[lowest];
-        for level in lowest + 1..LEVELS {
-            if self.pushed >> level & 1 == 1 {
-                total = self.waiting[level].plus(total);
-            }
+        let mut total = self.waiting[self.pushed.trailing_zeros() as usize % LEVELS];
+        // Without the lowest level, which may be none.
+        let mut levels = self.pushed & self.pushed.wrapping_sub(1);
+        while levels != 0 {
+            total = self.waiting[levels.trailing_zeros() as usize % LEVELS].plus(total);
+            levels &= levels - 1;
         }
         total
     }
