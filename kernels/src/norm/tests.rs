@@ -311,6 +311,63 @@ fn statistics_of_blocks_are_those_of_the_batch() {
     }
 }
 
+/// One row at a time, several side by side, and a batch that is too large for a core's caches.
+#[test]
+fn rows_of_a_batch_are_what_they_are_alone() {
+    for (rows, columns) in [(7, 21), (2100, 130)] {
+        let case = Case::<f32>::new(rows, columns);
+        for isa in Isa::available() {
+            let whole = case.batch(isa);
+            let moments = Moments {
+                mean: &whole.mean,
+                mean_low: &whole.mean_low,
+                inverse_std: &whole.inverse_std,
+            };
+            let (mut y, mut delta) = (vec![0.0; rows * columns], case.delta.clone());
+            for ((x, y), delta) in
+                case.x.chunks(columns).zip(y.chunks_mut(columns)).zip(delta.chunks_mut(columns))
+            {
+                batch::normalize(isa, moments, &case.gamma, &case.beta, x, y).unwrap();
+                let arguments = batch::Backward {
+                    batch_rows: rows,
+                    moments,
+                    gamma: &case.gamma,
+                    gamma_gradient: &whole.gamma_gradient,
+                    beta_gradient: &whole.beta_gradient,
+                    x,
+                    delta,
+                };
+                batch::backward(isa, arguments).unwrap();
+            }
+            assert_eq!(y, whole.y, "{isa}: {rows} x {columns}");
+            assert_eq!(delta, whole.delta, "{isa}: {rows} x {columns}");
+        }
+    }
+}
+
+/// Rows of a layer go in pairs and pieces, and wide ones leave no room for the next.
+#[test]
+fn rows_of_a_layer_are_what_they_are_alone() {
+    for (rows, columns) in [(1, 5), (3, 40), (35, 300), (67, 600)] {
+        let case = Case::<f32>::new(rows, columns);
+        for isa in Isa::available() {
+            let whole = case.layer(isa);
+            for i in 0..rows {
+                let elements = i * columns..(i + 1) * columns;
+                let mut one = Case::<f32>::new(1, columns);
+                one.x.copy_from_slice(&case.x[elements.clone()]);
+                one.delta.copy_from_slice(&case.delta[elements.clone()]);
+                one.gamma.copy_from_slice(&case.gamma);
+                one.beta.copy_from_slice(&case.beta);
+                let one = one.layer(isa);
+                assert_eq!(one.y, whole.y[elements.clone()], "{isa}: row {i} of {rows}");
+                assert_eq!(one.delta, whole.delta[elements], "{isa}: row {i} of {rows}");
+                assert_eq!(one.inverse_std[0], whole.inverse_std[i]);
+            }
+        }
+    }
+}
+
 #[test]
 fn running_statistics() {
     for n in 0..=40 {

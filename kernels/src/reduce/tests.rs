@@ -201,6 +201,22 @@ fn column_sums_of_blocks_are_those_of_the_whole() {
     }
 }
 
+/// Matrices that are too large for a core's caches are summed in another way.
+#[test]
+fn column_sums_from_afar_are_in_the_same_order() {
+    for (rows, columns) in [(2100, 130), (250, 1100)] {
+        let data: Vec<f32> = values(1, rows * columns);
+        let x = MatRef::new(&data, rows, columns).unwrap();
+        let mut expected: Vec<f32> = values(2, columns);
+        ordered_column_sums(x, &mut expected);
+        for isa in Isa::available() {
+            let mut sums = values(2, columns);
+            add_column_sums(isa, x, &mut sums).unwrap();
+            assert_eq!(sums, expected, "{isa}: {rows} x {columns}");
+        }
+    }
+}
+
 #[test]
 fn a_nan_stays_in_its_column() {
     for isa in Isa::available() {
