@@ -5,6 +5,7 @@ use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2, avx512};
+use crate::lockstep::LINE;
 
 /// One tile of C, at most ROWS × VECTORS · LEN, and the strips of A and B that it is made of.
 #[derive(Clone, Copy)]
@@ -166,13 +167,14 @@ const EACH_IN_A_REGISTER: usize = 6;
 struct Place<E, const MR: usize> {
     /// A's rows, and the place in each.
     rows: [*const E; MR],
-    step: usize,
+    a_step: usize,
     b: *const E,
     b_panel_stride: usize,
 }
 
 impl<E: Element, const MR: usize> Place<E, MR> {
-    /// Takes `steps` steps at these strides of A and B, which may be constants.
+    /// Takes so many times so many steps at these strides of A and B: the steps, and the strides,
+    /// may be constants.
     ///
     /// # Safety
     /// As [`MicroKernels::multiply`], of so many steps from here on.
@@ -181,31 +183,48 @@ impl<E: Element, const MR: usize> Place<E, MR> {
         &mut self,
         simd: V::Simd,
         sums: &mut [[[V; NV]; NP]; MR],
-        steps: usize,
+        (times, steps): (usize, usize),
+        strides: (usize, usize),
+    ) {
+        for _ in 0..times {
+            for _ in 0..steps {
+                // SAFETY: as the caller promises.
+                unsafe { self.step(simd, sums, strides) };
+            }
+        }
+    }
+
+    /// Takes one step.
+    ///
+    /// # Safety
+    /// As [`MicroKernels::multiply`], of one step from here on.
+    #[inline(always)]
+    unsafe fn step<V: Lanes<Element = E>, const NV: usize, const NP: usize>(
+        &mut self,
+        simd: V::Simd,
+        sums: &mut [[[V; NV]; NP]; MR],
         (a_k_stride, b_k_stride): (usize, usize),
     ) {
-        for _ in 0..steps {
-            let mut b_row = [[V::splat_in(simd, E::ZERO); NV]; NP];
-            for (q, panel) in b_row.iter_mut().enumerate() {
-                for (v, lanes) in panel.iter_mut().enumerate() {
-                    let at = q * self.b_panel_stride + v * V::LEN;
-                    // SAFETY: B has this step of k, panel q < NP and vector v < NV, as the caller
-                    // promises.
-                    *lanes = unsafe { V::load_ptr(simd, self.b.wrapping_add(at)) };
-                }
+        let mut b_row = [[V::splat_in(simd, E::ZERO); NV]; NP];
+        for (q, panel) in b_row.iter_mut().enumerate() {
+            for (v, lanes) in panel.iter_mut().enumerate() {
+                let at = q * self.b_panel_stride + v * V::LEN;
+                // SAFETY: B has this step of k, panel q < NP and vector v < NV, as the caller
+                // promises.
+                *lanes = unsafe { V::load_ptr(simd, self.b.wrapping_add(at)) };
             }
-            for (row, a_row) in sums.iter_mut().zip(self.rows) {
-                // SAFETY: A has this row and step of k, as the caller promises.
-                let factor = V::splat_in(simd, unsafe { *a_row.wrapping_add(self.step) });
-                for (panel, b_panel) in row.iter_mut().zip(b_row) {
-                    for (sum, lanes) in panel.iter_mut().zip(b_panel) {
-                        *sum = factor.mul_add(lanes, *sum);
-                    }
-                }
-            }
-            self.step += a_k_stride;
-            self.b = self.b.wrapping_add(b_k_stride);
         }
+        for (row, a_row) in sums.iter_mut().zip(self.rows) {
+            // SAFETY: A has this row and step of k, as the caller promises.
+            let factor = V::splat_in(simd, unsafe { *a_row.wrapping_add(self.a_step) });
+            for (panel, b_panel) in row.iter_mut().zip(b_row) {
+                for (sum, lanes) in panel.iter_mut().zip(b_panel) {
+                    *sum = factor.mul_add(lanes, *sum);
+                }
+            }
+        }
+        self.a_step += a_k_stride;
+        self.b = self.b.wrapping_add(b_k_stride);
     }
 }
 
@@ -252,7 +271,7 @@ unsafe fn multiply<V: MicroKernels, const MR: usize, const NV: usize, const NP: 
     }
     if k >= PREFETCH_STEPS {
         let mut next = tile.c.wrapping_add(NP * NV * V::LEN);
-        let line = 64 / size_of::<V::Element>();
+        let line = LINE / size_of::<V::Element>();
         for _ in 0..MR {
             for at in (0..NP * NV * V::LEN).step_by(line) {
                 simd.prefetch(next.wrapping_add(at));
@@ -269,30 +288,20 @@ unsafe fn multiply<V: MicroKernels, const MR: usize, const NV: usize, const NP: 
         let base = if apart == 1 { unrelated(base) } else { base };
         *row = base.wrapping_add(i % apart * a_row_stride);
     }
-    let mut place = Place { rows, step: 0, b, b_panel_stride };
+    let mut place = Place { rows, a_step: 0, b, b_panel_stride };
     let nr = V::VECTORS * V::LEN;
     let unrolls = MR <= EACH_IN_A_REGISTER && NV > 1 && NP == 1;
-    let whole = if unrolls && b_k_stride == nr { k / UNROLLED } else { 0 };
+    let known = b_k_stride == nr && (a_k_stride == 1 || a_k_stride == MR);
+    let whole = if unrolls && known { k / UNROLLED } else { 0 };
     // SAFETY: A and B have k steps at these strides, as the caller promises.
     unsafe {
-        let rest = match a_k_stride {
-            1 => {
-                for _ in 0..whole {
-                    place.take::<V, NV, NP>(simd, &mut sums, UNROLLED, (1, nr));
-                }
-                k - whole * UNROLLED
-            }
-            _ if a_k_stride == MR => {
-                for _ in 0..whole {
-                    place.take::<V, NV, NP>(simd, &mut sums, UNROLLED, (MR, nr));
-                }
-                k - whole * UNROLLED
-            }
-            _ => k,
-        };
-        for _ in 0..rest {
-            place.take::<V, NV, NP>(simd, &mut sums, 1, (a_k_stride, b_k_stride));
+        if a_k_stride == 1 {
+            place.take::<V, NV, NP>(simd, &mut sums, (whole, UNROLLED), (1, nr));
+        } else {
+            place.take::<V, NV, NP>(simd, &mut sums, (whole, UNROLLED), (MR, nr));
         }
+        let rest = k - whole * UNROLLED;
+        place.take::<V, NV, NP>(simd, &mut sums, (rest, 1), (a_k_stride, b_k_stride));
     }
     let mut to = tile.c;
     for row in &sums {

@@ -166,7 +166,8 @@ impl Cut {
     #[inline(always)]
     pub(super) fn new(rows: Range<usize>, most: usize) -> Self {
         let count = rows.len().div_ceil(most);
-        let (least, larger) = (rows.len() / count.max(1), rows.len() % count.max(1));
+        let among = count.max(1);
+        let (least, larger) = (rows.len() / among, rows.len() % among);
         Self { first: rows.start, count, least, larger }
     }
 
@@ -182,7 +183,8 @@ impl Cut {
 /// transposed.
 pub(super) const STRIPS_AT_ONCE: usize = 8;
 
-/// Neighbouring strips of A, [`STRIPS_AT_ONCE`] at most, and where they are packed, one after the other.
+/// Neighbouring strips of A, [`STRIPS_AT_ONCE`] at most where they are packed, and the place for
+/// that, one after the other.
 pub(super) struct Strips<E> {
     pub(super) cut: Cut,
     pub(super) which: Range<usize>,
@@ -306,8 +308,7 @@ impl<E: Element> Strips<E> {
 ///
 /// # Safety
 /// `from` is valid for reads of `there` ≥ `length` elements at this stride, which is 1 if they are
-/// NEAR, `to` for writes of
-/// `length` and LEN more.
+/// NEAR, `to` for writes of `length` and LEN more.
 #[inline(always)]
 unsafe fn pack_line<V: Lanes, const NEAR: bool>(
     simd: V::Simd,

@@ -130,7 +130,7 @@ impl<E: Element> Kernel for Forward<'_, E> {
         let count = E::from_f64(features as f64);
         let epsilon = E::Lanes::<S>::splat_in(simd, E::from_f64(self.epsilon));
         for i in (0..self.shape.0).step_by(2) {
-            // The last row may be its own neighbour.
+            // The last row may be its own neighbour, to whom nothing more is done.
             let rows = [i, (i + 1).min(self.shape.0 - 1)];
             let [first, second] = rows.map(|row| &self.x[row * features..(row + 1) * features]);
             let [sum, second_sum] = sum_many_terms(simd, Both, features, [first, second], []);
@@ -139,7 +139,8 @@ impl<E: Element> Kernel for Forward<'_, E> {
             let [sum, squares, second_sum, second_squares] =
                 sum_many_terms(simd, deviations, features, [first, second], []);
             let sums = [(sum, squares), (second_sum, second_squares)];
-            for ((row, mean), (sum, squares)) in rows.into_iter().zip(means).zip(sums) {
+            let each = rows.into_iter().zip(means).zip(sums).take(self.shape.0 - i);
+            for ((row, mean), (sum, squares)) in each {
                 let mean_low = sum / count;
                 let (sum, squares) = (epsilon.splat(sum), epsilon.splat(squares));
                 let variance = super::variance(sum, squares, sum.splat(mean_low), sum.splat(count));

@@ -191,17 +191,10 @@ fn sum_strip<
 ) -> [[E::Lanes<I>; S]; K] {
     let len = E::Lanes::<I>::LEN;
     let zero = E::Lanes::splat_in(simd, E::ZERO);
-    let mut constants: [&[E]; C] = [&[]; C];
-    for (constants, slice) in constants.iter_mut().zip(of_column) {
-        *constants = &slice[first..first + K * len];
-    }
+    let constants = stretches(of_column, first, K * len);
     let mut registers = [[zero; S]; K];
     for row in rows.clone() {
-        let mut slices: [&[E]; R] = [&[]; R];
-        for (slice, matrix) in slices.iter_mut().zip(values) {
-            let start = row * matrix.shape().row_stride + first;
-            *slice = &matrix.data()[start..start + K * len];
-        }
+        let slices = row_stretches(values, row, first, K * len);
         for (k, register) in registers.iter_mut().enumerate() {
             let part = k * len..(k + 1) * len;
             let mut x = [zero; R];
@@ -216,6 +209,36 @@ fn sum_strip<
         }
     }
     registers
+}
+
+/// `count` elements of each slice from `first` on.
+#[inline(always)]
+fn stretches<'a, E, const N: usize>(
+    slices: &[&'a [E]; N],
+    first: usize,
+    count: usize,
+) -> [&'a [E]; N] {
+    let mut stretches: [&[E]; N] = [&[]; N];
+    for (stretch, slice) in stretches.iter_mut().zip(slices) {
+        *stretch = &slice[first..first + count];
+    }
+    stretches
+}
+
+/// [`stretches`] of a row of matrices whose columns are contiguous.
+#[inline(always)]
+fn row_stretches<'a, E: Element, const N: usize>(
+    matrices: &[MatRef<'a, E>; N],
+    row: usize,
+    first: usize,
+    count: usize,
+) -> [&'a [E]; N] {
+    let mut stretches: [&[E]; N] = [&[]; N];
+    for (stretch, matrix) in stretches.iter_mut().zip(matrices) {
+        let start = row * matrix.shape().row_stride + first;
+        *stretch = &matrix.data()[start..start + count];
+    }
+    stretches
 }
 
 /// Whether a matrix is hardly in a core's own caches.
@@ -250,20 +273,13 @@ fn add_from_afar<
     let len = E::Lanes::<I>::LEN;
     let zero = E::Lanes::splat_in(simd, E::ZERO);
     let width = columns.len();
-    let mut constants: [&[E]; C] = [&[]; C];
-    for (constants, slice) in constants.iter_mut().zip(of_column) {
-        *constants = &slice[columns.clone()];
-    }
+    let constants = stretches(of_column, columns.start, width);
     let mut piece = [[E::ZERO; WIDTH]; S];
     let rows = values[0].rows();
     for row in 0..rows {
         let begins = row % PIECE_ROWS == 0;
         let ends = (row + 1) % PIECE_ROWS == 0 || row + 1 == rows;
-        let mut slices: [&[E]; R] = [&[]; R];
-        for (slice, matrix) in slices.iter_mut().zip(values) {
-            let start = row * matrix.shape().row_stride + columns.start;
-            *slice = &matrix.data()[start..start + width];
-        }
+        let slices = row_stretches(values, row, columns.start, width);
         for at in (0..width).step_by(len) {
             let part = at..width.min(at + len);
             let mut x = [zero; R];
