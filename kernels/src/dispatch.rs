@@ -194,7 +194,7 @@ impl Isa {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.run_x86(kernel) {
             Ok(output) => output,
-            Err(kernel) => kernel.run(Portable),
+            Err(kernel) => kernel.run_portable(),
         }
     }
 
@@ -203,7 +203,7 @@ impl Isa {
     pub(crate) fn run_fused<K: Kernel>(self, kernel: K) -> Option<K::Output> {
         match self.run_x86(kernel) {
             Ok(output) => Some(output),
-            Err(kernel) if Portable::HAS_FMA => Some(kernel.run(Portable)),
+            Err(kernel) if Portable::HAS_FMA => Some(kernel.run_portable()),
             Err(_) => None,
         }
     }
@@ -214,10 +214,10 @@ impl Isa {
         match self.0 {
             // SAFETY: this level is made only after the CPU was found to have these features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => Ok(unsafe { run_avx512(kernel) }),
+            Level::Avx512 => Ok(unsafe { kernel.run_avx512() }),
             // SAFETY: this level is made only after the CPU was found to have these features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => Ok(unsafe { run_avx2(kernel) }),
+            Level::Avx2 => Ok(unsafe { kernel.run_avx2() }),
             Level::Portable => Err(kernel),
         }
     }
@@ -282,29 +282,45 @@ fn cpuid(leaf: u32, index: u32) -> core::arch::x86_64::CpuidResult {
 /// A kernel: its arguments in a struct, and one body for every ISA.
 ///
 /// `run` and all it calls are `#[inline(always)]`, so that they are compiled inside the function
-/// that has the ISA's target features.
-pub trait Kernel {
+/// that has the ISA's target features. Those functions are methods, because a compiler keeps a
+/// method of a trait with the type that has it: so each module's kernels are compiled beside those
+/// of others, and not all of them one after the other as this module's.
+pub trait Kernel: Sized {
     /// What the kernel returns.
     type Output;
 
     /// The body.
     fn run<S: Simd>(self, simd: S) -> Self::Output;
-}
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-#[inline(never)]
-pub(crate) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: this function is called only where the CPU has its target features.
-    kernel.run(unsafe { Avx2::assume_supported() })
-}
+    /// The body for any CPU.
+    #[inline(never)]
+    fn run_portable(self) -> Self::Output {
+        self.run(Portable)
+    }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
-#[inline(never)]
-pub(crate) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
-    // SAFETY: this function is called only where the CPU has its target features.
-    kernel.run(unsafe { Avx512::assume_supported() })
+    /// The body for a CPU with AVX2 and FMA.
+    ///
+    /// # Safety
+    /// The CPU has them.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    #[inline(never)]
+    unsafe fn run_avx2(self) -> Self::Output {
+        // SAFETY: the caller promises that the CPU has this function's target features.
+        self.run(unsafe { Avx2::assume_supported() })
+    }
+
+    /// The body for a CPU with AVX-512.
+    ///
+    /// # Safety
+    /// The CPU has what is enabled here.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
+    #[inline(never)]
+    unsafe fn run_avx512(self) -> Self::Output {
+        // SAFETY: the caller promises that the CPU has this function's target features.
+        self.run(unsafe { Avx512::assume_supported() })
+    }
 }
 
 #[cfg(test)]

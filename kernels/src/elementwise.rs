@@ -18,13 +18,7 @@ pub(crate) fn update<E: Element, U: Update>(
     x: Option<MatRef<'_, E>>,
     y: MatMut<'_, E>,
 ) {
-    isa.run(Strip { update, x, y });
-}
-
-struct Strip<'a, E, U> {
-    update: U,
-    x: Option<MatRef<'a, E>>,
-    y: MatMut<'a, E>,
+    in_rows(x, y, &|x, y| isa.run(Rows { update, x, y }));
 }
 
 /// Elements that are not neighbours are brought together in buffers of this size.
@@ -35,53 +29,64 @@ const BUFFER: usize = 32;
 #[repr(align(64))]
 struct Buffers<E>([[E; BUFFER]; 2]);
 
-impl<E: Element, U: Update> Kernel for Strip<'_, E, U> {
+/// Calls `update` for matrices in which the elements of a row are neighbours.
+///
+/// It knows neither function nor ISA, so that it is compiled once for all of them.
+fn in_rows<E: Element>(
+    mut x: Option<MatRef<'_, E>>,
+    mut y: MatMut<'_, E>,
+    update: &dyn Fn(Option<MatRef<'_, E>>, MatMut<'_, E>),
+) {
+    if y.shape().row_stride == 1 && y.shape().column_stride != 1 {
+        x = x.map(MatRef::transposed);
+        y = y.transposed();
+    }
+    if y.shape().is_packed() && x.is_none_or(|x| x.shape().is_packed()) {
+        return update(x.map(MatRef::flattened), y.flattened());
+    }
+    let columns = y.columns();
+    let is_row = |stride| stride == 1 || columns <= 1;
+    if is_row(y.shape().column_stride) && x.is_none_or(|x| is_row(x.shape().column_stride)) {
+        return update(x, y);
+    }
+    let Buffers([mut x_buffer, mut y_buffer]) = Buffers([[E::ZERO; BUFFER]; 2]);
+    for i in 0..y.rows() {
+        for start in (0..columns).step_by(BUFFER) {
+            let count = BUFFER.min(columns - start);
+            let (x_row, y_row) = (&mut x_buffer[..count], &mut y_buffer[..count]);
+            for j in 0..count {
+                y_row[j] = *y.at(i, start + j);
+                if let Some(x) = x {
+                    x_row[j] = x.at(i, start + j);
+                }
+            }
+            update(x.map(|_| MatRef::row(x_row)), MatMut::row(y_row));
+            for (j, &value) in y_row.iter().enumerate() {
+                *y.at(i, start + j) = value;
+            }
+        }
+    }
+}
+
+/// Rows whose elements are neighbours.
+struct Rows<'a, E, U> {
+    update: U,
+    x: Option<MatRef<'a, E>>,
+    y: MatMut<'a, E>,
+}
+
+impl<E: Element, U: Update> Kernel for Rows<'_, E, U> {
     type Output = ();
 
-    /// There is one call of [`row`], so that the function is compiled once for all layouts.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { update, mut x, mut y } = self;
-        if y.shape().row_stride == 1 && y.shape().column_stride != 1 {
-            x = x.map(MatRef::transposed);
-            y = y.transposed();
-        }
-        if y.shape().is_packed() && x.is_none_or(|x| x.shape().is_packed()) {
-            x = x.map(MatRef::flattened);
-            y = y.flattened();
-        }
-        let columns = y.columns();
-        let is_row = |stride| stride == 1 || columns <= 1;
-        let in_rows =
-            is_row(y.shape().column_stride) && x.is_none_or(|x| is_row(x.shape().column_stride));
-        let block = if in_rows { columns } else { BUFFER };
-        let mut buffers = Buffers([[E::ZERO; BUFFER]; 2]);
-        for i in 0..y.rows() {
-            let mut start = 0;
-            while start < columns {
-                let count = block.min(columns - start);
-                let Buffers([x_buffer, y_buffer]) = &mut buffers;
-                let (x_row, y_row) = if in_rows {
-                    let x_row = x.map(|x| &x.data()[i * x.shape().row_stride..][..count]);
-                    let offset = i * y.shape().row_stride;
-                    (x_row, &mut y.data()[offset..][..count])
-                } else {
-                    for j in 0..count {
-                        y_buffer[j] = *y.at(i, start + j);
-                        if let Some(x) = x {
-                            x_buffer[j] = x.at(i, start + j);
-                        }
-                    }
-                    (x.map(|_| &x_buffer[..count]), &mut y_buffer[..count])
-                };
-                row::<<E::Lanes<S> as Lanes>::Group, U>(simd, update, x_row, y_row);
-                if !in_rows {
-                    for (j, &value) in y_buffer[..count].iter().enumerate() {
-                        *y.at(i, start + j) = value;
-                    }
-                }
-                start += count;
-            }
+        let Self { update, x, mut y } = self;
+        let (rows, columns) = (y.rows(), y.columns());
+        for i in 0..rows {
+            let x_row = x.map(|x| &x.data()[i * x.shape().row_stride..][..columns]);
+            let offset = i * y.shape().row_stride;
+            let y_row = &mut y.data()[offset..][..columns];
+            row::<<E::Lanes<S> as Lanes>::Group, U>(simd, update, x_row, y_row);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Element;
 use crate::lanes::{Lanes, Simd};
+use core::mem::take;
 
 /// What happens to a register of each slice: `R` that are only read, one that is the target, and
 /// `N` beside it that are also read and written.
@@ -34,9 +35,9 @@ pub(crate) const FAR: usize = 1 << 20;
 pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     simd: S,
     update: U,
-    read: [&[E]; R],
+    mut read: [&[E]; R],
     target: &mut [E],
-    others: [&mut [E]; N],
+    mut others: [&mut [E]; N],
 ) where
     S: Simd,
     E: Element,
@@ -45,8 +46,13 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     let length = target.len();
     let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
     let len = E::Lanes::<S>::LEN;
-    let read = read.map(|slice| &slice[..length]);
-    let mut others = others.map(|slice| &mut slice[..length]);
+    // `map` of an array takes a compiler longer than all else here together.
+    for slice in &mut read {
+        *slice = &slice[..length];
+    }
+    for slice in &mut others {
+        *slice = &mut take(slice)[..length];
+    }
     let whole = length - length % len;
     let mut start = 0;
     if U::ASKS_AHEAD {

@@ -2,13 +2,14 @@
 
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
+use crate::lanes::columns::{self, Columns};
 use crate::lanes::{Lanes, Mask, Simd};
 use crate::lockstep::{Quotient, update_all, updates};
 use crate::loss::softmax::{Exponentials, exponentials, greatest};
 use crate::math::{exp, log1p};
 use crate::precompiled::precompiled;
 use crate::reduce::Values;
-use crate::reduce::fixed_tree::{Columns, LANES, Terms, are_narrow, sum_of_columns, sum_terms};
+use crate::reduce::fixed_tree::{LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// A function from a row of numbers to a row of probabilities, or of their logarithms.
@@ -198,31 +199,32 @@ impl<E: Element> Forward<'_, E> {
         let zero = E::Lanes::splat_in(simd, E::ZERO);
         let [mut x, mut out]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
         for y in self.y.chunks_mut(E::Lanes::<S>::LEN * columns) {
-            E::Lanes::load_columns(simd, y, columns, &mut x);
-            let (max, mut terms) = exponentials(simd, &x[..columns], &mut out);
+            columns::load(simd, y, columns, &mut x);
+            let max = exponentials(simd, &x[..columns], &mut out);
+            let terms = &mut out[..columns];
             match self.function {
                 RowActivation::Softmax => {
-                    let sum = sum_of_columns(terms);
-                    for (out, term) in out.iter_mut().zip(terms).take(columns) {
-                        (term / sum).store(out);
+                    let sum = sum_of_columns(simd, columns, |j| E::Lanes::load(simd, &terms[j]));
+                    for term in terms {
+                        (E::Lanes::load(simd, term) / sum).store(term);
                     }
                 }
                 RowActivation::LogSoftmax => {
                     let mut left_out = zero;
                     let one = zero.splat(E::ONE);
-                    for (x, term) in x.iter().zip(&mut terms).take(columns) {
-                        let is_max = E::Lanes::load(simd, x).eq(max);
+                    let others = sum_of_columns(simd, columns, |j| {
+                        let is_max = E::Lanes::load(simd, &x[j]).eq(max);
                         let is_first = is_max & left_out.eq(zero);
-                        *term = zero.select(is_first, *term);
                         left_out = one.select(is_max, left_out);
-                    }
-                    let log_sum = log1p(sum_of_columns(terms)) + max * zero;
-                    for (out, x) in out.iter_mut().zip(&x).take(columns) {
+                        zero.select(is_first, E::Lanes::load(simd, &terms[j]))
+                    });
+                    let log_sum = log1p(others) + max * zero;
+                    for (x, out) in x.iter().zip(terms) {
                         (E::Lanes::load(simd, x) - max - log_sum).store(out);
                     }
                 }
             }
-            E::Lanes::store_columns(simd, &out, columns, y);
+            columns::store(simd, &out, columns, y, &mut x);
         }
     }
 }
@@ -264,24 +266,21 @@ impl<E: Element> Backward<'_, E> {
     fn a_lane_a_row<S: Simd>(self, simd: S) {
         let columns = self.columns;
         let area = E::Lanes::<S>::LEN * columns;
-        let zero = E::Lanes::splat_in(simd, E::ZERO);
         let [mut y, mut delta]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
         for (outputs, deltas) in self.y.chunks(area).zip(self.delta.chunks_mut(area)) {
-            E::Lanes::load_columns(simd, outputs, columns, &mut y);
-            E::Lanes::load_columns(simd, deltas, columns, &mut delta);
+            columns::load(simd, outputs, columns, &mut y);
+            columns::load(simd, deltas, columns, &mut delta);
             let is_softmax = self.function == RowActivation::Softmax;
-            let mut terms = [zero; LANES];
-            for (j, term) in terms.iter_mut().enumerate().take(columns) {
+            let sum = sum_of_columns(simd, columns, |j| {
                 let delta = E::Lanes::load(simd, &delta[j]);
-                *term = if is_softmax { E::Lanes::load(simd, &y[j]) * delta } else { delta };
-            }
-            let sum = sum_of_columns(terms);
+                if is_softmax { E::Lanes::load(simd, &y[j]) * delta } else { delta }
+            });
             for (y, delta) in y.iter().zip(&mut delta).take(columns) {
                 let (y, old) = (E::Lanes::load(simd, y), E::Lanes::load(simd, delta));
                 let new = if is_softmax { y * (old - sum) } else { exp(y).neg_mul_add(sum, old) };
                 new.store(delta);
             }
-            E::Lanes::store_columns(simd, &delta, columns, deltas);
+            columns::store(simd, &delta, columns, deltas, &mut y);
         }
     }
 }

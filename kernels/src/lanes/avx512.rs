@@ -3,7 +3,7 @@
 use super::group::Group;
 use super::x86::{common_methods, isa, operators};
 use super::{Lanes, Mask, Simd, WideFunction, avx2};
-use crate::dispatch::{self, Kernel};
+use crate::dispatch::Kernel;
 use core::arch::x86_64::*;
 use core::ops::{BitAnd, BitOr, Neg, Not};
 
@@ -55,7 +55,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the token exists only where the CPU has these features.
-        unsafe { dispatch::run_avx512(kernel) }
+        unsafe { kernel.run_avx512() }
     }
 }
 

@@ -29,6 +29,7 @@ macro_rules! through_f64 {
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+pub(crate) mod columns;
 mod group;
 pub(crate) mod portable;
 mod transpose;
@@ -220,86 +221,6 @@ pub trait Lanes:
                         lanes.store_ptr(to.add((j + q) * to_stride + i));
                     }
                 }
-            }
-        }
-    }
-
-    /// Reads rows of `columns` elements, at most LEN rows, one after another: `to[j][i]` gets the
-    /// element j of row i. What has no row in `to[j]`'s first LEN elements becomes +0.
-    #[inline(always)]
-    fn load_columns(
-        simd: Self::Simd,
-        from: &[Self::Element],
-        columns: usize,
-        to: &mut [[Self::Element; 16]; 16],
-    ) {
-        assert!((1..=16).contains(&columns) && from.len() <= columns * Self::LEN);
-        let rows = from.len() / columns;
-        for start in (0..columns).step_by(Self::LEN) {
-            let count = Self::LEN.min(columns - start);
-            // SAFETY: there are `rows` ≤ LEN rows of `columns` elements, and the elements from
-            // `start` on are `count` at least; `to` has 16 rows of 16 ≥ LEN elements, and start +
-            // count is at most 16.
-            unsafe {
-                let from = from.as_ptr().add(start);
-                let to = to.as_mut_ptr().add(start).cast();
-                Self::transpose_ptr(simd, (from, columns), rows, count, (to, 16));
-            }
-        }
-    }
-
-    /// [`Lanes::load_columns`] of LEN rows in a buffer that goes on behind them, so that whole
-    /// squares can be read. What is in `to[j]` for j ≥ `columns` means nothing.
-    #[inline(always)]
-    fn load_buffered_columns(
-        simd: Self::Simd,
-        from: &[Self::Element; 256],
-        columns: usize,
-        to: &mut [[Self::Element; 16]; 16],
-    ) {
-        assert!((1..=16).contains(&columns));
-        for start in (0..columns).step_by(Self::LEN) {
-            // SAFETY: LEN divides 16, so start + LEN ≤ 16, and the last element that is read is
-            // number 15 · columns + 15 at most, below 256; `to` has 16 rows of 16 ≥ LEN elements.
-            unsafe {
-                let from = from.as_ptr().add(start);
-                let to = to.as_mut_ptr().add(start).cast();
-                Self::transpose_ptr(simd, (from, columns), Self::LEN, Self::LEN, (to, 16));
-            }
-        }
-    }
-
-    /// Writes rows of `columns` elements, at most LEN rows, one after another: the element j of
-    /// row i is `from[j][i]`.
-    #[inline(always)]
-    fn store_columns(
-        simd: Self::Simd,
-        from: &[[Self::Element; 16]; 16],
-        columns: usize,
-        to: &mut [Self::Element],
-    ) {
-        assert!((1..=16).contains(&columns) && to.len() <= columns * Self::LEN);
-        let rows = to.len() / columns;
-        let mut block = [[Self::Element::ZERO; 16]; 16];
-        for start in (0..columns).step_by(Self::LEN) {
-            let count = Self::LEN.min(columns - start);
-            // SAFETY: `from` has 16 ≥ start + count rows of 16 ≥ `rows` elements; each of the
-            // `rows` ≤ LEN rows of `block` has LEN elements from `start` on, for LEN divides 16.
-            unsafe {
-                let from = from.as_ptr().add(start).cast();
-                let to = block.as_mut_ptr().cast::<Self::Element>().add(start);
-                Self::transpose_ptr(simd, (from, 16), count, rows, (to, 16));
-            }
-        }
-        for (i, row) in block.iter().enumerate().take(rows) {
-            // What a whole store puts behind its row is overwritten by the next one.
-            match to[i * columns..].as_chunks_mut::<16>().0.first_mut() {
-                Some(whole) => {
-                    for (to, row) in whole.chunks_mut(Self::LEN).zip(row.chunks(Self::LEN)) {
-                        Self::load(simd, row).store(to);
-                    }
-                }
-                None => to[i * columns..(i + 1) * columns].copy_from_slice(&row[..columns]),
             }
         }
     }

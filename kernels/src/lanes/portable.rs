@@ -37,7 +37,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
-        kernel.run(self)
+        kernel.run_portable()
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::Scale;
 use super::element::divergence;
-use super::softmax::{Exponentials, check_labels, exponentials, greatest, is_index, log_scalar};
+use super::softmax::{check_labels, exponentials, is_index, log_scalar, sum_exponentials};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
+use crate::lanes::columns::{self, Columns};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, update_all};
 use crate::math::log;
-use crate::reduce::fixed_tree::{Columns, LANES, Terms, are_narrow, sum_of_columns, sum_terms};
+use crate::reduce::fixed_tree::{LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// The target distribution q of each row, for a softmax over classes.
@@ -178,7 +179,7 @@ impl<'a, E: Element> ClassTargets<'a, E> {
     /// [`ShapeError`] if a slice does not have rows · classes (or rows, or classes) elements, or a
     /// label is not below `classes`; nothing was written.
     pub fn cross_entropy(self, isa: Isa, rows: SoftmaxRows<'_, E>) -> Result<(), ShapeError> {
-        self.evaluate::<false>(isa, rows)
+        self.evaluate(isa, false, rows)
     }
 
     /// Kullback–Leibler divergence: `losses[i] = scale · Σⱼ qⱼ·(log qⱼ − log softmax(z)ⱼ)`; `delta`
@@ -203,12 +204,13 @@ impl<'a, E: Element> ClassTargets<'a, E> {
     /// # Errors
     /// As [`ClassTargets::cross_entropy`].
     pub fn kl_divergence(self, isa: Isa, rows: SoftmaxRows<'_, E>) -> Result<(), ShapeError> {
-        self.evaluate::<true>(isa, rows)
+        self.evaluate(isa, true, rows)
     }
 
-    fn evaluate<const DIVERGENCE: bool>(
+    fn evaluate(
         self,
         isa: Isa,
+        divergence: bool,
         arguments: SoftmaxRows<'_, E>,
     ) -> Result<(), ShapeError> {
         let (rows, classes) = arguments.shape;
@@ -232,16 +234,12 @@ impl<'a, E: Element> ClassTargets<'a, E> {
         check_length("losses", arguments.losses, rows)?;
         check_length("delta", arguments.delta, area)?;
         arguments.scale.check(rows)?;
-        if DIVERGENCE {
-            E::divergence(self, isa, arguments);
-        } else {
-            E::target_cross_entropy(self, isa, arguments);
-        }
+        E::class_loss(self, isa, divergence, arguments);
         Ok(())
     }
 
-    pub(super) fn run<const DIVERGENCE: bool>(self, isa: Isa, arguments: SoftmaxRows<'_, E>) {
-        isa.run(TargetRows::<E, DIVERGENCE> { targets: self, arguments });
+    pub(super) fn run(self, isa: Isa, divergence: bool, arguments: SoftmaxRows<'_, E>) {
+        isa.run(TargetRows { targets: self, divergence, arguments });
     }
 }
 
@@ -282,7 +280,7 @@ impl<E: Element> Distribution<E> {
 
 /// A class's share in the loss.
 #[inline(always)]
-fn share<V: Lanes, const DIVERGENCE: bool>(z: V, q: V, max: V, log_total: V) -> V {
+fn share<V: Lanes, const DIVERGENCE: bool>((z, q): (V, V), max: V, log_total: V) -> V {
     // −log softmax: two addends that are never negative.
     let surprise = log_total + (max - z);
     if DIVERGENCE {
@@ -293,12 +291,14 @@ fn share<V: Lanes, const DIVERGENCE: bool>(z: V, q: V, max: V, log_total: V) -> 
     }
 }
 
-struct TargetRows<'a, 'b, E, const DIVERGENCE: bool> {
+struct TargetRows<'a, 'b, E> {
     targets: ClassTargets<'a, E>,
+    /// Whether a loss is the divergence, and not the cross-entropy.
+    divergence: bool,
     arguments: SoftmaxRows<'b, E>,
 }
 
-impl<E: Element, const DIVERGENCE: bool> Kernel for TargetRows<'_, '_, E, DIVERGENCE> {
+impl<E: Element> Kernel for TargetRows<'_, '_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -312,7 +312,7 @@ impl<E: Element, const DIVERGENCE: bool> Kernel for TargetRows<'_, '_, E, DIVERG
     }
 }
 
-impl<E: Element, const DIVERGENCE: bool> TargetRows<'_, '_, E, DIVERGENCE> {
+impl<E: Element> TargetRows<'_, '_, E> {
     /// All but the label.
     #[inline(always)]
     fn distribution(&self) -> Distribution<E> {
@@ -336,14 +336,13 @@ impl<E: Element, const DIVERGENCE: bool> TargetRows<'_, '_, E, DIVERGENCE> {
         let distribution = self.distribution();
         let SoftmaxRows { shape: (_, classes), logits, scale, losses, delta } = self.arguments;
         let splat = |value| E::Lanes::splat_in(simd, value);
-        let (zero, one) = (splat(E::ZERO), splat(E::ONE));
         let together = E::Lanes::<S>::LEN;
         let area = together * classes;
         let [mut z, mut t, mut out]: [Columns<E>; 3] = [[[E::ZERO; LANES]; LANES]; 3];
         let outputs = losses.chunks_mut(together).zip(delta.chunks_mut(area));
         for (block, (logits, (losses, delta))) in logits.chunks(area).zip(outputs).enumerate() {
             let first = block * together;
-            E::Lanes::load_columns(simd, logits, classes, &mut z);
+            columns::load(simd, logits, classes, &mut z);
             let mut own = [-E::ONE; LANES];
             match self.targets.kind {
                 Kind::Labels { labels, .. } => {
@@ -353,29 +352,36 @@ impl<E: Element, const DIVERGENCE: bool> TargetRows<'_, '_, E, DIVERGENCE> {
                 }
                 Kind::Probabilities(all) => {
                     let rows = &all[first * classes..][..delta.len()];
-                    E::Lanes::load_columns(simd, rows, classes, &mut t);
+                    columns::load(simd, rows, classes, &mut t);
                 }
             }
             let own = E::Lanes::load(simd, &own);
-            let (max, terms) = exponentials(simd, &z[..classes], &mut out);
-            let total = sum_of_columns(terms);
+            let max = exponentials(simd, &z[..classes], &mut out);
+            let total = sum_of_columns(simd, classes, |j| E::Lanes::load(simd, &out[j]));
             let log_total = log(total);
-            let (mut masses, mut shares) = ([zero; LANES], [zero; LANES]);
-            for j in 0..classes {
+            let sum = sum_of_columns(simd, classes, |j| {
                 let w = splat(self.targets.class_weights.map_or(E::ONE, |weights| weights[j]));
                 let is_own = own.eq(splat(E::from_f64(j as f64)));
-                masses[j] = distribution.of(is_own, E::Lanes::load(simd, &t[j]), w);
-                let z = E::Lanes::load(simd, &z[j]);
-                shares[j] = share::<_, DIVERGENCE>(z, masses[j], max, log_total);
-            }
-            let mass = if distribution.is_normalized() { one } else { sum_of_columns(masses) };
+                let q = distribution.of(is_own, E::Lanes::load(simd, &t[j]), w);
+                // q takes the place of t.
+                q.store(&mut t[j]);
+                q
+            });
+            let mass = if distribution.is_normalized() { splat(E::ONE) } else { sum };
+            let pair = |j: usize| (E::Lanes::load(simd, &z[j]), E::Lanes::load(simd, &t[j]));
+            let loss = if self.divergence {
+                sum_of_columns(simd, classes, |j| share::<_, true>(pair(j), max, log_total))
+            } else {
+                sum_of_columns(simd, classes, |j| share::<_, false>(pair(j), max, log_total))
+            };
             let scale = scale.of_rows(simd, first, losses.len());
+            (scale * loss).store_partial(losses);
             let factor = scale * (mass / total);
-            for (out, q) in out.iter_mut().zip(masses).take(classes) {
+            for (out, q) in out.iter_mut().zip(&t).take(classes) {
+                let q = E::Lanes::load(simd, q);
                 E::Lanes::load(simd, out).mul_add(factor, -(q * scale)).store(out);
             }
-            (scale * sum_of_columns(shares)).store_partial(losses);
-            E::Lanes::store_columns(simd, &out, classes, delta);
+            columns::store(simd, &out, classes, delta, &mut z);
         }
     }
 
@@ -396,18 +402,23 @@ impl<E: Element, const DIVERGENCE: bool> TargetRows<'_, '_, E, DIVERGENCE> {
             let w = self.targets.class_weights.unwrap_or(z);
             let delta = &mut delta[elements];
 
-            let max = greatest(simd, z);
-            let exponentials = Exponentials { max, but: usize::MAX };
-            let total = sum_terms(simd, exponentials, classes, [z], [&mut *delta]);
+            let (max, total) = sum_exponentials(simd, z, usize::MAX, delta);
             let log_total = log_scalar(simd, total);
             let mass = if distribution.is_normalized() {
                 E::ONE
             } else {
                 sum_terms(simd, Mass(distribution), classes, [t, w], [])
             };
-            let shares = Shares::<E, DIVERGENCE> { distribution, max, log_total };
             let scale = scale.of_row(i);
-            *loss = scale * sum_terms(simd, shares, classes, [z, t, w], []);
+            let read = [z, t, w];
+            let sum = if self.divergence {
+                let shares = Shares::<E, true> { distribution, max, log_total };
+                sum_terms(simd, shares, classes, read, [])
+            } else {
+                let shares = Shares::<E, false> { distribution, max, log_total };
+                sum_terms(simd, shares, classes, read, [])
+            };
+            *loss = scale * sum;
             let factor = scale * (mass / total);
             update_all(simd, Delta { distribution, scale, factor }, [t, w], delta, []);
         }
@@ -438,7 +449,7 @@ impl<E: Element, const DIVERGENCE: bool> Terms<E, 3, 0> for Shares<E, DIVERGENCE
     fn add<V: Lanes<Element = E>>(self, at: usize, [z, t, w]: [V; 3], sum: V) -> ([V; 0], V) {
         let q = self.distribution.at(at, t, w);
         let (max, log_total) = (z.splat(self.max), z.splat(self.log_total));
-        ([], sum + share::<_, DIVERGENCE>(z, q, max, log_total))
+        ([], sum + share::<_, DIVERGENCE>((z, q), max, log_total))
     }
 }
 

@@ -3,10 +3,11 @@
 use super::Scale;
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
+use crate::lanes::columns::{self, Columns};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, sign};
 use crate::math::{exp, log};
-use crate::reduce::fixed_tree::{Columns, LANES, Terms, are_narrow, sum_of_columns, sum_terms};
+use crate::reduce::fixed_tree::{LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
 
 /// A loss that is a sum over the elements ŷ of the network's output and y of the targets.
@@ -331,13 +332,10 @@ impl<E: Element, L: Loss<E>> Rows<'_, E, L> {
                 let scales = E::Lanes::load(simd, &scales[whole..whole + len]);
                 (slope * scales).store_partial(&mut delta[whole..]);
             }
-            E::Lanes::load_buffered_columns(simd, &terms, columns, &mut turned);
-            let mut lanes = [zero; LANES];
-            for (lanes, turned) in lanes.iter_mut().zip(&turned).take(columns) {
-                *lanes = E::Lanes::load(simd, turned);
-            }
+            columns::load_buffered(simd, &terms, columns, &mut turned);
             let scale = scale.of_rows(simd, i * len, losses.len());
-            (scale * sum_of_columns(lanes)).store_partial(losses);
+            (scale * sum_of_columns(simd, columns, |j| E::Lanes::load(simd, &turned[j])))
+                .store_partial(losses);
         }
     }
 }

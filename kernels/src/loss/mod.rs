@@ -43,11 +43,10 @@ precompiled! {
     LossKernels:
     fn element_loss(loss: ElementLoss, isa: Isa, rows: ElementRows<'_, Self>) = element::evaluate;
     fn label_cross_entropy(isa: Isa, rows: softmax::LabelledRows<'_, Self>) = softmax::evaluate;
-    fn target_cross_entropy(
+    fn class_loss(
         targets: ClassTargets<'_, Self>,
         isa: Isa,
+        divergence: bool,
         rows: SoftmaxRows<'_, Self>,
-    ) = ClassTargets::run::<false>;
-    fn divergence(targets: ClassTargets<'_, Self>, isa: Isa, rows: SoftmaxRows<'_, Self>) =
-        ClassTargets::run::<true>;
+    ) = ClassTargets::run;
 }

@@ -3,11 +3,12 @@
 use super::Scale;
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
+use crate::lanes::columns::{self, Columns};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{Product, update_all};
 use crate::math::{exp, log};
 use crate::reduce::fixed_tree::{
-    Columns, Greatest, LANES, Terms, across, are_narrow, sum_of_columns, sum_terms,
+    Greatest, LANES, Terms, across, are_narrow, sum_of_columns, sum_terms,
 };
 use crate::{Element, Isa, ShapeError};
 
@@ -107,21 +108,21 @@ impl<E: Element> LabelledRows<'_, E> {
         let inputs = self.logits.chunks(area).zip(self.labels.chunks(together));
         let outputs = self.losses.chunks_mut(together).zip(self.delta.chunks_mut(area));
         for (block, ((rows, labels), (losses, delta))) in inputs.zip(outputs).enumerate() {
-            E::Lanes::load_columns(simd, rows, classes, &mut logits);
+            columns::load(simd, rows, classes, &mut logits);
             let mut own = [E::ZERO; LANES];
             for (own, &label) in own.iter_mut().zip(labels) {
                 *own = E::from_f64(label as f64);
             }
             let labels = E::Lanes::load(simd, &own);
             let is_label = |j: usize| labels.eq(zero.splat(E::from_f64(j as f64)));
-            let (max, mut terms) = exponentials(simd, &logits[..classes], &mut out);
+            let max = exponentials(simd, &logits[..classes], &mut out);
             let (mut own, mut own_logit) = (zero, zero);
-            for (j, logits) in logits.iter().enumerate().take(classes) {
-                own = terms[j].select(is_label(j), own);
-                own_logit = E::Lanes::load(simd, logits).select(is_label(j), own_logit);
-                terms[j] = zero.select(is_label(j), terms[j]);
-            }
-            let others = sum_of_columns(terms);
+            let others = sum_of_columns(simd, classes, |j| {
+                let term = E::Lanes::load(simd, &out[j]);
+                own = term.select(is_label(j), own);
+                own_logit = E::Lanes::load(simd, &logits[j]).select(is_label(j), own_logit);
+                zero.select(is_label(j), term)
+            });
             let (total, lost) = two_sum(others, own);
             let log_total = log(total) + lost / total;
             let scale = self.scale.of_rows(simd, block * together, losses.len());
@@ -131,7 +132,7 @@ impl<E: Element> LabelledRows<'_, E> {
                 (-(others * factor)).select(is_label(j), scaled).store(delta);
             }
             (scale * (log_total + (max - own_logit))).store_partial(losses);
-            E::Lanes::store_columns(simd, &out, classes, delta);
+            columns::store(simd, &out, classes, delta, &mut logits);
         }
     }
 
@@ -140,9 +141,7 @@ impl<E: Element> LabelledRows<'_, E> {
         for (i, (loss, &label)) in self.losses.iter_mut().zip(self.labels).enumerate() {
             let elements = i * self.classes..(i + 1) * self.classes;
             let (logits, delta) = (&self.logits[elements.clone()], &mut self.delta[elements]);
-            let max = greatest(simd, logits);
-            let terms = Exponentials { max, but: label };
-            let others = sum_terms(simd, terms, logits.len(), [logits], [&mut *delta]);
+            let (max, others) = sum_exponentials(simd, logits, label, delta);
             let splat = |value| E::Lanes::<S>::splat_in(simd, value);
             let (total, lost) = two_sum(splat(others), splat(delta[label]));
             let log_total = (log(total) + lost / total).first();
@@ -155,24 +154,69 @@ impl<E: Element> LabelledRows<'_, E> {
     }
 }
 
-/// The greatest logit of each row, −∞ if there is none but NaN, and e^(logit − greatest) of each
-/// column, which is written too.
+/// The greatest logit of each row, −∞ if there is none but NaN; `out` gets e^(logit − greatest) of
+/// each column.
 #[inline(always)]
 pub(crate) fn exponentials<S: Simd, E: Element>(
     simd: S,
     logits: &[[E; LANES]],
     out: &mut Columns<E>,
-) -> (E::Lanes<S>, [E::Lanes<S>; LANES]) {
-    let mut max = E::Lanes::splat_in(simd, -E::INFINITY);
-    for column in logits {
-        max = E::Lanes::load(simd, column).greater_or(max);
+) -> E::Lanes<S> {
+    let mut max = [E::ZERO; LANES];
+    simd.call(ColumnExponentials { logits, max: &mut max, out });
+    E::Lanes::load(simd, &max)
+}
+
+struct ColumnExponentials<'a, E> {
+    logits: &'a [[E; LANES]],
+    max: &'a mut [E; LANES],
+    out: &'a mut Columns<E>,
+}
+
+impl<E: Element> Kernel for ColumnExponentials<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut max = E::Lanes::splat_in(simd, -E::INFINITY);
+        for column in self.logits {
+            max = E::Lanes::load(simd, column).greater_or(max);
+        }
+        max.store(self.max);
+        for (column, out) in self.logits.iter().zip(self.out) {
+            exp(E::Lanes::load(simd, column) - max).store(out);
+        }
     }
-    let mut terms = [max.splat(E::ZERO); LANES];
-    for ((column, out), term) in logits.iter().zip(out).zip(&mut terms) {
-        *term = exp(E::Lanes::load(simd, column) - max);
-        term.store(out);
+}
+
+/// The greatest logit of a row, and the sum of e^(logit − greatest) without the one at index `but`
+/// (`usize::MAX` for none); `out` gets all of them.
+#[inline(always)]
+pub(super) fn sum_exponentials<S: Simd, E: Element>(
+    simd: S,
+    logits: &[E],
+    but: usize,
+    out: &mut [E],
+) -> (E, E) {
+    simd.call(RowExponentials { logits, but, out })
+}
+
+struct RowExponentials<'a, E> {
+    logits: &'a [E],
+    but: usize,
+    out: &'a mut [E],
+}
+
+impl<E: Element> Kernel for RowExponentials<'_, E> {
+    type Output = (E, E);
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> (E, E) {
+        let Self { logits, but, out } = self;
+        let max = greatest(simd, logits);
+        let terms = Exponentials { max, but };
+        (max, sum_terms(simd, terms, logits.len(), [logits], [out]))
     }
-    (max, terms)
 }
 
 /// a + b, and what its rounding lost (D. Knuth).

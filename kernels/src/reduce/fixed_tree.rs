@@ -19,6 +19,7 @@
 use crate::Element;
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{FAR, LINE};
+use core::mem::take;
 
 /// Virtual lanes.
 pub(crate) const LANES: usize = 16;
@@ -118,27 +119,31 @@ pub(crate) fn across<C: Combine, V: Lanes>(mut v: V) -> V {
     C::combine(v, v.swap_lanes::<1>())
 }
 
-/// A matrix with at most 16 columns and as many rows as a register has lanes, transposed: the
-/// element of row i and column j is `[j][i]`.
-///
-/// A short row leaves most lanes empty and waits for its sum to cross them. So as many rows as a
-/// register has lanes go together, a lane a row, and a row's 16 virtual lanes are 16 registers:
-/// see [`Lanes::load_columns`] and [`sum_of_columns`].
-pub(crate) type Columns<E> = [[E; LANES]; LANES];
-
 /// The most rows that are over sooner one after the other.
 const FEW_ROWS: usize = 2;
 
 /// Whether rows of so many columns go a lane a row. The bits are the same.
+///
+/// A short row leaves most lanes empty and waits for its sum to cross them. So as many rows as a
+/// register has lanes go together, a lane a row, and a row's 16 virtual lanes are 16 registers: see
+/// [`crate::lanes::columns`] and [`sum_of_columns`].
 #[inline(always)]
 pub(crate) fn are_narrow(rows: usize, columns: usize) -> bool {
     columns <= LANES && rows > FEW_ROWS
 }
 
-/// The sum of 16 virtual lanes, a register each, in the order of this module: the bits are those
-/// of [`sum_terms`] of one row by itself. Columns that there are not are +0.
+/// The sum of a value of each of at most 16 columns, in the order of this module: the bits are those
+/// of [`sum_terms`] of one row by itself.
 #[inline(always)]
-pub(crate) fn sum_of_columns<V: Lanes>(mut lanes: [V; LANES]) -> V {
+pub(crate) fn sum_of_columns<V: Lanes>(
+    simd: V::Simd,
+    columns: usize,
+    mut of_column: impl FnMut(usize) -> V,
+) -> V {
+    let mut lanes = [V::splat_in(simd, V::Element::ZERO); LANES];
+    for (j, lane) in lanes.iter_mut().enumerate().take(columns) {
+        *lane = of_column(j);
+    }
     for distance in [8, 4, 2, 1] {
         for l in 0..distance {
             lanes[l] = lanes[l] + lanes[l + distance];
@@ -198,7 +203,7 @@ where
             return blocks.total();
         }
     }
-    let mut pieces = Tree::<_, PIECE_LEVELS>::new(pass.zeros());
+    let mut pieces = Tree::<_, PIECE_LEVELS>::new(zeros::<E::Lanes<S>, N>(simd));
     loop {
         pieces.push(pass.piece(at, PIECE.min(length - at)));
         at += PIECE;
@@ -210,6 +215,12 @@ where
             return blocks.total();
         }
     }
+}
+
+/// No terms.
+#[inline(always)]
+fn zeros<V: Lanes, const N: usize>(simd: V::Simd) -> [Sixteen<V>; N] {
+    [Sixteen([V::splat_in(simd, V::Element::ZERO); MOST_REGISTERS]); N]
 }
 
 /// [`Sixteen::across`] of each.
@@ -291,19 +302,16 @@ where
         terms: T,
         length: usize,
         read: [&'a [V::Element]; R],
-        write: [&'a mut [V::Element]; W],
+        mut write: [&'a mut [V::Element]; W],
     ) -> Self {
-        Self {
-            zero: V::splat_in(simd, V::Element::ZERO),
-            terms,
-            read: read.map(|slice| slice[..length].as_chunks()),
-            write: write.map(|slice| slice[..length].as_chunks_mut()),
+        // `map` of an array takes a compiler longer than all else here together.
+        let mut read_groups: [Groups<'a, V::Element>; R] = [(&[], &[]); R];
+        for (groups, slice) in read_groups.iter_mut().zip(&read) {
+            *groups = slice[..length].as_chunks();
         }
-    }
-
-    #[inline(always)]
-    fn zeros(&self) -> [Sixteen<V>; N] {
-        [Sixteen([self.zero; MOST_REGISTERS]); N]
+        let write = core::array::from_fn(|i| take(&mut write[i])[..length].as_chunks_mut());
+        let zero = V::splat_in(simd, V::Element::ZERO);
+        Self { zero, terms, read: read_groups, write }
     }
 
     /// The groups of 16 from number `first` on, as many as that: of a length that is the same for
@@ -348,7 +356,7 @@ where
     /// Step 1: `count` ≤ 256 elements from index `at` on.
     #[inline(always)]
     fn piece(&mut self, at: usize, count: usize) -> [Sixteen<V>; N] {
-        let mut sums = self.zeros();
+        let mut sums = zeros(self.zero.simd());
         let groups = count / LANES;
         let mut window = self.window(at / LANES, groups);
         for group in 0..groups {
@@ -366,10 +374,10 @@ where
     #[inline(always)]
     fn full_block<const IS_FAR: bool>(&mut self, at: usize) -> [Sixteen<V>; N] {
         let side_by_side = PIECES / Self::REGISTERS;
-        let mut sums = [self.zeros(); PIECES];
+        let mut sums = [zeros(self.zero.simd()); PIECES];
         let mut window = self.window(at / LANES, BLOCK / LANES);
         for (s, sum) in sums.iter_mut().enumerate().take(Self::REGISTERS) {
-            let mut pieces = [[Sixteen([window.zero; MOST_REGISTERS]); N]; PIECES];
+            let mut pieces = [zeros(window.zero.simd()); PIECES];
             for group in 0..PIECE / LANES {
                 if IS_FAR {
                     // The next block in ascending order, as much of it as is done here of this one.
