@@ -53,12 +53,11 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     for slice in &mut others {
         *slice = &mut take(slice)[..length];
     }
-    let whole = length - length % len;
+    // Loops that end by what is left show a compiler that every register is within its slice.
     let mut start = 0;
     if U::ASKS_AHEAD {
         let line = len.max(LINE / size_of::<E>());
-        let lines = length - length % line;
-        while start < lines {
+        while length - start >= line {
             let next = start + AHEAD / size_of::<E>();
             for slice in &read {
                 simd.prefetch(slice.as_ptr().wrapping_add(next));
@@ -67,38 +66,41 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
                 simd.prefetch(slice.as_ptr().wrapping_add(next));
             }
             simd.prefetch(target.as_ptr().wrapping_add(next));
-            for at in (start..start + line).step_by(len) {
-                update_register(simd, update, at, &read, target, &mut others);
+            for at in (0..line).step_by(len) {
+                update_register(simd, update, (start, line), at, &read, target, &mut others);
             }
             start += line;
         }
     }
-    for at in (start..whole).step_by(len) {
-        update_register(simd, update, at, &read, target, &mut others);
+    let whole = length - length % len;
+    for start in (start..whole).step_by(len) {
+        update_register(simd, update, (start, len), 0, &read, target, &mut others);
     }
     if whole < length {
+        let start = whole;
         let mut inputs = [zero; R];
         for (value, slice) in inputs.iter_mut().zip(&read) {
-            *value = E::Lanes::load_partial(simd, &slice[whole..]);
+            *value = E::Lanes::load_partial(simd, &slice[start..]);
         }
         let mut state = [zero; N];
         for (value, slice) in state.iter_mut().zip(&others) {
-            *value = E::Lanes::load_partial(simd, &slice[whole..]);
+            *value = E::Lanes::load_partial(simd, &slice[start..]);
         }
-        let old = E::Lanes::load_partial(simd, &target[whole..]);
-        let (new, state) = update.update(whole, inputs, old, state);
-        new.store_partial(&mut target[whole..]);
+        let old = E::Lanes::load_partial(simd, &target[start..]);
+        let (new, state) = update.update(start, inputs, old, state);
+        new.store_partial(&mut target[start..]);
         for (value, slice) in state.into_iter().zip(&mut others) {
-            value.store_partial(&mut slice[whole..]);
+            value.store_partial(&mut slice[start..]);
         }
     }
 }
 
-/// One register of each slice, from index `at` on.
+/// One register of each slice, from index `at` on of the `count` elements from index `start` on.
 #[inline(always)]
 fn update_register<S, E, U, const R: usize, const N: usize>(
     simd: S,
     update: U,
+    (start, count): (usize, usize),
     at: usize,
     read: &[&[E]; R],
     target: &mut [E],
@@ -109,20 +111,21 @@ fn update_register<S, E, U, const R: usize, const N: usize>(
     U: Update<E, R, N>,
 {
     let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
+    let block = start..start + count;
     let lanes = at..at + E::Lanes::<S>::LEN;
+    let load = |slice: &[E]| E::Lanes::load(simd, &slice[block.clone()][lanes.clone()]);
     let mut inputs = [zero; R];
     for (value, slice) in inputs.iter_mut().zip(read) {
-        *value = E::Lanes::load(simd, &slice[lanes.clone()]);
+        *value = load(slice);
     }
     let mut state = [zero; N];
     for (value, slice) in state.iter_mut().zip(&*others) {
-        *value = E::Lanes::load(simd, &slice[lanes.clone()]);
+        *value = load(slice);
     }
-    let old = E::Lanes::load(simd, &target[lanes.clone()]);
-    let (new, state) = update.update(at, inputs, old, state);
-    new.store(&mut target[lanes.clone()]);
+    let (new, state) = update.update(start + at, inputs, load(target), state);
+    new.store(&mut target[block.clone()][lanes.clone()]);
     for (value, slice) in state.into_iter().zip(others) {
-        value.store(&mut slice[lanes.clone()]);
+        value.store(&mut slice[block.clone()][lanes.clone()]);
     }
 }
 
@@ -201,8 +204,8 @@ fn update_block<S, E, U, const C: usize, const N: usize, const IS_FAR: bool>(
     for (row, slice) in rows.iter_mut().zip(target.chunks_exact_mut(columns)) {
         *row = &mut slice[..columns];
     }
-    let whole = columns - columns % len;
-    for start in (0..whole).step_by(len) {
+    let mut start = 0;
+    while columns - start >= len {
         let lanes = start..start + len;
         let mut column = [zero; C];
         for (value, slice) in column.iter_mut().zip(&constants) {
@@ -218,16 +221,17 @@ fn update_block<S, E, U, const C: usize, const N: usize, const IS_FAR: bool>(
             let old = E::Lanes::load(simd, &row[lanes.clone()]);
             update.update(value, column, old).store(&mut row[lanes.clone()]);
         }
+        start += len;
     }
-    if whole < columns {
+    if start < columns {
         let mut column = [zero; C];
         for (value, slice) in column.iter_mut().zip(&constants) {
-            *value = E::Lanes::load_partial(simd, &slice[whole..]);
+            *value = E::Lanes::load_partial(simd, &slice[start..]);
         }
         for (read, row) in read_rows.iter().zip(&mut rows) {
-            let value = E::Lanes::load_partial(simd, &read[whole..]);
-            let old = E::Lanes::load_partial(simd, &row[whole..]);
-            update.update(value, column, old).store_partial(&mut row[whole..]);
+            let value = E::Lanes::load_partial(simd, &read[start..]);
+            let old = E::Lanes::load_partial(simd, &row[start..]);
+            update.update(value, column, old).store_partial(&mut row[start..]);
         }
     }
 }

@@ -373,20 +373,21 @@ where
     /// for a block ahead: a CPU that sees several short streams looks ahead in none.
     #[inline(always)]
     fn full_block<const IS_FAR: bool>(&mut self, at: usize) -> [Sixteen<V>; N] {
+        const GROUPS: usize = PIECE / LANES;
         let side_by_side = PIECES / Self::REGISTERS;
         let mut sums = [zeros(self.zero.simd()); PIECES];
-        let mut window = self.window(at / LANES, BLOCK / LANES);
         for (s, sum) in sums.iter_mut().enumerate().take(Self::REGISTERS) {
+            // Of these pieces and no more: a compiler sees that every group is within.
+            let count = side_by_side * GROUPS;
+            let mut window = self.window(at / LANES + s * count, count);
             let mut pieces = [zeros(window.zero.simd()); PIECES];
-            for group in 0..PIECE / LANES {
+            for group in 0..GROUPS {
                 if IS_FAR {
                     // The next block in ascending order, as much of it as is done here of this one.
-                    let next = BLOCK / LANES + (s * (PIECE / LANES) + group) * side_by_side;
-                    window.ask_for(next, side_by_side);
+                    window.ask_for(BLOCK / LANES + group * side_by_side, side_by_side);
                 }
                 for (p, sums) in pieces.iter_mut().enumerate().take(side_by_side) {
-                    let piece = (s * side_by_side + p) * (PIECE / LANES);
-                    window.add_group(piece + group, sums);
+                    window.add_group(p * GROUPS + group, sums);
                 }
             }
             *sum = pairwise(pieces, side_by_side);
