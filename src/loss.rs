@@ -187,13 +187,13 @@ impl Loss {
     pub(crate) fn run<E: Element>(
         self,
         isa: Isa,
-        outputs: &[E],
+        (outputs, columns): (&[E], usize),
         targets: Targets<'_, E>,
         scale: E,
         losses: &mut [E],
         delta: &mut [E],
     ) -> Result<(), ShapeError> {
-        let shape = (losses.len(), outputs.len() / losses.len());
+        let shape = (losses.len(), columns);
         if let (Some(loss), Targets::Values(targets)) = (self.element_loss(), targets) {
             let (predictions, scale) = (outputs, scale.into());
             let rows = ElementRows { shape, predictions, targets, scale, losses, delta };

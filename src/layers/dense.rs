@@ -201,8 +201,7 @@ impl<E: Element> Operation<E> for Dense {
 
     /// a = σ(x Wᵀ + b) for every row of x; z = x Wᵀ + b too, where it is to be kept.
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
-        let Forward { x, y: a, kept: z, scratch, .. } = io;
-        let rows = x.len() / self.inputs;
+        let Forward { rows, x, y: a, kept: z, scratch, .. } = io;
         let x = MatRef::new(x, rows, self.inputs)?;
         let weights = match (pass.packed.get(self.ordinal), pass.compact.get(self.ordinal)) {
             (Some(packed), _) => Right::Packed(packed),
@@ -238,6 +237,8 @@ impl<E: Element> Operation<E> for Dense {
 /// Where δ of a layer below goes, and what its last step is.
 #[derive(Debug)]
 pub(crate) struct Below<'a, E> {
+    /// The rows at hand.
+    pub(crate) rows: usize,
     /// Gets δ W ⊙ σ′.
     pub(crate) delta: &'a mut [E],
     /// Whether `delta` holds what other layers contribute, to be added to.
@@ -257,7 +258,7 @@ impl Dense {
         below: Below<'_, E>,
         scratch: &mut [E],
     ) -> Result<(), ShapeError> {
-        let rows = delta.len() / self.outputs;
+        let Below { rows, .. } = below;
         let delta = MatRef::new(delta, rows, self.outputs)?;
         let weights = MatRef::new(&pass.parameters[self.weights()], self.outputs, self.inputs)?;
         let start = if below.adds { Start::Accumulate } else { Start::Zero };
@@ -271,21 +272,20 @@ impl Dense {
         product.epilogue(&mut times_derivative).run(pass.isa, scratch)
     }
 
-    /// Rows `outputs` of ∂ℒ/∂W = δᵀ x, summed over the blocks (x, δ) in their order: each element
-    /// is one chain of multiply-adds over the whole batch, which begins with what `gradient`
-    /// holds if it `adds`.
+    /// Rows `outputs` of ∂ℒ/∂W = δᵀ x, summed over the blocks (of so many rows, x, δ) in their
+    /// order: each element is one chain of multiply-adds over the whole batch, which begins with
+    /// what `gradient` holds if it `adds`.
     pub(crate) fn weight_gradient<'a, E: Element>(
         &self,
         isa: Isa,
         outputs: Range<usize>,
-        blocks: impl Iterator<Item = (&'a [E], &'a [E])>,
+        blocks: impl Iterator<Item = (usize, &'a [E], &'a [E])>,
         adds: bool,
         gradient: &mut [E],
         scratch: &mut [E],
     ) -> Result<(), ShapeError> {
         let mut start = if adds { Start::Accumulate } else { Start::Zero };
-        for (x, delta) in blocks {
-            let rows = x.len() / self.inputs;
+        for (rows, x, delta) in blocks {
             let shape = (rows, outputs.len());
             let delta = MatRef::with_strides(&delta[outputs.start..], shape, (self.outputs, 1))?;
             let x = MatRef::new(x, rows, self.inputs)?;
@@ -296,15 +296,22 @@ impl Dense {
         Ok(())
     }
 
-    /// Adds ∂ℒ/∂b, the column sums of δ over the blocks in their order.
+    /// Adds ∂ℒ/∂b, the column sums of δ over the blocks (of so many rows, δ) in their order.
     pub(crate) fn add_bias_gradient<'a, E: Element>(
         &self,
         isa: Isa,
-        deltas: impl Iterator<Item = &'a [E]>,
+        blocks: impl Iterator<Item = (usize, &'a [E])>,
         gradient: &mut [E],
     ) -> Result<(), ShapeError> {
-        for delta in deltas {
-            let delta = MatRef::new(delta, delta.len() / self.outputs, self.outputs)?;
+        for (rows, delta) in blocks {
+            if rows == 1 {
+                // The kernel takes longer to come to a row than to add it: from +0 on, as it does.
+                for (sum, &delta) in gradient.iter_mut().zip(delta) {
+                    *sum += E::ZERO + delta;
+                }
+                continue;
+            }
+            let delta = MatRef::new(delta, rows, self.outputs)?;
             reduce::add_column_sums(isa, delta, gradient)?;
         }
         Ok(())

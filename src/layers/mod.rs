@@ -209,6 +209,8 @@ pub(crate) enum Mode {
 /// What a layer reads and writes in the forward pass.
 #[derive(Debug)]
 pub(crate) struct Forward<'a, E> {
+    /// The rows at hand.
+    pub(crate) rows: usize,
     /// The input.
     pub(crate) x: &'a [E],
     /// The input of a residual block's first layer, at its end; empty otherwise.

@@ -33,19 +33,22 @@ use crate::error::{Error, Result, check_length};
 /// For each row the index of its largest element, the first of equals. NaN is never the largest;
 /// a row of nothing else is given 0.
 pub(crate) fn largest_of_rows<E: Element>(x: &[E], columns: usize) -> impl Iterator<Item = usize> {
-    x.chunks_exact(columns).map(|row| {
-        let mut largest: Option<(usize, E)> = None;
-        for (index, &value) in row.iter().enumerate() {
-            let larger = match largest {
-                None => !value.to_f64().is_nan(),
-                Some((_, so_far)) => value > so_far,
-            };
-            if larger {
-                largest = Some((index, value));
-            }
+    x.chunks_exact(columns).map(largest)
+}
+
+/// The index of a row's largest element, as in [`largest_of_rows`].
+pub(crate) fn largest<E: Element>(row: &[E]) -> usize {
+    let mut largest: Option<(usize, E)> = None;
+    for (index, &value) in row.iter().enumerate() {
+        let larger = match largest {
+            None => !value.to_f64().is_nan(),
+            Some((_, so_far)) => value > so_far,
+        };
+        if larger {
+            largest = Some((index, value));
         }
-        largest.map_or(0, |(index, _)| index)
-    })
+    }
+    largest.map_or(0, |(index, _)| index)
 }
 
 /// The share of predictions that are right.

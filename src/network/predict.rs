@@ -103,6 +103,7 @@ impl<E: Element> Network<E> {
             };
             let output_of = |index: Option<usize>| index.map_or(x, |index| &outputs[index]);
             let io = Forward {
+                rows,
                 x: output_of(index.checked_sub(1)),
                 skip: shape.skips_from().map_or(&[], |first| output_of(first.checked_sub(1))),
                 y: &mut y,

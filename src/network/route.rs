@@ -39,6 +39,10 @@ struct Stage {
     x: Place,
     skip: Option<Place>,
     y: Place,
+    /// The elements of a row of the input, of the output, and of what is kept for the layer's work.
+    inputs: usize,
+    outputs: usize,
+    kept: usize,
 }
 
 /// Where a block of rows lies.
@@ -127,6 +131,9 @@ impl Route {
             x: place(index.checked_sub(1)),
             skip: op.shape().skips_from().map(|first| place(first.checked_sub(1))),
             y: place(Some(index)),
+            inputs: op.shape().inputs(),
+            outputs: op.shape().outputs(),
+            kept: op.shape().kept_columns(true),
         });
         let outputs = ops.last().map_or(inputs, |op| op.shape().outputs());
         lengths.outputs = checked_area("workspace", BLOCK_ROWS, outputs)?;
@@ -152,14 +159,15 @@ impl Route {
             return Ok(());
         }
         let Buffers { registers, kept, scratch } = buffers;
-        let blocks = x.chunks(BLOCK_ROWS * self.inputs);
-        for (x, out) in blocks.zip(out.chunks_mut(BLOCK_ROWS * self.outputs)) {
-            let rows = x.len() / self.inputs;
+        let (mut x_left, mut out_left) = (x, out);
+        while !x_left.is_empty() {
+            let rows = BLOCK_ROWS.min(x_left.len() / self.inputs);
+            let (x, x_after) = x_left.split_at(rows * self.inputs);
+            let (out, out_after) = out_left.split_at_mut(rows * self.outputs);
+            (x_left, out_left) = (x_after, out_after);
             for stage in &self.stages {
-                let op = &ops[stage.op];
-                let shape = op.shape();
                 let y = match stage.y {
-                    Place::Register(start) => start..start + rows * shape.outputs(),
+                    Place::Register(start) => start..start + rows * stage.outputs,
                     Place::Input | Place::Output => 0..0,
                 };
                 let (before, rest) = registers.split_at_mut(y.start);
@@ -169,13 +177,14 @@ impl Route {
                     Place::Input | Place::Output => x,
                 };
                 let io = Forward {
-                    x: read(stage.x, shape.inputs()),
-                    skip: stage.skip.map_or(&[], |skip| read(skip, shape.outputs())),
+                    rows,
+                    x: read(stage.x, stage.inputs),
+                    skip: stage.skip.map_or(&[], |skip| read(skip, stage.outputs)),
                     y: if stage.y == Place::Output { &mut *out } else { buffer },
-                    kept: &mut kept[..rows * shape.kept_columns(true)],
+                    kept: &mut kept[..rows * stage.kept],
                     scratch,
                 };
-                op.operation().forward(pass, io)?;
+                ops[stage.op].operation().forward(pass, io)?;
             }
         }
         Ok(())

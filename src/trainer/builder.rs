@@ -290,7 +290,7 @@ impl<E: Element> TrainerBuilder<E> {
         }
         let keeps = optimizer.norm_limit().is_some() || max_batch > span_rows;
         let kept = if keeps { try_vec("gradient", count)? } else { Vec::new() };
-        let updates = Vec::with_capacity(rates.len());
+        let updates = rates.iter().map(|&rates| optimizer.at_step(1, 1.0, rates)).collect();
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
         let shape = (network.isa(), network.ops().clone());
         let packed = PackedWeights::new(&network, max_batch > layout.rows())?;

@@ -204,16 +204,26 @@ impl ShardLayout {
         self.ops[op].partial.clone()
     }
 
-    /// The shards of a batch that has been through.
+    /// The shards of a batch of so many rows that has been through.
     pub(crate) fn shards<'a, E>(
         &'a self,
         x: &'a [E],
+        rows: usize,
         arena: &'a [E],
     ) -> impl Iterator<Item = Shard<'a, E>> + Clone {
         let inputs = self.ops[0].inputs;
-        x.chunks(self.rows * inputs).zip(arena.chunks_exact(self.len)).map(move |(x, shard)| {
+        let (mut left, mut x, mut arena) = (rows, x, arena);
+        core::iter::from_fn(move || {
+            let rows = left.min(self.rows);
+            if rows == 0 {
+                return None;
+            }
+            left -= rows;
+            let (shard, arena_after) = arena.split_at(self.len);
+            let (x_here, x_after) = x.split_at(rows * inputs);
+            (x, arena) = (x_after, arena_after);
             let (values, errors) = shard.split_at(self.values);
-            Shard { layout: self, rows: x.len() / inputs, x, values, errors }
+            Some(Shard { layout: self, rows, x: x_here, values, errors })
         })
     }
 

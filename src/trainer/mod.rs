@@ -33,7 +33,7 @@ use accumulate::Accumulated;
 use layout::ShardLayout;
 use packed::PackedWeights;
 use parallel::{Scratch, Threads, enter};
-use propagate::{Batch, Propagate};
+use propagate::{Batch, Propagate, Rows};
 use tiles::TilePlan;
 use update::Gradient;
 
@@ -109,10 +109,18 @@ struct Buffers<E> {
 }
 
 impl<E: Element> Buffers<E> {
-    /// The gradient of the batch that the shards hold.
-    fn gradient<'a>(&'a self, isa: Isa, ops: &'a [Op], x: &'a [E], span: Span) -> Gradient<'a, E> {
+    /// The gradient of the batch that the shards hold, and the scratch space to compute it in.
+    fn gradient<'a>(
+        &'a mut self,
+        isa: Isa,
+        ops: &'a [Op],
+        (x, rows): (&'a [E], usize),
+        span: Span,
+    ) -> (Gradient<'a, E>, &'a mut Scratch<E>) {
         let Self { layout, tiles, arena, moments, scratch, occurrences, .. } = self;
-        Gradient { isa, ops, tiles, layout, scratch, x, arena, moments, occurrences, span }
+        let gradient =
+            Gradient { isa, ops, tiles, layout, x, rows, arena, moments, occurrences, span };
+        (gradient, scratch)
     }
 }
 
@@ -308,10 +316,11 @@ impl<E: Element> Trainer<E> {
         let parts = self.parts(self.max_batch.min(rows));
         enter(parts, || self.begin_batch(rows, parts))?;
         let Buffers { layout, span_rows, arena, moments, scratch, packed, .. } = &mut self.buffers;
-        let propagate = Propagate::new(&self.network, layout, scratch, packed.get(), batch);
+        let propagate = Propagate::new(&self.network, layout, packed.get(), batch);
         let first_rows = (0..rows).step_by(*span_rows);
         for (first_row, losses) in first_rows.zip(losses.chunks_mut(*span_rows)) {
-            correct += enter(parts, || propagate.run(parts, first_row, arena, losses, moments))?;
+            let rows = Rows { parts, first_row, losses, arena, moments, scratch };
+            correct += enter(parts, || propagate.run(rows))?;
         }
         self.score(&losses, targets, correct)
     }

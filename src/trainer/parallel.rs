@@ -59,10 +59,10 @@ pub(crate) fn divide<W: Divide>(
     parts: usize,
     run: &(impl Fn(W) -> Result<()> + Sync),
 ) -> Result<()> {
-    let parts = parts.min(work.len());
-    if parts <= 1 {
+    if parts <= 1 || work.len() <= 1 {
         return run(work);
     }
+    let parts = parts.min(work.len());
     let parts_before = parts / 2;
     // The product is at most len · parts, and both count things that lie in memory.
     let at = (work.len() as u128 * parts_before as u128 / parts as u128) as usize;
@@ -88,9 +88,24 @@ impl<E: Element> Scratch<E> {
         Ok(Self { spaces })
     }
 
+    /// [`divide`], with a space for each part.
+    pub(crate) fn divide<W: Divide>(
+        &mut self,
+        work: W,
+        parts: usize,
+        run: &(impl Fn(W, &mut [E]) -> Result<()> + Sync),
+    ) -> Result<()> {
+        if parts <= 1 {
+            // Nobody else is at work: a lock would take longer than some layers.
+            let space = self.spaces[0].get_mut();
+            return run(work, space.unwrap_or_else(PoisonError::into_inner));
+        }
+        divide(work, parts, &|work| run(work, &mut self.lock()))
+    }
+
     /// A space that no other thread has, by preference the one that this thread had before. Its
     /// holder never waits for other work, so nobody waits for long where threads outnumber spaces.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<E>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<E>> {
         let count = self.spaces.len();
         let own = match count {
             1 => 0,

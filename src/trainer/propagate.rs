@@ -14,7 +14,7 @@ use super::parallel::{Divide, Scratch, divide};
 use crate::error::{Error, Result};
 use crate::layers::{Backward, Below, ColumnSums, Dense, Forward, Mode, Op, Pass, add};
 use crate::loss::{Loss, Targets};
-use crate::metrics::largest_of_rows;
+use crate::metrics::largest;
 use crate::network::Network;
 
 /// What becomes of a batch.
@@ -34,7 +34,6 @@ pub(crate) struct Batch<'a, E: Element> {
 pub(crate) struct Propagate<'a, E: Element> {
     network: &'a Network<E>,
     layout: &'a ShardLayout,
-    scratch: &'a Scratch<E>,
     packed: &'a [PackedMatrix<E>],
     batch: Batch<'a, E>,
     /// How many rows' largest output is at their class, in the run under way.
@@ -52,13 +51,19 @@ struct Sweep {
     batch_rows: usize,
 }
 
-/// What a run of sweeps works in.
-struct Room<'a, E> {
-    parts: usize,
-    first_row: usize,
-    arena: &'a mut [E],
-    losses: &'a mut [E],
-    moments: &'a mut [E],
+/// Rows of the batch to propagate, and what that works in.
+pub(crate) struct Rows<'a, E> {
+    /// Into how many parts they are divided.
+    pub(crate) parts: usize,
+    /// The first of them.
+    pub(crate) first_row: usize,
+    /// One for each of them.
+    pub(crate) losses: &'a mut [E],
+    pub(crate) arena: &'a mut [E],
+    /// Those of the running statistics; in training, which begins at row 0, they become the
+    /// batch's.
+    pub(crate) moments: &'a mut [E],
+    pub(crate) scratch: &'a mut Scratch<E>,
 }
 
 /// Neighbouring shards, and the losses of their rows.
@@ -78,7 +83,8 @@ impl<E: Element> Divide for Shards<'_, E> {
     fn split_at(self, at: usize) -> (Self, Self) {
         let Self { first_row, arena, losses, rows, len } = self;
         let (arena, arena_after) = arena.split_at_mut(at * len);
-        let (losses, losses_after) = losses.split_at_mut(at * rows);
+        // The last shard may have fewer rows.
+        let (losses, losses_after) = losses.split_at_mut(losses.len().min(at * rows));
         let after = Self {
             first_row: first_row + at * rows,
             arena: arena_after,
@@ -107,32 +113,20 @@ impl<'a, E: Element> Propagate<'a, E> {
     pub(crate) fn new(
         network: &'a Network<E>,
         layout: &'a ShardLayout,
-        scratch: &'a Scratch<E>,
         packed: &'a [PackedMatrix<E>],
         batch: Batch<'a, E>,
     ) -> Self {
-        Self { network, layout, scratch, packed, batch, correct: AtomicUsize::new(0) }
+        Self { network, layout, packed, batch, correct: AtomicUsize::new(0) }
     }
 
-    /// Propagates the batch's rows from `first_row` on, one for each of `losses`, and returns how
-    /// many of them are classified correctly.
-    ///
-    /// `moments` are those of the running statistics; in training, which begins at row 0, they
-    /// become the batch's.
-    pub(crate) fn run(
-        &self,
-        parts: usize,
-        first_row: usize,
-        arena: &mut [E],
-        losses: &mut [E],
-        moments: &mut [E],
-    ) -> Result<usize> {
-        let (end, batch_rows) = (self.network.ops().len(), losses.len());
+    /// Propagates these rows, and returns how many of them are classified correctly.
+    pub(crate) fn run(&self, mut room: Rows<'_, E>) -> Result<usize> {
+        let (end, batch_rows) = (self.network.ops().len(), room.losses.len());
+        self.correct.store(0, Ordering::Relaxed);
         let (barriers, lowest) = match self.batch.mode {
             Mode::Evaluation => (&[][..], end),
             Mode::Training { .. } => (self.layout.barriers(), self.layout.lowest()),
         };
-        let mut room = Room { parts, first_row, arena, losses, moments };
         let none =
             Sweep { begins: false, forward: 0..0, has_loss: false, backward: 0..0, batch_rows };
         let mut from = 0;
@@ -158,20 +152,22 @@ impl<'a, E: Element> Propagate<'a, E> {
                 self.sweep(Sweep { backward, ..none.clone() }, &mut room)?;
             }
         }
-        Ok(self.correct.swap(0, Ordering::Relaxed))
+        Ok(self.correct.load(Ordering::Relaxed))
     }
 
-    fn sweep(&self, sweep: Sweep, room: &mut Room<'_, E>) -> Result<()> {
+    fn sweep(&self, sweep: Sweep, room: &mut Rows<'_, E>) -> Result<()> {
         let (rows, len) = (self.layout.rows(), self.layout.len());
-        let Room { parts, first_row, arena, losses, moments } = room;
+        let Rows { parts, first_row, losses, arena, moments, scratch } = room;
         let shards = Shards { first_row: *first_row, arena, losses, rows, len };
-        divide(shards, *parts, &|shards| self.run_shards(&sweep, moments, shards))
+        scratch.divide(shards, *parts, &|shards, scratch| {
+            self.run_shards(&sweep, moments, shards, scratch)
+        })
     }
 
     /// At a barrier on the way forward: the moments of the batch.
-    fn sum_moments(&self, barrier: usize, room: &mut Room<'_, E>) -> Result<()> {
+    fn sum_moments(&self, barrier: usize, room: &mut Rows<'_, E>) -> Result<()> {
         let Op::BatchNorm(norm) = &self.network.ops()[barrier] else { return Ok(()) };
-        let shards = self.layout.shards(self.batch.x, room.arena);
+        let shards = self.layout.shards(self.batch.x, room.losses.len(), room.arena);
         divide(norm.moment_columns(room.moments), room.parts, &|columns| {
             let blocks = shards.clone().map(|shard| shard.x(barrier));
             Ok(norm.sum_moments(self.network.isa(), blocks, columns)?)
@@ -179,9 +175,9 @@ impl<'a, E: Element> Propagate<'a, E> {
     }
 
     /// At a barrier on the way back: the gradients, which δ below depends on.
-    fn sum_gradients(&self, barrier: usize, room: &mut Room<'_, E>) -> Result<()> {
+    fn sum_gradients(&self, barrier: usize, room: &mut Rows<'_, E>) -> Result<()> {
         let Op::BatchNorm(norm) = &self.network.ops()[barrier] else { return Ok(()) };
-        let shards = self.layout.shards(self.batch.x, room.arena);
+        let shards = self.layout.shards(self.batch.x, room.losses.len(), room.arena);
         let (moments, columns) = norm.gradient_columns(room.moments);
         divide(columns, room.parts, &|columns| {
             let blocks = shards.clone().map(|shard| (shard.x(barrier), shard.delta(barrier)));
@@ -189,12 +185,16 @@ impl<'a, E: Element> Propagate<'a, E> {
         })
     }
 
-    fn run_shards(&self, sweep: &Sweep, moments: &[E], shards: Shards<'_, E>) -> Result<()> {
-        let Shards { first_row, arena, losses, rows, len } = shards;
-        let mut scratch = self.scratch.lock();
-        let each = arena.chunks_exact_mut(len).zip(losses.chunks_mut(rows));
-        for (index, (shard, losses)) in each.enumerate() {
-            let first_row = first_row + index * rows;
+    fn run_shards(
+        &self,
+        sweep: &Sweep,
+        moments: &[E],
+        mut shards: Shards<'_, E>,
+        scratch: &mut [E],
+    ) -> Result<()> {
+        while !shards.losses.is_empty() {
+            let (Shards { first_row, arena: shard, losses, .. }, rest) = shards.split_at(1);
+            shards = rest;
             let pass = Pass {
                 isa: self.network.isa(),
                 parameters: self.network.parameters(),
@@ -205,7 +205,7 @@ impl<'a, E: Element> Propagate<'a, E> {
                 batch_rows: sweep.batch_rows,
                 first_row: self.batch.first_row + first_row,
             };
-            self.run_shard(sweep, &pass, first_row, shard, losses, &mut scratch)?;
+            self.run_shard(sweep, &pass, first_row, shard, losses, scratch)?;
         }
         Ok(())
     }
@@ -259,6 +259,7 @@ impl<'a, E: Element> Propagate<'a, E> {
         let (here, after) = from_here.split_at_mut(kept.start - y.start);
         let output_of = |op: Option<usize>| op.map_or(x, |op| &before[self.layout.y(op, rows)]);
         let io = Forward {
+            rows,
             x: output_of(index.checked_sub(1)),
             skip: op.shape().skips_from().map_or(&[], |first| output_of(first.checked_sub(1))),
             y: &mut here[..y.len()],
@@ -280,11 +281,12 @@ impl<'a, E: Element> Propagate<'a, E> {
         let last = self.network.ops().len() - 1;
         let (y, delta) = (shard.y(last), &mut errors[self.layout.delta(last, rows.len())]);
         let isa = self.network.isa();
-        self.batch.loss.run(isa, y, targets, self.batch.scale, losses, delta)?;
+        self.batch.loss.run(isa, (y, outputs), targets, self.batch.scale, losses, delta)?;
         if let Targets::Classes(labels) = targets {
-            let predicted = largest_of_rows(y, outputs);
-            let correct = predicted.zip(labels).filter(|(p, l)| p == *l).count();
-            self.correct.fetch_add(correct, Ordering::Relaxed);
+            let predicted = |row: usize| largest(&y[row * outputs..][..outputs]);
+            let correct =
+                labels.iter().enumerate().filter(|&(row, &label)| predicted(row) == label);
+            self.correct.fetch_add(correct.count(), Ordering::Relaxed);
         }
         Ok(())
     }
@@ -309,11 +311,10 @@ impl<'a, E: Element> Propagate<'a, E> {
                 add(pass.isa, delta, skip)?;
             }
         }
-        let stored = shard.stored(index);
         let to_below = self.layout.below(index);
         if let Op::Dense(dense) = op {
             if !self.layout.is_finished(index) && dense.activation != Activation::Identity {
-                let stored = dense.derivative_from(stored);
+                let stored = dense.derivative_from(shard.stored(index));
                 dense.activation.backward(pass.isa, stored, &mut errors[delta])?;
             }
             return match to_below {
@@ -324,7 +325,7 @@ impl<'a, E: Element> Propagate<'a, E> {
         let partial = self.layout.partial(index);
         let (deltas, rest) = errors.split_at_mut(partial.start);
         let (delta_here, partial) = (&mut deltas[delta.clone()], &mut rest[..partial.len()]);
-        let io = Backward { stored, delta: delta_here, partial };
+        let io = Backward { stored: shard.stored(index), delta: delta_here, partial };
         op.operation().backward(pass, io)?;
         if to_below == ToBelow::Adds {
             let below = self.layout.delta(index - 1, shard.rows);
@@ -353,6 +354,7 @@ impl<'a, E: Element> Propagate<'a, E> {
             _ => (Activation::Identity, &[][..]),
         };
         let below = Below {
+            rows: shard.rows,
             delta: &mut rest[..below.len()],
             adds: self.layout.below(index) == ToBelow::Adds,
             activation,

@@ -9,7 +9,7 @@ use core::ops::Range;
 use deltarule_kernels::Element;
 
 use super::layout::ShardLayout;
-use super::propagate::Propagate;
+use super::propagate::{Propagate, Rows};
 use super::update::Keep;
 use super::{Buffers, PartOfBatch, Score, Trainer};
 use crate::diagnostics::Diagnostics;
@@ -112,14 +112,15 @@ impl<E: Element> Trainer<E> {
             let x = &x[span.start * inputs..span.end * inputs];
             if let Some(diagnostics) = diagnostics.as_deref_mut() {
                 let Buffers { layout, arena, .. } = &self.buffers;
-                let shards = layout.shards(x, arena);
+                let shards = layout.shards(x, span.len(), arena);
                 diagnostics.look_at_outputs(&self.network, first == 0, |op| {
                     shards.clone().map(move |shard| shard.y(op))
                 });
             }
             let gradient = Keep { gradient: &mut *to.gradient, adds };
             let (isa, ops) = (self.network.isa(), self.network.ops());
-            self.buffers.gradient(isa, ops, x, Span::Batch).run(parts, gradient)?;
+            let (of_span, scratch) = self.buffers.gradient(isa, ops, (x, span.len()), Span::Batch);
+            of_span.run(parts, scratch, gradient)?;
             if let Some(score) = score {
                 return Ok(score);
             }
@@ -141,9 +142,11 @@ impl<E: Element> Trainer<E> {
         let batch = self.batch(x, targets, mode, of_batch);
         let Buffers { layout, arena, moments, scratch, occurrences, packed, .. } =
             &mut self.buffers;
-        let propagate = Propagate::new(&self.network, layout, scratch, packed.get(), batch);
+        let propagate = Propagate::new(&self.network, layout, packed.get(), batch);
         let losses = &mut self.losses[span.clone()];
-        let correct = propagate.run(parts, span.start, arena, losses, moments)?;
+        let first_row = span.start;
+        let rows = Rows { parts, first_row, losses, arena, moments, scratch };
+        let correct = propagate.run(rows)?;
         if let Some(Op::Embedding(embedding)) = self.network.ops().first() {
             embedding.find_occurrences(x, occurrences);
         }

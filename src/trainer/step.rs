@@ -63,7 +63,7 @@ impl<E: Element> Trainer<E> {
                 done?
             } else {
                 let score = self.propagate(work)?;
-                self.apply(x, parts)?;
+                self.apply(x, rows, parts)?;
                 score
             };
             self.update_running(rows)?;
@@ -127,19 +127,19 @@ impl<E: Element> Trainer<E> {
     /// Computes the step's update for each kind of rates.
     fn prepare_updates(&mut self, gradient_factor: f64) {
         let (optimizer, number) = (&self.optimizer, self.number());
-        let updates =
-            self.rates.iter().map(|&rates| optimizer.at_step(number, gradient_factor, rates));
-        self.updates.clear();
-        self.updates.extend(updates);
+        for (update, &rates) in self.updates.iter_mut().zip(&self.rates) {
+            *update = optimizer.at_step(number, gradient_factor, rates);
+        }
     }
 
     /// The fused update: each tile of the gradient is applied as soon as it is computed.
-    fn apply(&mut self, x: &[E], parts: usize) -> Result<()> {
+    fn apply(&mut self, x: &[E], rows: usize, parts: usize) -> Result<()> {
         self.prepare_updates(1.0);
         let Trained { isa, ops, parameters, .. } = self.network.trained();
         let states = self.states.each_mut().map(Vec::as_mut_slice);
         let to = Apply { isa, updates: &self.updates, parameters, states };
-        self.buffers.gradient(isa, ops, x, Span::Batch).run(parts, to)
+        let (gradient, scratch) = self.buffers.gradient(isa, ops, (x, rows), Span::Batch);
+        gradient.run(parts, scratch, to)
     }
 
     /// Clips a gradient of so many rows by its norm, if the optimizer says so, and applies it.
@@ -167,7 +167,8 @@ impl<E: Element> Trainer<E> {
         let Trained { isa, ops, parameters, .. } = self.network.trained();
         let states = self.states.each_mut().map(Vec::as_mut_slice);
         let to = Apply { isa, updates: &self.updates, parameters, states };
-        self.buffers.gradient(isa, ops, &[], span).run(parts, ApplyKept { gradient, to })
+        let (known, scratch) = self.buffers.gradient(isa, ops, (&[], 0), span);
+        known.run(parts, scratch, ApplyKept { gradient, to })
     }
 
     fn apply_rule(

@@ -6,7 +6,7 @@ use deltarule_kernels::optimizer::{MAX_STATES, Update};
 use deltarule_kernels::{Element, Isa, ShapeError};
 
 use super::layout::ShardLayout;
-use super::parallel::{Divide, Scratch, divide};
+use super::parallel::{Divide, Scratch};
 use super::tiles::{Piece, Tile, TilePlan};
 use crate::error::Result;
 use crate::layers::{Embedding, LayerNorm, Occurrences, Op, Part, Span};
@@ -139,8 +139,8 @@ pub(crate) struct Gradient<'a, E> {
     pub(crate) ops: &'a [Op],
     pub(crate) tiles: &'a TilePlan,
     pub(crate) layout: &'a ShardLayout,
-    pub(crate) scratch: &'a Scratch<E>,
     pub(crate) x: &'a [E],
+    pub(crate) rows: usize,
     pub(crate) arena: &'a [E],
     pub(crate) moments: &'a [E],
     pub(crate) occurrences: &'a Occurrences,
@@ -169,13 +169,17 @@ impl<E: Element, D: Destination<E>> Divide for Tiles<'_, D, E> {
 
 impl<E: Element> Gradient<'_, E> {
     /// Gives `to`, which covers all parameters, the gradient tile by tile.
-    pub(crate) fn run(&self, parts: usize, to: impl Destination<E>) -> Result<()> {
+    pub(crate) fn run(
+        &self,
+        parts: usize,
+        scratch: &mut Scratch<E>,
+        to: impl Destination<E>,
+    ) -> Result<()> {
         let work = Tiles { tiles: self.tiles.tiles(), to, element: PhantomData };
-        divide(work, parts, &|tiles| self.run_tiles(tiles))
+        scratch.divide(work, parts, &|tiles, scratch| self.run_tiles(tiles, scratch))
     }
 
-    fn run_tiles<D: Destination<E>>(&self, work: Tiles<'_, D, E>) -> Result<()> {
-        let mut scratch = self.scratch.lock();
+    fn run_tiles<D: Destination<E>>(&self, work: Tiles<'_, D, E>, scratch: &mut [E]) -> Result<()> {
         let (room, scratch) = scratch.split_at_mut(self.tiles.largest());
         let mut rest = work.to;
         for tile in work.tiles {
@@ -247,9 +251,9 @@ impl<E: Element> Gradient<'_, E> {
         scratch: &mut [E],
     ) -> Result<(), ShapeError> {
         let (isa, op) = (self.isa, piece.op);
-        let shards = self.layout.shards(self.x, self.arena);
+        let shards = self.layout.shards(self.x, self.rows, self.arena);
         if let (Op::Dense(dense), Part::Weights(rows)) = (&self.ops[op], &piece.part) {
-            let blocks = shards.map(|shard| (shard.x(op), shard.delta(op)));
+            let blocks = shards.map(|shard| (shard.rows, shard.x(op), shard.delta(op)));
             return dense.weight_gradient(isa, rows.clone(), blocks, adds, gradient, scratch);
         }
         if !adds {
@@ -257,7 +261,8 @@ impl<E: Element> Gradient<'_, E> {
         }
         match &self.ops[op] {
             Op::Dense(dense) => {
-                dense.add_bias_gradient(isa, shards.map(|shard| shard.delta(op)), gradient)
+                let blocks = shards.map(|shard| (shard.rows, shard.delta(op)));
+                dense.add_bias_gradient(isa, blocks, gradient)
             }
             Op::LayerNorm(_) => {
                 LayerNorm::add_gradient(isa, shards.map(|shard| shard.partial(op)), gradient)

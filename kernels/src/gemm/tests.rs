@@ -339,8 +339,8 @@ fn portable_micro_kernels_multiply_integers_exactly() {
         reference::gemm(a, b, 1.0, Start::Zero, c_view);
         assert_eq!(c, expected);
         c.fill(f64::NAN);
-        let c_view = MatMut::new(&mut c, m, n).unwrap();
-        Kernel::run(Tiny { a, b, c: c_view, alpha: 1.0, start: Start::Zero }, Portable);
+        let c = &mut MatMut::new(&mut c, m, n).unwrap();
+        Kernel::run(Tiny { a: &a, b: &b, c, start: &Start::Zero }, Portable);
         assert_eq!(c, expected);
     }
 }

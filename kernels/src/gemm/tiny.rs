@@ -15,140 +15,171 @@ const MOST: usize = 512;
 /// Chains side by side.
 const CHAINS: usize = 4;
 
-/// Computes the product, if it is tiny and B is not packed; returns whether it was. The shapes
-/// have been checked.
+/// Computes the product, if it is tiny, B is not packed, and neither α nor β is a factor; returns
+/// whether it was. The shapes have been checked.
 pub(super) fn run<E: Element>(isa: Isa, gemm: &mut Gemm<'_, E>) -> bool {
     let (m, n, k) = (gemm.c.rows(), gemm.c.columns(), gemm.a.columns());
-    let Right::Strided(b) = gemm.b else { return false };
-    if m.saturating_mul(n).saturating_mul(k.max(1)) > MOST {
+    if m.saturating_mul(n).saturating_mul(k.max(1)) > MOST || gemm.alpha != E::ONE {
         return false;
     }
-    let Gemm { a, c, alpha, start, epilogue, .. } = gemm;
-    let tiny = Tiny { a: *a, b, c: c.reborrow(), alpha: *alpha, start: *start };
+    let (Right::Strided(b), false) = (&gemm.b, matches!(gemm.start, Start::Scaled(_))) else {
+        return false;
+    };
+    let tiny = Tiny { a: &gemm.a, b, c: &mut gemm.c, start: &gemm.start };
     if isa.run_fused(tiny).is_none() {
         return false;
     }
-    if let Some(epilogue) = epilogue {
-        epilogue.finish(isa, 0, 0, c.reborrow());
+    if let Some(epilogue) = &mut gemm.epilogue {
+        epilogue.finish(isa, 0, 0, gemm.c.reborrow());
     }
     true
 }
 
-pub(super) struct Tiny<'a, 'c, E: Element> {
-    pub(super) a: MatRef<'a, E>,
-    pub(super) b: MatRef<'a, E>,
-    pub(super) c: MatMut<'c, E>,
-    pub(super) alpha: E,
-    pub(super) start: Start<'a, E>,
+/// Nothing is copied: what has just been written in small pieces would be waited for, if it were
+/// read in larger ones.
+pub(super) struct Tiny<'t, 'a, 'c, E: Element> {
+    pub(super) a: &'t MatRef<'a, E>,
+    pub(super) b: &'t MatRef<'a, E>,
+    pub(super) c: &'t mut MatMut<'c, E>,
+    /// Not [`Start::Scaled`].
+    pub(super) start: &'t Start<'a, E>,
 }
 
-/// Neighbouring chains: how many there are, the k elements of each, and what they begin with.
+/// Neighbouring chains: how many there are, the elements of each, and what they begin with.
 struct Chains<E> {
     count: usize,
+    /// How long each is.
+    k: usize,
     /// The first chain's first element, and the distances to the next chain's and to the next.
     own: (*const E, usize, usize),
     /// What all share, and the distance to the next.
     shared: (*const E, usize),
-    /// What elements of the one and of the other are multiplied by.
-    factors: (E, E),
     /// The first chain's place in C, and the distance to the next chain's.
     c: (*mut E, usize),
-    /// What the first chain begins with, if it is not 0, the distance to the next chain's, and
-    /// what it is multiplied by.
-    start: (*const E, usize, E),
+    /// What the first chain begins with, if it is not 0, and the distance to the next chain's.
+    start: (*const E, usize),
 }
 
-impl<E: Element> Kernel for Tiny<'_, '_, E> {
+impl<E: Element> Kernel for Tiny<'_, '_, '_, E> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         let (a, b, c) = (self.a.shape(), self.b.shape(), self.c.shape());
         let (a_first, b_first) = (self.a.data().as_ptr(), self.b.data().as_ptr());
         let c_first = self.c.data().as_mut_ptr();
+        let k = a.columns;
         let by_rows = b.column_stride == 1 && c.column_stride == 1 && c.columns > 1;
         // Where the chain of C's (i, j) begins.
         let start = |i: usize, j: usize| match self.start {
-            Start::Zero => (core::ptr::null(), (0, 0), E::ONE),
-            Start::Row(row) => (row.as_ptr().wrapping_add(j), (0, 1), E::ONE),
+            Start::Zero => (core::ptr::null(), (0, 0)),
+            Start::Row(row) => (row.as_ptr().wrapping_add(j), (0, 1)),
             Start::Accumulate | Start::Scaled(_) => {
                 let place = c_first.wrapping_add(i * c.row_stride + j * c.column_stride);
-                let beta = if let Start::Scaled(beta) = self.start { beta } else { E::ONE };
-                (place.cast_const(), (c.row_stride, c.column_stride), beta)
+                (place.cast_const(), (c.row_stride, c.column_stride))
             }
         };
         // SAFETY: the views were checked on construction and their shapes, that of the start's row
         // too, by the product: C's elements, and those of A and B that meet in them, are there.
         unsafe {
             if by_rows {
-                let mut j = 0;
-                while j < c.columns {
-                    let lanes = E::Lanes::<S>::LEN.min(c.columns - j);
-                    let (first, (next_row, _), beta) = start(0, j);
+                for j in (0..c.columns).step_by(E::Lanes::<S>::LEN) {
+                    let (first, (next_row, _)) = start(0, j);
                     let chains = Chains {
                         count: c.rows,
+                        k,
                         own: (a_first, a.row_stride, a.column_stride),
                         shared: (b_first.wrapping_add(j), b.row_stride),
-                        factors: (self.alpha, E::ONE),
                         c: (c_first.wrapping_add(j), c.row_stride),
-                        start: (first, next_row, beta),
+                        start: (first, next_row),
                     };
-                    chains.multiply(Shared::<E::Lanes<S>, true> { simd, lanes }, a.columns);
-                    j += lanes;
+                    let lanes = c.columns - j;
+                    if lanes >= E::Lanes::<S>::LEN {
+                        chains.multiply::<E::Lanes<S>, _>(simd, All);
+                    } else {
+                        chains.multiply::<E::Lanes<S>, _>(simd, Fewer(lanes));
+                    }
                 }
                 return;
             }
             for i in 0..c.rows {
-                let (first, (_, next_column), beta) = start(i, 0);
+                let (first, (_, next_column)) = start(i, 0);
                 let chains = Chains {
                     count: c.columns,
+                    k,
                     own: (b_first, b.column_stride, b.row_stride),
                     shared: (a_first.wrapping_add(i * a.row_stride), a.column_stride),
-                    factors: (E::ONE, self.alpha),
                     c: (c_first.wrapping_add(i * c.row_stride), c.column_stride),
-                    start: (first, next_column, beta),
+                    start: (first, next_column),
                 };
-                chains.multiply(Shared::<E::Lanes<S>, false> { simd, lanes: 1 }, a.columns);
+                chains.multiply::<E::Lanes<S>, _>(simd, Same);
             }
         }
     }
 }
 
-/// Elements that the chains share: so many neighbours, or where not `VECTOR` the same one in all
-/// lanes, which costs less than to mask all but one.
-#[derive(Clone, Copy)]
-struct Shared<V: Lanes, const VECTOR: bool> {
-    simd: V::Simd,
-    lanes: usize,
-}
-
-impl<V: Lanes, const VECTOR: bool> Shared<V, VECTOR> {
+/// How lanes come from memory and go there.
+trait Access: Copy {
     /// # Safety
     /// There are as many elements from here on.
-    #[inline(always)]
-    unsafe fn load(self, from: *const V::Element) -> V {
-        // SAFETY: as the caller promises; there are at most as many as lanes.
-        unsafe {
-            if VECTOR {
-                V::load_ptr_partial(self.simd, from, self.lanes)
-            } else {
-                V::splat_in(self.simd, *from)
-            }
-        }
-    }
+    unsafe fn load<V: Lanes>(self, simd: V::Simd, from: *const V::Element) -> V;
 
     /// # Safety
     /// There is room for as many elements from here on.
+    unsafe fn store<V: Lanes>(self, lanes: V, to: *mut V::Element);
+}
+
+/// As many neighbours as there are lanes.
+#[derive(Clone, Copy)]
+struct All;
+
+impl Access for All {
     #[inline(always)]
-    unsafe fn store(self, lanes: V, to: *mut V::Element) {
-        // SAFETY: as for the load.
-        unsafe {
-            if VECTOR {
-                lanes.store_ptr_partial(to, self.lanes);
-            } else {
-                *to = lanes.first();
-            }
-        }
+    unsafe fn load<V: Lanes>(self, simd: V::Simd, from: *const V::Element) -> V {
+        // SAFETY: as the caller promises.
+        unsafe { V::load_ptr(simd, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: Lanes>(self, lanes: V, to: *mut V::Element) {
+        // SAFETY: as the caller promises.
+        unsafe { lanes.store_ptr(to) }
+    }
+}
+
+/// So many neighbours, which are fewer.
+#[derive(Clone, Copy)]
+struct Fewer(usize);
+
+impl Access for Fewer {
+    #[inline(always)]
+    unsafe fn load<V: Lanes>(self, simd: V::Simd, from: *const V::Element) -> V {
+        // SAFETY: as the caller promises; there are fewer than LEN.
+        unsafe { V::load_ptr_partial(simd, from, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: Lanes>(self, lanes: V, to: *mut V::Element) {
+        // SAFETY: as the caller promises; there are fewer than LEN.
+        unsafe { lanes.store_ptr_partial(to, self.0) }
+    }
+}
+
+/// The same element in all lanes, which costs less than to mask all but one.
+#[derive(Clone, Copy)]
+struct Same;
+
+impl Access for Same {
+    #[inline(always)]
+    unsafe fn load<V: Lanes>(self, simd: V::Simd, from: *const V::Element) -> V {
+        // SAFETY: as the caller promises.
+        V::splat_in(simd, unsafe { *from })
+    }
+
+    #[inline(always)]
+    unsafe fn store<V: Lanes>(self, lanes: V, to: *mut V::Element) {
+        // SAFETY: as the caller promises.
+        unsafe { *to = lanes.first() }
     }
 }
 
@@ -156,39 +187,52 @@ impl<E: Element> Chains<E> {
     /// # Safety
     /// All elements are there, k of each chain; those of C may be written.
     #[inline(always)]
-    unsafe fn multiply<V: Lanes<Element = E>, const VECTOR: bool>(
-        self,
-        shared: Shared<V, VECTOR>,
-        k: usize,
-    ) {
-        let zero = V::splat_in(shared.simd, E::ZERO);
-        let (own_factor, shared_factor) = (self.factors.0, zero.splat(self.factors.1));
-        for first in (0..self.count).step_by(CHAINS) {
-            // What is left over at the end goes along with its last chain more than once.
-            let last = (self.count - first).min(CHAINS) - 1;
-            let chain = |r: usize| first + r.min(last);
-            let mut sums = [zero; CHAINS];
+    unsafe fn multiply<V: Lanes<Element = E>, A: Access>(self, simd: V::Simd, access: A) {
+        let mut first = 0;
+        while first < self.count {
             // SAFETY: as the caller promises.
-            unsafe {
-                let (start, next, beta) = self.start;
-                if !start.is_null() {
-                    for (r, sum) in sums.iter_mut().enumerate() {
-                        *sum = zero.splat(beta) * shared.load(start.add(chain(r) * next));
-                    }
+            first += unsafe {
+                match self.count - first {
+                    1 => self.multiply_some::<V, A, 1>(simd, first, access),
+                    2 | 3 => self.multiply_some::<V, A, 2>(simd, first, access),
+                    _ => self.multiply_some::<V, A, CHAINS>(simd, first, access),
                 }
-                let own: [_; CHAINS] =
-                    core::array::from_fn(|r| self.own.0.add(chain(r) * self.own.1));
-                for p in 0..k {
-                    let lanes = shared.load(self.shared.0.add(p * self.shared.1)) * shared_factor;
-                    for (sum, own) in sums.iter_mut().zip(own) {
-                        let own = zero.splat(own_factor * *own.add(p * self.own.2));
-                        *sum = own.mul_add(lanes, *sum);
-                    }
-                }
-                for (r, sum) in sums.into_iter().enumerate() {
-                    shared.store(sum, self.c.0.add(chain(r) * self.c.1));
+            };
+        }
+    }
+
+    /// N chains from `first` on; returns N.
+    ///
+    /// # Safety
+    /// As [`Chains::multiply`], and so many are there.
+    #[inline(always)]
+    unsafe fn multiply_some<V: Lanes<Element = E>, A: Access, const N: usize>(
+        &self,
+        simd: V::Simd,
+        first: usize,
+        access: A,
+    ) -> usize {
+        let mut sums = [V::splat_in(simd, E::ZERO); N];
+        // SAFETY: as the caller promises.
+        unsafe {
+            let (start, next) = self.start;
+            if !start.is_null() {
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = access.load::<V>(simd, start.add((first + r) * next));
                 }
             }
+            let own: [_; N] = core::array::from_fn(|r| self.own.0.add((first + r) * self.own.1));
+            for p in 0..self.k {
+                let lanes = access.load::<V>(simd, self.shared.0.add(p * self.shared.1));
+                for (sum, own) in sums.iter_mut().zip(own) {
+                    let own = V::splat_in(simd, *own.add(p * self.own.2));
+                    *sum = own.mul_add(lanes, *sum);
+                }
+            }
+            for (r, sum) in sums.into_iter().enumerate() {
+                access.store(sum, self.c.0.add((first + r) * self.c.1));
+            }
         }
+        N
     }
 }

@@ -65,7 +65,7 @@ macro_rules! avx2_lanes {
     (
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
         arithmetic $add:ident $sub:ident $mul:ident $div:ident,
-        masks $window:ident $maskload:ident $maskstore:ident $blendv:ident $movemask:ident
+        masks $window:ident $maskload:ident $store_first:ident $blendv:ident $movemask:ident
             $and:ident $or:ident $xor:ident $from_int:ident,
         bf16 $bf16:ident $from_bf16:expr,
         i8 $i8:ident $from_i8:expr,
@@ -135,11 +135,8 @@ macro_rules! avx2_lanes {
             #[inline(always)]
             unsafe fn store_ptr_partial(self, to: *mut $element, count: usize) {
                 debug_assert!(count <= $len);
-                // SAFETY: as for the load.
-                unsafe {
-                    let mask = _mm256_loadu_si256($window.as_ptr().add($len - count).cast());
-                    $maskstore(to, mask, self.0)
-                }
+                // SAFETY: as the caller promises.
+                unsafe { $store_first(self.0, to, count) }
             }
             type Transposer = Self;
             $($more)*
@@ -158,7 +155,7 @@ macro_rules! avx2_lanes {
 avx2_lanes! {
     F32x8, F32x8Mask: f32 x 8 in __m256,
     arithmetic _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
-    masks WINDOW_32 _mm256_maskload_ps _mm256_maskstore_ps _mm256_blendv_ps _mm256_movemask_ps
+    masks WINDOW_32 _mm256_maskload_ps store_first_ps _mm256_blendv_ps _mm256_movemask_ps
         _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_castsi256_ps,
     bf16 from {
         let pairs = _mm256_loadu_si256(from.cast());
@@ -202,7 +199,7 @@ avx2_lanes! {
 avx2_lanes! {
     F64x4, F64x4Mask: f64 x 4 in __m256d,
     arithmetic _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
-    masks WINDOW_64 _mm256_maskload_pd _mm256_maskstore_pd _mm256_blendv_pd _mm256_movemask_pd
+    masks WINDOW_64 _mm256_maskload_pd store_first_pd _mm256_blendv_pd _mm256_movemask_pd
         _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_castsi256_pd,
     bf16 from {
         let pairs = _mm_loadu_si128(from.cast());
@@ -233,6 +230,60 @@ avx2_lanes! {
                 let index = _mm256_and_si256(_mm256_castpd_si256(self.0), _mm256_set1_epi64x(7));
                 _mm256_i64gather_pd::<8>(table.as_ptr(), index)
             })
+        }
+    }
+}
+
+/// Writes the first `count` lanes piece by piece: a masked store takes as long as a dozen others on
+/// some CPUs.
+///
+/// # Safety
+/// `to` is valid for writes of `count` elements, and there are as many lanes.
+#[inline]
+#[target_feature(enable = "avx")]
+unsafe fn store_first_ps(lanes: __m256, mut to: *mut f32, count: usize) {
+    // SAFETY: each piece lies within the first `count` elements.
+    unsafe {
+        if count == 8 {
+            return _mm256_storeu_ps(to, lanes);
+        }
+        let mut rest = _mm256_castps256_ps128(lanes);
+        if count & 4 != 0 {
+            _mm_storeu_ps(to, rest);
+            rest = _mm256_extractf128_ps::<1>(lanes);
+            to = to.add(4);
+        }
+        if count & 2 != 0 {
+            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            rest = _mm_movehl_ps(rest, rest);
+            to = to.add(2);
+        }
+        if count & 1 != 0 {
+            _mm_store_ss(to, rest);
+        }
+    }
+}
+
+/// [`store_first_ps`] of pairs.
+///
+/// # Safety
+/// `to` is valid for writes of `count` elements, and there are as many lanes.
+#[inline]
+#[target_feature(enable = "avx")]
+unsafe fn store_first_pd(lanes: __m256d, mut to: *mut f64, count: usize) {
+    // SAFETY: each piece lies within the first `count` elements.
+    unsafe {
+        if count == 4 {
+            return _mm256_storeu_pd(to, lanes);
+        }
+        let mut rest = _mm256_castpd256_pd128(lanes);
+        if count & 2 != 0 {
+            _mm_storeu_pd(to, rest);
+            rest = _mm256_extractf128_pd::<1>(lanes);
+            to = to.add(2);
+        }
+        if count & 1 != 0 {
+            _mm_store_sd(to, rest);
         }
     }
 }
