@@ -304,13 +304,6 @@ impl Dense {
         gradient: &mut [E],
     ) -> Result<(), ShapeError> {
         for (rows, delta) in blocks {
-            if rows == 1 {
-                // The kernel takes longer to come to a row than to add it: from +0 on, as it does.
-                for (sum, &delta) in gradient.iter_mut().zip(delta) {
-                    *sum += E::ZERO + delta;
-                }
-                continue;
-            }
             let delta = MatRef::new(delta, rows, self.outputs)?;
             reduce::add_column_sums(isa, delta, gradient)?;
         }

@@ -7,6 +7,7 @@
 
 use super::blocking::{ALIASED, Blocking, Source, Sources};
 use super::few_rows::{Room, multiply_few_rows};
+use super::few_steps::multiply_few_steps;
 use super::gemv::multiply_row;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packed::ALIGNMENT;
@@ -139,6 +140,8 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
                 if let Some(epilogue) = epilogue {
                     part.finish(epilogue, part.rows.clone(), part.columns.clone());
                 }
+            } else if let Some(b) = part.rows_of_few_steps() {
+                multiply_few_steps::<E::Lanes<S>>(simd, &part, b, epilogue);
             } else if let Some((weights, room)) = part.rows_of_weights::<E::Lanes<S>>() {
                 let Some(scratch) = aligned(scratch, room.total()) else { return false };
                 multiply_few_rows::<E::Lanes<S>>(simd, &part, weights, room, epilogue, scratch);

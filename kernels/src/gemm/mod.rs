@@ -27,6 +27,7 @@ mod driver;
 mod epilogue;
 pub(crate) mod fallback;
 mod few_rows;
+mod few_steps;
 mod gemv;
 pub(crate) mod micro_kernel;
 mod one_row;

@@ -236,6 +236,23 @@ fn products_with_few_rows_or_columns_equal_the_reference() {
     }
 }
 
+/// So few steps that rows of C are written one after the other, and some more.
+#[test]
+fn products_with_few_steps_equal_the_reference() {
+    let isas = isas();
+    for k in 1..=17 {
+        for (m, n) in [(1, 37), (2, 64), (5, 50), (19, 32), (12, 263), (9, 272)] {
+            for a in [Layout::RowMajor, Layout::ColumnMajor] {
+                for (begin, alpha) in BEGINS.into_iter().flat_map(|b| [(b, 1.0), (b, -1.75)]) {
+                    let layouts = [a, Layout::RowMajor, Layout::RowMajor];
+                    let case = Case { shape: (m, n, k), layouts, gap: k % 3, begin, alpha };
+                    check(&isas, &case);
+                }
+            }
+        }
+    }
+}
+
 /// x Wᵀ of small batches, where x is transposed instead of W; rows of W that are 4 KiB apart too.
 #[test]
 fn products_with_small_batches_equal_the_reference() {
@@ -339,8 +356,8 @@ fn portable_micro_kernels_multiply_integers_exactly() {
         reference::gemm(a, b, 1.0, Start::Zero, c_view);
         assert_eq!(c, expected);
         c.fill(f64::NAN);
-        let c = &mut MatMut::new(&mut c, m, n).unwrap();
-        Kernel::run(Tiny { a: &a, b: &b, c, start: &Start::Zero }, Portable);
+        let c_view = &mut MatMut::new(&mut c, m, n).unwrap();
+        Kernel::run(Tiny { a: &a, b: &b, c: c_view, start: &Start::Zero }, Portable);
         assert_eq!(c, expected);
     }
 }

@@ -254,7 +254,7 @@ unsafe fn store_first_ps(lanes: __m256, mut to: *mut f32, count: usize) {
             to = to.add(4);
         }
         if count & 2 != 0 {
-            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            _mm_storel_epi64(to.cast(), _mm_castps_si128(rest));
             rest = _mm_movehl_ps(rest, rest);
             to = to.add(2);
         }
