@@ -24,10 +24,8 @@ pub(crate) fn update<E: Element, U: Update>(
 /// Elements that are not neighbours are brought together in buffers of this size.
 const BUFFER: usize = 32;
 
-/// The buffers for x and y. Their alignment is that of the whole stack frame, so that registers
-/// that are kept there do not cross cache lines.
-#[repr(align(64))]
-struct Buffers<E>([[E; BUFFER]; 2]);
+/// What is done to matrices of one shape.
+type OfMatrices<'f, E> = dyn Fn(Option<MatRef<'_, E>>, MatMut<'_, E>) + 'f;
 
 /// Calls `update` for matrices in which the elements of a row are neighbours.
 ///
@@ -35,7 +33,7 @@ struct Buffers<E>([[E; BUFFER]; 2]);
 fn in_rows<E: Element>(
     mut x: Option<MatRef<'_, E>>,
     mut y: MatMut<'_, E>,
-    update: &dyn Fn(Option<MatRef<'_, E>>, MatMut<'_, E>),
+    update: &OfMatrices<'_, E>,
 ) {
     if y.shape().row_stride == 1 && y.shape().column_stride != 1 {
         x = x.map(MatRef::transposed);
@@ -49,7 +47,7 @@ fn in_rows<E: Element>(
     if is_row(y.shape().column_stride) && x.is_none_or(|x| is_row(x.shape().column_stride)) {
         return update(x, y);
     }
-    let Buffers([mut x_buffer, mut y_buffer]) = Buffers([[E::ZERO; BUFFER]; 2]);
+    let [mut x_buffer, mut y_buffer] = [[E::ZERO; BUFFER]; 2];
     for i in 0..y.rows() {
         for start in (0..columns).step_by(BUFFER) {
             let count = BUFFER.min(columns - start);
@@ -86,60 +84,48 @@ impl<E: Element, U: Update> Kernel for Rows<'_, E, U> {
             let x_row = x.map(|x| &x.data()[i * x.shape().row_stride..][..columns]);
             let offset = i * y.shape().row_stride;
             let y_row = &mut y.data()[offset..][..columns];
-            row::<<E::Lanes<S> as Lanes>::Group, U>(simd, update, x_row, y_row);
+            row(simd, update, x_row, y_row);
         }
     }
 }
 
-/// There is one call of the function, for whole groups of lanes and for what is left of one, which is
-/// done in buffers of a group's length: so the loop loads to registers and nowhere else.
+/// Whole groups of registers, and then single ones.
 #[inline(always)]
-fn row<V: Lanes, U: Update>(
-    simd: V::Simd,
-    update: U,
-    x: Option<&[V::Element]>,
-    y: &mut [V::Element],
-) {
-    assert!(V::LEN <= BUFFER);
-    let (y_whole, y_rest) = y.split_at_mut(y.len() - y.len() % V::LEN);
-    let count = y_rest.len();
-    let x_parts = x.map(|x| x.split_at(y_whole.len()));
-    let Buffers([mut x_buffer, mut y_buffer]) = Buffers([[V::Element::ZERO; BUFFER]; 2]);
-    if count > 0 {
-        V::load_partial(simd, y_rest).store(&mut y_buffer);
-        if let Some((_, x_rest)) = x_parts {
-            V::load_partial(simd, x_rest).store(&mut x_buffer);
-        }
-    }
-    for is_rest in [false, true] {
-        let (x, y) = if is_rest {
-            let padded = if count > 0 { V::LEN } else { 0 };
-            (x_parts.map(|_| &x_buffer[..padded]), &mut y_buffer[..padded])
-        } else {
-            (x_parts.map(|(x_whole, _)| x_whole), &mut *y_whole)
-        };
-        let mut x_groups = x.map(|x| x.chunks_exact(V::LEN));
-        let is_far = size_of_val(y) >= FAR;
-        for y in y.chunks_exact_mut(V::LEN) {
-            let old = V::load(simd, y);
-            let x = x_groups.as_mut().and_then(Iterator::next);
-            if is_far {
-                for at in (0..V::LEN).step_by(LINE / size_of::<V::Element>()) {
-                    let next = at + AHEAD / size_of::<V::Element>();
-                    simd.prefetch(y.as_ptr().wrapping_add(next));
-                    if let Some(x) = x {
-                        simd.prefetch(x.as_ptr().wrapping_add(next));
-                    }
+fn row<S: Simd, E: Element, U: Update>(simd: S, update: U, x: Option<&[E]>, y: &mut [E]) {
+    let group = <E::Lanes<S> as Lanes>::Group::LEN;
+    let (y_groups, y_rest) = y.split_at_mut(y.len() - y.len() % group);
+    let x_rest = x.map(|x| &x[y_groups.len()..]);
+    let is_far = size_of_val(y_groups) >= FAR;
+    let mut x_groups = x.map(|x| x.chunks_exact(group));
+    for y in y_groups.chunks_exact_mut(group) {
+        let old = <E::Lanes<S> as Lanes>::Group::load(simd, y);
+        let x = x_groups.as_mut().and_then(Iterator::next);
+        if is_far {
+            for at in (0..group).step_by(LINE / size_of::<E>()) {
+                let next = at + AHEAD / size_of::<E>();
+                simd.prefetch(y.as_ptr().wrapping_add(next));
+                if let Some(x) = x {
+                    simd.prefetch(x.as_ptr().wrapping_add(next));
                 }
             }
-            let given = match x {
-                Some(x) => V::load(simd, x),
-                None => old,
-            };
-            update.update(given, old).store(y);
         }
+        let given = match x {
+            Some(x) => <E::Lanes<S> as Lanes>::Group::load(simd, x),
+            None => old,
+        };
+        update.update(given, old).store(y);
     }
-    if count > 0 {
-        V::load(simd, &y_buffer).store_partial(y_rest);
+    let len = E::Lanes::<S>::LEN;
+    let mut x_registers = x_rest.map(|x| x.chunks(len));
+    for y in y_rest.chunks_mut(len) {
+        // There is one call of the function, for whole registers and for what is left of one.
+        let is_whole = y.len() == len;
+        let load = |slice: &[E]| {
+            if is_whole { E::Lanes::load(simd, slice) } else { E::Lanes::load_partial(simd, slice) }
+        };
+        let old = load(y);
+        let given = x_registers.as_mut().and_then(Iterator::next).map_or(old, load);
+        let new = update.update(given, old);
+        if is_whole { new.store(y) } else { new.store_partial(y) }
     }
 }

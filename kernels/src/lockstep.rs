@@ -54,10 +54,10 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
         *slice = &mut take(slice)[..length];
     }
     // Loops that end by what is left show a compiler that every register is within its slice.
+    let line = len.max(LINE / size_of::<E>());
     let mut start = 0;
-    if U::ASKS_AHEAD {
-        let line = len.max(LINE / size_of::<E>());
-        while length - start >= line {
+    while length - start >= line {
+        if U::ASKS_AHEAD {
             let next = start + AHEAD / size_of::<E>();
             for slice in &read {
                 simd.prefetch(slice.as_ptr().wrapping_add(next));
@@ -66,11 +66,11 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
                 simd.prefetch(slice.as_ptr().wrapping_add(next));
             }
             simd.prefetch(target.as_ptr().wrapping_add(next));
-            for at in (0..line).step_by(len) {
-                update_register(simd, update, (start, line), at, &read, target, &mut others);
-            }
-            start += line;
         }
+        for at in (0..line).step_by(len) {
+            update_register(simd, update, (start, line), at, &read, target, &mut others);
+        }
+        start += line;
     }
     let whole = length - length % len;
     for start in (start..whole).step_by(len) {

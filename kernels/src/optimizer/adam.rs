@@ -1,6 +1,6 @@
 //! Adam, AdamW, AMSGrad.
 
-use super::{Epsilon, RootScalars, lerp, lerp_square};
+use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -52,10 +52,10 @@ impl Adam {
     pub(super) fn rule<E: Element>(&self, rate: f64, number: u64) -> Rule<E> {
         let t = number as f64;
         Rule {
-            rate: E::from_f64(rate / (1.0 - self.beta1.powf(t))),
+            rate: E::from_f64(rate / bias_correction(self.beta1, t)),
             weight1: E::from_f64(1.0 - self.beta1),
             weight2: E::from_f64(1.0 - self.beta2),
-            correction2: E::from_f64(1.0 / (1.0 - self.beta2.powf(t))),
+            correction2: E::from_f64(1.0 / bias_correction(self.beta2, t)),
             root: RootScalars::new(self.epsilon),
         }
     }

@@ -131,6 +131,14 @@ fn lerp_square<V: Lanes>(from: V, g: V, weight: V::Element) -> V {
     g.mul_add(g, -from).mul_add(from.splat(weight), from)
 }
 
+/// 1 − βᵗ.
+///
+/// From t (1 − β) = 40 on, βᵗ ≤ e⁻⁴⁰ is less than half of what 1 − βᵗ is rounded to, and not worth
+/// a power in each step.
+fn bias_correction(beta: f64, t: f64) -> f64 {
+    if (0.0..1.0).contains(&beta) && t * (1.0 - beta) >= 40.0 { 1.0 } else { 1.0 - beta.powf(t) }
+}
+
 /// A rule with its scalars, which keeps `N` slices of state.
 trait Rule<E: Element, const N: usize>: Copy {
     /// The new parameter and state.

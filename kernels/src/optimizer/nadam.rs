@@ -1,6 +1,6 @@
 //! NAdam.
 
-use super::{Epsilon, RootScalars, lerp, lerp_square};
+use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -73,7 +73,7 @@ impl NAdam {
             momentum_rate: E::from_f64(rate * next / (1.0 - product * next)),
             weight1: E::from_f64(1.0 - self.beta1),
             weight2: E::from_f64(1.0 - self.beta2),
-            correction2: E::from_f64(1.0 / (1.0 - self.beta2.powf(t))),
+            correction2: E::from_f64(1.0 / bias_correction(self.beta2, t)),
             root: RootScalars::new(self.epsilon),
         }
     }

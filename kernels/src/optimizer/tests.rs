@@ -267,3 +267,15 @@ fn wrong_lengths_change_nothing() {
         apply(Isa::detect(), &update, &[1.0; 5], &mut slices).unwrap();
     }
 }
+
+/// Without the power, too, where that does not count.
+#[test]
+fn bias_corrections_are_one_minus_the_power() {
+    for beta in [0.0, 1e-3, 0.5, 0.9, 0.99, 0.999, 0.9999, 1.0 - 1e-9, 1.0 - f64::EPSILON] {
+        for step in 0..4000 {
+            // Around t (1 − β) = 37, from which on 1 − βᵗ is 1.
+            let t = (f64::from(step) / 50.0 / (1.0 - beta)).ceil().max(1.0);
+            assert_eq!(super::bias_correction(beta, t), 1.0 - beta.powf(t), "{beta} {t}");
+        }
+    }
+}

@@ -58,7 +58,7 @@ pub(super) fn add<E: Element>(isa: Isa, x: MatRef<'_, E>, sums: &mut [E]) {
     if x.rows() == 1 && x.columns() <= FEW_COLUMNS {
         for (j, sum) in sums.iter_mut().enumerate() {
             // From +0 on, as the kernel does.
-            *sum = *sum + (E::ZERO + x.at(0, j));
+            *sum += E::ZERO + x.at(0, j);
         }
         return;
     }

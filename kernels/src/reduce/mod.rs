@@ -66,10 +66,18 @@ pub fn sum_of_squares<E: Element>(isa: Isa, x: &[E]) -> f64 {
 precompiled! {
     /// The kernels of this module.
     ReduceKernels:
-    fn sum(isa: Isa, x: &[Self]) -> Self = |isa: Isa, x| isa.run(Sum { x, terms: Values });
+    fn sum(isa: Isa, x: &[Self]) -> Self = sum_values;
     fn sum_of_squares(isa: Isa, x: &[Self]) -> f64 = squares;
     fn add_column_sums(isa: Isa, x: MatRef<'_, Self>, sums: &mut [Self]) = columns::add;
     fn first_non_finite(isa: Isa, x: &[Self]) -> Option<usize> = finite::find;
+}
+
+fn sum_values<E: Element>(isa: Isa, x: &[E]) -> E {
+    match *x {
+        // The loss of a single row: of a step of a small network it would be a noticeable part.
+        [x] => E::ZERO + x,
+        _ => isa.run(Sum { x, terms: Values }),
+    }
 }
 
 struct Sum<'a, E, T> {
