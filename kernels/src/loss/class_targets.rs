@@ -413,10 +413,10 @@ impl<E: Element> TargetRows<'_, '_, E> {
             let read = [z, t, w];
             let sum = if self.divergence {
                 let shares = Shares::<E, true> { distribution, max, log_total };
-                sum_terms(simd, shares, classes, read, [])
+                simd.call(SumShares { shares, read })
             } else {
                 let shares = Shares::<E, false> { distribution, max, log_total };
-                sum_terms(simd, shares, classes, read, [])
+                simd.call(SumShares { shares, read })
             };
             *loss = scale * sum;
             let factor = scale * (mass / total);
@@ -450,6 +450,22 @@ impl<E: Element, const DIVERGENCE: bool> Terms<E, 3, 0> for Shares<E, DIVERGENCE
         let q = self.distribution.at(at, t, w);
         let (max, log_total) = (z.splat(self.max), z.splat(self.log_total));
         ([], sum + share::<_, DIVERGENCE>((z, q), max, log_total))
+    }
+}
+
+/// The sum of [`Shares`] over what they read. Each is compiled by itself: as part of one large
+/// function, a compiler leaves what is the same for all elements to be asked at each.
+struct SumShares<'a, E, const DIVERGENCE: bool> {
+    shares: Shares<E, DIVERGENCE>,
+    read: [&'a [E]; 3],
+}
+
+impl<E: Element, const DIVERGENCE: bool> Kernel for SumShares<'_, E, DIVERGENCE> {
+    type Output = E;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> E {
+        sum_terms(simd, self.shares, self.read[0].len(), self.read, [])
     }
 }
 
