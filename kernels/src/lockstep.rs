@@ -30,12 +30,27 @@ pub(crate) const FAR_AHEAD: usize = 128 * LINE;
 /// A slice of so many bytes is hardly in a core's own caches.
 pub(crate) const FAR: usize = 1 << 20;
 
+/// `count` elements of each slice from `first` on. `map` of an array would take a compiler longer than
+/// all else that is done with them.
+#[inline(always)]
+pub(crate) fn stretches<'a, E, const N: usize>(
+    slices: &[&'a [E]; N],
+    first: usize,
+    count: usize,
+) -> [&'a [E]; N] {
+    let mut stretches: [&[E]; N] = [&[]; N];
+    for (stretch, slice) in stretches.iter_mut().zip(slices) {
+        *stretch = &slice[first..first + count];
+    }
+    stretches
+}
+
 /// Runs `update` over all elements of `target`; the other slices are at least as long.
 #[inline(always)]
 pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     simd: S,
     update: U,
-    mut read: [&[E]; R],
+    read: [&[E]; R],
     target: &mut [E],
     mut others: [&mut [E]; N],
 ) where
@@ -46,10 +61,7 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     let length = target.len();
     let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
     let len = E::Lanes::<S>::LEN;
-    // `map` of an array takes a compiler longer than all else here together.
-    for slice in &mut read {
-        *slice = &slice[..length];
-    }
+    let read = stretches(&read, 0, length);
     for slice in &mut others {
         *slice = &mut take(slice)[..length];
     }
@@ -77,20 +89,19 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
         update_register(simd, update, (start, len), 0, &read, target, &mut others);
     }
     if whole < length {
-        let start = whole;
         let mut inputs = [zero; R];
         for (value, slice) in inputs.iter_mut().zip(&read) {
-            *value = E::Lanes::load_partial(simd, &slice[start..]);
+            *value = E::Lanes::load_partial(simd, &slice[whole..]);
         }
         let mut state = [zero; N];
         for (value, slice) in state.iter_mut().zip(&others) {
-            *value = E::Lanes::load_partial(simd, &slice[start..]);
+            *value = E::Lanes::load_partial(simd, &slice[whole..]);
         }
-        let old = E::Lanes::load_partial(simd, &target[start..]);
-        let (new, state) = update.update(start, inputs, old, state);
-        new.store_partial(&mut target[start..]);
+        let old = E::Lanes::load_partial(simd, &target[whole..]);
+        let (new, state) = update.update(whole, inputs, old, state);
+        new.store_partial(&mut target[whole..]);
         for (value, slice) in state.into_iter().zip(&mut others) {
-            value.store_partial(&mut slice[start..]);
+            value.store_partial(&mut slice[whole..]);
         }
     }
 }
@@ -192,10 +203,7 @@ fn update_block<S, E, U, const C: usize, const N: usize, const IS_FAR: bool>(
     let columns = read.len() / N;
     let len = E::Lanes::<S>::LEN;
     let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
-    let mut constants: [&[E]; C] = [&[]; C];
-    for (constants, slice) in constants.iter_mut().zip(of_column) {
-        *constants = &slice[..columns];
-    }
+    let constants = stretches(of_column, 0, columns);
     let mut read_rows: [&[E]; N] = [&[]; N];
     for (row, slice) in read_rows.iter_mut().zip(read.chunks_exact(columns)) {
         *row = &slice[..columns];

@@ -258,7 +258,7 @@ impl Dense {
         below: Below<'_, E>,
         scratch: &mut [E],
     ) -> Result<(), ShapeError> {
-        let Below { rows, .. } = below;
+        let rows = below.rows;
         let delta = MatRef::new(delta, rows, self.outputs)?;
         let weights = MatRef::new(&pass.parameters[self.weights()], self.outputs, self.inputs)?;
         let start = if below.adds { Start::Accumulate } else { Start::Zero };

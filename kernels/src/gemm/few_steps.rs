@@ -4,6 +4,7 @@
 //! Rows of C are written from their first column to the last, two at a time. Tiles would go down
 //! many rows in short pieces, which no prefetcher follows.
 
+use super::access::{Access, All, Fewer};
 use super::driver::Part;
 use super::{Epilogue, Right, Start};
 use crate::Element;
@@ -175,54 +176,52 @@ impl<E: Element, const R: usize> Walk<'_, '_, E, R> {
                 *factor = zero.splat(part.alpha * unsafe { *a_first.add(at) });
             }
         }
-        let rows = (b.wrapping_add(self.p * b_stride + part.columns.start), b_stride);
+        let b = (b.wrapping_add(self.p * b_stride + part.columns.start), b_stride);
         let mut j = 0;
-        while count - j >= V::LEN {
-            // SAFETY: there are as many elements from here on, in C, B, and what the chains go on
-            // from.
-            unsafe {
-                let load = |from: *const E| V::load_ptr(simd, from.add(j));
-                let sums = self.sums::<V, K, BEGINS>(&factors, rows, zero, load);
-                for (sum, to) in sums.into_iter().zip(self.to) {
-                    sum.store_ptr(to.add(j));
-                }
+        // SAFETY: there are as many elements from each place on, in C, B, and what the chains go on
+        // from.
+        unsafe {
+            while count - j >= V::LEN {
+                self.register::<V, K, BEGINS>(&factors, b, j, All);
+                j += V::LEN;
             }
-            j += V::LEN;
-        }
-        if j < count {
-            // SAFETY: as above.
-            unsafe {
-                let load = |from: *const E| V::load_ptr_partial(simd, from.add(j), count - j);
-                let sums = self.sums::<V, K, BEGINS>(&factors, rows, zero, load);
-                for (sum, to) in sums.into_iter().zip(self.to) {
-                    sum.store_ptr_partial(to.add(j), count - j);
-                }
+            if j < count {
+                self.register::<V, K, BEGINS>(&factors, b, j, Fewer(count - j));
             }
         }
         K
     }
 
-    /// The sums of a register of each row, of which `load` gets the elements.
+    /// A register of each row, from place `j` on.
+    ///
+    /// # Safety
+    /// As [`Walk::add`]; what is accessed is there.
     #[inline(always)]
-    fn sums<V: Lanes<Element = E>, const K: usize, const BEGINS: bool>(
+    unsafe fn register<V: Lanes<Element = E>, const K: usize, const BEGINS: bool>(
         &self,
         factors: &[[V; R]; K],
         (b, b_stride): (*const E, usize),
-        zero: V,
-        load: impl Fn(*const E) -> V,
-    ) -> [V; R] {
-        let mut sums = [zero; R];
-        if !BEGINS {
-            for (sum, from) in sums.iter_mut().zip(self.from) {
-                *sum = load(from);
+        j: usize,
+        access: impl Access,
+    ) {
+        let simd = factors[0][0].simd();
+        let mut sums = [V::splat_in(simd, E::ZERO); R];
+        // SAFETY: as the caller promises.
+        unsafe {
+            if !BEGINS {
+                for (sum, from) in sums.iter_mut().zip(self.from) {
+                    *sum = access.load(simd, from.add(j));
+                }
+            }
+            for (q, factors) in factors.iter().enumerate() {
+                let row = access.load(simd, b.add(q * b_stride + j));
+                for (sum, factor) in sums.iter_mut().zip(factors) {
+                    *sum = factor.mul_add(row, *sum);
+                }
+            }
+            for (sum, to) in sums.into_iter().zip(self.to) {
+                access.store(sum, to.add(j));
             }
         }
-        for (q, factors) in factors.iter().enumerate() {
-            let row = load(b.wrapping_add(q * b_stride));
-            for (sum, factor) in sums.iter_mut().zip(factors) {
-                *sum = factor.mul_add(row, *sum);
-            }
-        }
-        sums
     }
 }

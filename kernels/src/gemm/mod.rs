@@ -18,6 +18,7 @@
 //! # Ok::<(), deltarule_kernels::ShapeError>(())
 //! ```
 
+mod access;
 mod aligned;
 #[cfg(feature = "blas")]
 mod blas;

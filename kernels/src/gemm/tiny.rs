@@ -4,6 +4,7 @@
 //! elements of its own, those of the other they share: rows of C share vectors of B where both
 //! have contiguous rows, and columns of C share single elements of A otherwise.
 
+use super::access::{Access, All, Fewer};
 use super::{Gemm, Right, Start};
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd};
@@ -115,53 +116,6 @@ impl<E: Element> Kernel for Tiny<'_, '_, '_, E> {
                 chains.multiply::<E::Lanes<S>, _>(simd, Same);
             }
         }
-    }
-}
-
-/// How lanes come from memory and go there.
-trait Access: Copy {
-    /// # Safety
-    /// There are as many elements from here on.
-    unsafe fn load<V: Lanes>(self, simd: V::Simd, from: *const V::Element) -> V;
-
-    /// # Safety
-    /// There is room for as many elements from here on.
-    unsafe fn store<V: Lanes>(self, lanes: V, to: *mut V::Element);
-}
-
-/// As many neighbours as there are lanes.
-#[derive(Clone, Copy)]
-struct All;
-
-impl Access for All {
-    #[inline(always)]
-    unsafe fn load<V: Lanes>(self, simd: V::Simd, from: *const V::Element) -> V {
-        // SAFETY: as the caller promises.
-        unsafe { V::load_ptr(simd, from) }
-    }
-
-    #[inline(always)]
-    unsafe fn store<V: Lanes>(self, lanes: V, to: *mut V::Element) {
-        // SAFETY: as the caller promises.
-        unsafe { lanes.store_ptr(to) }
-    }
-}
-
-/// So many neighbours, which are fewer.
-#[derive(Clone, Copy)]
-struct Fewer(usize);
-
-impl Access for Fewer {
-    #[inline(always)]
-    unsafe fn load<V: Lanes>(self, simd: V::Simd, from: *const V::Element) -> V {
-        // SAFETY: as the caller promises; there are fewer than LEN.
-        unsafe { V::load_ptr_partial(simd, from, self.0) }
-    }
-
-    #[inline(always)]
-    unsafe fn store<V: Lanes>(self, lanes: V, to: *mut V::Element) {
-        // SAFETY: as the caller promises; there are fewer than LEN.
-        unsafe { lanes.store_ptr_partial(to, self.0) }
     }
 }
 

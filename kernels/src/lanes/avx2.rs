@@ -264,28 +264,15 @@ unsafe fn store_first_ps(lanes: __m256, mut to: *mut f32, count: usize) {
     }
 }
 
-/// [`store_first_ps`] of pairs.
+/// [`store_first_ps`] of elements that are two of its own each.
 ///
 /// # Safety
 /// `to` is valid for writes of `count` elements, and there are as many lanes.
 #[inline]
 #[target_feature(enable = "avx")]
-unsafe fn store_first_pd(lanes: __m256d, mut to: *mut f64, count: usize) {
-    // SAFETY: each piece lies within the first `count` elements.
-    unsafe {
-        if count == 4 {
-            return _mm256_storeu_pd(to, lanes);
-        }
-        let mut rest = _mm256_castpd256_pd128(lanes);
-        if count & 2 != 0 {
-            _mm_storeu_pd(to, rest);
-            rest = _mm256_extractf128_pd::<1>(lanes);
-            to = to.add(2);
-        }
-        if count & 1 != 0 {
-            _mm_store_sd(to, rest);
-        }
-    }
+unsafe fn store_first_pd(lanes: __m256d, to: *mut f64, count: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { store_first_ps(_mm256_castpd_ps(lanes), to.cast(), 2 * count) }
 }
 
 /// Four registers go through instructions that are none.

@@ -4,7 +4,7 @@ use super::fixed_tree::LANES;
 use crate::dispatch::Kernel;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep::{FAR, FAR_AHEAD};
+use crate::lockstep::{FAR, FAR_AHEAD, stretches};
 use crate::{Element, Isa, MatRef, ShapeError};
 use core::ops::Range;
 
@@ -219,20 +219,6 @@ fn sum_strip<
         }
     }
     registers
-}
-
-/// `count` elements of each slice from `first` on.
-#[inline(always)]
-fn stretches<'a, E, const N: usize>(
-    slices: &[&'a [E]; N],
-    first: usize,
-    count: usize,
-) -> [&'a [E]; N] {
-    let mut stretches: [&[E]; N] = [&[]; N];
-    for (stretch, slice) in stretches.iter_mut().zip(slices) {
-        *stretch = &slice[first..first + count];
-    }
-    stretches
 }
 
 /// [`stretches`] of a row of matrices whose columns are contiguous.

@@ -304,7 +304,7 @@ where
         read: [&'a [V::Element]; R],
         mut write: [&'a mut [V::Element]; W],
     ) -> Self {
-        // `map` of an array takes a compiler longer than all else here together.
+        // Without `map`, as in [`crate::lockstep::stretches`].
         let mut read_groups: [Groups<'a, V::Element>; R] = [(&[], &[]); R];
         for (groups, slice) in read_groups.iter_mut().zip(&read) {
             *groups = slice[..length].as_chunks();
