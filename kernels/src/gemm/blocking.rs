@@ -14,9 +14,10 @@ pub(super) struct Blocking {
     pub(super) kc: usize,
     /// Columns in a block: a multiple of NR.
     pub(super) nc: usize,
-    /// Room for what is packed at once, in elements; it does not shrink as n grows.
+    /// Room for what is packed at once, in elements. Like that for strips, it does not shrink as n
+    /// or k grows, although the blocks may.
     pub(super) packed: usize,
-    /// Steps of k of a strip of A that may be copied: all of a block, or none.
+    /// Room for a strip of A that may be copied, in steps of k: all of a block and more, or none.
     pub(super) copied: usize,
 }
 
@@ -161,8 +162,9 @@ impl Blocking {
                 }
                 // A panel that is used just once had better be in L1 still.
                 Source::Blocks => {
-                    let kc = even_share(k, if turned { KC_TURNED } else { KC_ONCE }, 1);
-                    return Self { kc, nc: nr, packed: kc * nr, copied: kc };
+                    let most_steps = if turned { KC_TURNED } else { KC_ONCE };
+                    let (kc, steps) = (even_share(k, most_steps, 1), k.clamp(1, most_steps));
+                    return Self { kc, nc: nr, packed: steps * nr, copied: steps };
                 }
                 Source::InPlace => {}
             }
@@ -173,20 +175,21 @@ impl Blocking {
             _ if V::ROWS >= MANY_TILE_ROWS => KC_COPIED_WIDE,
             _ => KC_COPIED,
         };
-        let kc = even_share(k, most_steps, 1);
+        let (kc, steps) = (even_share(k, most_steps, 1), k.clamp(1, most_steps));
         let bytes = match sources.b {
             Source::Blocks => b_block_bytes(),
             Source::InPlace if m <= FEW_ROWS => usize::MAX,
             Source::Packed | Source::InPlace => half_of_l2(),
         };
-        let limit = bytes / (size_of::<V::Element>() * kc.max(64)) / nr * nr;
+        let most = bytes / size_of::<V::Element>();
+        let limit = most / kc.max(64) / nr * nr;
         let packed = match sources.b {
             Source::Packed => 0,
             // Columns that do not fill a vector are packed even so.
-            Source::InPlace => kc * nr,
-            Source::Blocks => kc * all_columns.min(limit),
+            Source::InPlace => steps * nr,
+            Source::Blocks => steps.saturating_mul(all_columns).min(most.max(steps * nr)),
         };
-        Self { kc, nc: even_share(n, limit, nr), packed, copied: copied(kc) }
+        Self { kc, nc: even_share(n, limit, nr), packed, copied: copied(steps) }
     }
 }
 

@@ -41,9 +41,13 @@ impl Room {
     #[inline(always)]
     fn new<V: MicroKernels>(rows: usize, k: usize) -> Self {
         let nr = V::VECTORS * V::LEN;
+        Self { panels: rows.next_multiple_of(nr) * k, tile: Self::tile::<V>(strip_rows::<V>(rows)) }
+    }
+
+    #[inline(always)]
+    fn tile<V: MicroKernels>(rows: usize) -> usize {
         let side = <V::Transposer as Lanes>::LEN;
-        let tile = strip_rows::<V>(rows).next_multiple_of(side) * nr;
-        Self { panels: rows.next_multiple_of(nr) * k, tile }
+        rows.next_multiple_of(side) * V::VECTORS * V::LEN
     }
 
     /// Elements of both parts together.
@@ -55,12 +59,13 @@ impl Room {
     /// [`multiply_few_rows`].
     #[inline(always)]
     pub(super) fn most<V: MicroKernels>((m, n, k): (usize, usize, usize)) -> usize {
-        let rows = m.min(most_rows::<V>(n, k));
-        if rows < LEAST_ROWS {
+        let rows = m.min(cheaper_rows(n, k));
+        if rows < LEAST_ROWS || k < LEAST_STEPS {
             return 0;
         }
-        // A narrow tile has more rows than a wide one.
-        Self::new::<V>(rows, k).total().max(Self::new::<V>(rows.min(V::LEN), k).total())
+        let panels = rows.next_multiple_of(V::VECTORS * V::LEN).saturating_mul(k);
+        // With fewer steps there may be more rows, but not more elements.
+        panels.min(cached::<V>()) + Self::tile::<V>(V::NARROW_ROWS.max(V::ROWS))
     }
 }
 
@@ -70,16 +75,27 @@ fn strip_rows<V: MicroKernels>(rows: usize) -> usize {
     if rows <= V::LEN { V::NARROW_ROWS } else { V::ROWS }
 }
 
-/// The most rows that are few: transposing xᵀ and C costs less than transposing W, and xᵀ stays in
+/// The most rows of which x and C are transposed sooner than W.
+#[inline(always)]
+fn cheaper_rows(n: usize, k: usize) -> usize {
+    n.saturating_mul(k) / n.saturating_mul(2).saturating_add(k)
+}
+
+/// Elements of xᵀ that stay in L2.
+#[inline(always)]
+fn cached<V: Lanes>() -> usize {
+    half_of_l2() / size_of::<V::Element>()
+}
+
+/// The most rows that are few: transposing x and C costs less than transposing W, and xᵀ stays in
 /// L2.
 #[inline(always)]
 fn most_rows<V: MicroKernels>(n: usize, k: usize) -> usize {
     if k < LEAST_STEPS {
         return 0;
     }
-    let cheaper = n.saturating_mul(k) / n.saturating_mul(2).saturating_add(k);
     let nr = V::VECTORS * V::LEN;
-    cheaper.min(half_of_l2() / size_of::<V::Element>() / k / nr * nr)
+    cheaper_rows(n, k).min(cached::<V>() / k / nr * nr)
 }
 
 /// Whether so many rows are few enough, even if some lanes are idle.

@@ -347,7 +347,8 @@ fn check_size(argument: &'static str, expected: usize, actual: usize) -> Result<
     if expected == actual { Ok(()) } else { Err(ShapeError::Length { argument, expected, actual }) }
 }
 
-/// Elements of scratch space that an (m, k) by (k, n) product needs on this ISA.
+/// Elements of scratch space that an (m, k) by (k, n) product needs on this ISA. They are enough for
+/// one with fewer rows, columns or steps of k too.
 ///
 /// ```
 /// use deltarule_kernels::{Isa, gemm::scratch_len};

@@ -429,6 +429,30 @@ fn threads_and_packing_change_no_bit() {
 }
 
 #[test]
+fn scratch_space_is_enough_for_smaller_products_too() {
+    let sizes = [0, 1, 2, 6, 7, 16, 17, 31, 64, 100, 128, 129, 255, 256, 257, 300, 511, 512, 513];
+    let sizes = || sizes.into_iter().chain([700, 784, 1024, 1025, 1600, 3000]);
+    for isa in isas() {
+        let needed = |m, n, k| {
+            scratch_len::<f32>(isa, m, n, k).unwrap().max(scratch_len::<f64>(isa, m, n, k).unwrap())
+        };
+        for (m, n) in sizes().flat_map(|m| sizes().map(move |n| (m, n))) {
+            let (mut by_rows, mut by_columns, mut by_steps) = (0, 0, 0);
+            for larger in sizes() {
+                for (before, now, shape) in [
+                    (&mut by_rows, needed(larger, m, n), (larger, m, n)),
+                    (&mut by_columns, needed(m, larger, n), (m, larger, n)),
+                    (&mut by_steps, needed(m, n, larger), (m, n, larger)),
+                ] {
+                    assert!(*before <= now, "{isa} {shape:?}: {now} after {before}");
+                    *before = now;
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn an_operand_packed_for_another_isa_is_refused() {
     let b = [1.0f32; 4];
     let portable = Isa::named("portable").unwrap();
