@@ -1,40 +1,20 @@
-"""Times a training step of a ReLU perceptron by JAX and PyTorch: forward, softmax cross-entropy,
-backward, Adam.
+"""Times a training step of a ReLU perceptron beside JAX and PyTorch: forward, softmax
+cross-entropy, backward, Adam.
 
     python scripts/compare_train.py 784,512,512,10 64 1
 
-(widths, rows, threads) beside
-`cargo run --release --example step_time -- --dims 784,512,512,10 --batch 64 --threads 1`.
-Needs numpy, jax and torch. Prints the median microseconds of a step.
+(widths, rows, threads). Builds and runs the example `step_time`; needs numpy, jax and torch.
 """
 
 import os
-import statistics
 import sys
-import time
 
-SAMPLES = 15
-SECONDS = 3.0
+from turns import compare, take_turns
+
 RATE, FIRST, SECOND, EPSILON = 1e-4, 0.9, 0.999, 1e-8
 
 
-def median_us(step):
-    for _ in range(5):
-        step()
-    begin = time.perf_counter()
-    step()
-    once = time.perf_counter() - begin
-    calls = max(1, int(SECONDS / SAMPLES / once))
-    samples = []
-    for _ in range(SAMPLES):
-        begin = time.perf_counter()
-        for _ in range(calls):
-            step()
-        samples.append((time.perf_counter() - begin) / calls)
-    return statistics.median(samples) * 1e6
-
-
-def jax_step(layers, x, labels):
+def jax_step(layers, x, labels, _):
     import jax
     import jax.numpy as jnp
 
@@ -92,15 +72,13 @@ def torch_step(layers, x, labels, threads):
     return f"torch {torch.__version__}", step
 
 
-def main():
-    widths = [int(width) for width in sys.argv[1].split(",")]
-    rows, threads = int(sys.argv[2]), int(sys.argv[3])
+PEERS = {"jax": jax_step, "torch": torch_step}
+
+
+def peer(which, widths, rows, threads):
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
-    several = str(threads > 1).lower()
-    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={several}"
-    # XLA makes a thread for each CPU that it may run on.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
 
     import numpy as np
 
@@ -111,8 +89,17 @@ def main():
         for inputs, outputs in zip(widths, widths[1:])
     ]
     x, labels = draw(rows, widths[0]), random.integers(0, widths[-1], rows)
-    for name, step in (jax_step(layers, x, labels), torch_step(layers, x, labels, threads)):
-        print(f"{name}: {median_us(step):.1f}")
+    take_turns(*PEERS[which](layers, x, labels, threads))
+
+
+def main():
+    dims, rows, threads, *which = sys.argv[1:]
+    if which:
+        peer(*which, [int(width) for width in dims.split(",")], int(rows), int(threads))
+        return
+    step_time = ["--dims", dims, "--batch", rows, "--threads", threads]
+    peers = [[sys.executable, *sys.argv, which] for which in PEERS]
+    compare(step_time, peers, int(threads))
 
 
 if __name__ == "__main__":

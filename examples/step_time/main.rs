@@ -12,7 +12,9 @@
 //! of a step, P₁ the first layer's, whose δ into the input is not computed.
 //!
 //! With `--calls N` it times N calls one by one, and prints percentiles of their times, the
-//! clock's own included, and the ratio of the 99.9th to the median.
+//! clock's own included, and the ratio of the 99.9th to the median. With `--turns` it takes turns
+//! with other processes (`scripts/turns.py`): it writes a line when it is warm, and for every line
+//! with a number of calls that it reads one with the seconds that they took.
 
 // Contestants that take turns, as in the other comparisons.
 #[path = "../roofline/race.rs"]
@@ -26,6 +28,7 @@ use deltarule::{
 use race::race;
 use std::error::Error;
 use std::hint::black_box;
+use std::io;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
@@ -59,6 +62,9 @@ struct Options {
     /// Times so many calls one by one instead, and prints percentiles.
     #[arg(long)]
     calls: Option<NonZeroU32>,
+    /// Takes turns with other processes instead, as `scripts/turns.py` says.
+    #[arg(long, conflicts_with = "calls")]
+    turns: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -116,12 +122,11 @@ const BURST: usize = 20_000;
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
-    let line = pool.install(|| run(&options).map_err(|error| error.to_string()))?;
-    println!("{line}");
+    pool.install(|| run(&options).map_err(|error| error.to_string()))?;
     Ok(())
 }
 
-fn run(options: &Options) -> Result<String, Box<dyn Error>> {
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let Options { dims, batch, threads, mode, .. } = options;
     let [inputs, hidden @ .., outputs] = &dims[..] else {
         return Err("--dims needs two widths at least".into());
@@ -163,7 +168,11 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
             call()?;
             times.push(start.elapsed().as_nanos() as u64);
         }
-        return Ok(percentiles(times));
+        println!("{}", percentiles(times));
+        return Ok(());
+    }
+    if options.turns {
+        return take_turns(call);
     }
     let mut failure = None;
     let samples = race(2, usize::from(options.samples), |contestant| {
@@ -183,7 +192,25 @@ fn run(options: &Options) -> Result<String, Box<dyn Error>> {
     let seconds = samples.seconds(1);
     let share = flops / burst / samples.ratio(1, 0);
     let (us, gflops) = (seconds * 1e6, flops / seconds / 1e9);
-    Ok(format!("median_us: {us:.3} gflops: {gflops:.1} peak_share: {share:.3}"))
+    println!("median_us: {us:.3} gflops: {gflops:.1} peak_share: {share:.3}");
+    Ok(())
+}
+
+/// Makes as many calls as each line of standard input says, and prints the seconds they took.
+fn take_turns(mut call: impl FnMut() -> deltarule::Result<()>) -> Result<(), Box<dyn Error>> {
+    for _ in 0..20 {
+        call()?;
+    }
+    println!("deltarule {}", env!("CARGO_PKG_VERSION"));
+    for line in io::stdin().lines() {
+        let calls: u32 = line?.trim().parse()?;
+        let start = Instant::now();
+        for _ in 0..calls {
+            call()?;
+        }
+        println!("{}", start.elapsed().as_secs_f64());
+    }
+    Ok(())
 }
 
 /// The line about times in nanoseconds.
