@@ -4,7 +4,8 @@
 
 takes the options of the example step_time. Needs Linux's `perf`, and Rust; builds the example with
 frame pointers into target/breakdown, samples it, and tells the samples apart by the functions on
-their stacks. The lines below "the rest" say what that is.
+their stacks. Full bars are tiles of products in registers, the others packing, epilogues and what is
+not a product. The lines below "the rest" say what that is.
 """
 
 import collections
@@ -22,12 +23,14 @@ STEP = "trainer::"
 STAGES = (
     ("weight_gradient", "∂L/∂W = δᵀ a"),
     ("add_bias_gradient", "∂L/∂b"),
-    ("Dense::backward", "δ = Wᵀ δ ⊙ σ′"),
-    ("Operation<E>>::forward", "forward: σ(W a + b)"),
-    ("optimizer::Update", "optimizer"),
+    ("layers::Operation<f32>>::forward", "forward: σ(W a + b)"),
+    ("OptimizerKernels", "optimizer"),
     ("PackedMatrix", "weights packed"),
     ("loss::", "loss and its δ"),
+    # What is left of the products.
+    ("gemm::Gemm<", "δ = Wᵀ δ ⊙ σ′"),
 )
+TILES = "micro_kernel::"
 REST = "the rest"
 
 
@@ -45,7 +48,9 @@ def stacks(perf_script):
 
 
 def main():
-    environment = dict(os.environ, RUSTFLAGS="-C force-frame-pointers=yes")
+    # Names that tell for which types a function was compiled.
+    flags = "-C force-frame-pointers=yes -C symbol-mangling-version=v0"
+    environment = dict(os.environ, RUSTFLAGS=flags)
     build = ["cargo", "build", "--release", "--example", "step_time", "--target-dir", TARGET]
     subprocess.run(build, cwd=ROOT, env=environment, check=True)
     example = TARGET / "release" / "examples" / "step_time"
@@ -56,18 +61,21 @@ def main():
         script = ["perf", "script", "-i", data, "-F", "ip,sym"]
         text = subprocess.run(script, check=True, capture_output=True, text=True).stdout
 
-    shares, rest = collections.Counter(), collections.Counter()
+    shares, tiles, rest = (collections.Counter() for _ in range(3))
     for stack in stacks(text.splitlines()):
         if not any(STEP in function for function in stack):
             continue
         found = (stage for name, stage in STAGES if any(name in function for function in stack))
         stage = next(found, REST)
         shares[stage] += 1
+        tiles[stage] += TILES in stack[0]
         if stage == REST:
             rest[stack[0]] += 1
     total = max(1, sum(shares.values()))
     for stage, count in shares.most_common():
-        print(f"{100 * count / total:6.1f} %  {stage:<22} {'█' * round(50 * count / total)}")
+        bar = "█" * round(40 * tiles[stage] / total)
+        bar += "░" * (round(40 * count / total) - len(bar))
+        print(f"{100 * count / total:6.1f} %  {stage:<22} {bar}")
     for function, count in rest.most_common(5):
         print(f"{100 * count / total:6.1f} %    {function[:90]}")
 
