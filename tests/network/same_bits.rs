@@ -184,7 +184,7 @@ fn for_a_row_alone_and_in_a_batch() {
     for isa in Isa::available() {
         for activation in [Activation::Relu, Activation::Tanh, Activation::Sigmoid] {
             let network = network::<f32>(&WIDTHS, activation).isa(isa).build().unwrap();
-            let mut x = sample::<f32>(150 * WIDTHS[0], 4);
+            let mut x = sample::<f32>(300 * WIDTHS[0], 4);
             x[3 * WIDTHS[0] + 5] = f32::NAN;
             x[7 * WIDTHS[0]] = f32::INFINITY;
             let batch = network.predict(&x).unwrap();
