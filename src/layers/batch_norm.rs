@@ -228,7 +228,7 @@ impl Shape for BatchNorm {
         self.affine.is_learned
     }
 
-    fn parts(&self) -> Vec<(Part, usize)> {
+    fn parts(&self, _: usize) -> Vec<(Part, usize)> {
         self.affine.parts()
     }
 }

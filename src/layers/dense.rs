@@ -7,9 +7,7 @@ use deltarule_kernels::gemm::{
 };
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
-use super::{
-    Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, Stored, part_rows, parts_of,
-};
+use super::{Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, Stored, parts_of};
 use crate::error::{Error, Result, checked_area};
 use crate::init::Init;
 use crate::random::Random;
@@ -144,9 +142,8 @@ impl Dense {
         if !training {
             return Ok(forward);
         }
-        let part_rows = part_rows(self.outputs, self.inputs, PART_ROWS);
         let backward = scratch_len::<E>(isa, rows, self.inputs, self.outputs)?;
-        let gradient = scratch_len::<E>(isa, part_rows, self.inputs, rows)?;
+        let gradient = scratch_len::<E>(isa, self.outputs, self.inputs, rows)?;
         Ok(forward.max(backward).max(gradient))
     }
 }
@@ -176,8 +173,8 @@ impl Shape for Dense {
         if !evaluation && self.keeps_pre_activation() { self.outputs } else { 0 }
     }
 
-    fn parts(&self) -> Vec<(Part, usize)> {
-        let weights = parts_of(self.outputs, self.inputs, PART_ROWS)
+    fn parts(&self, elements: usize) -> Vec<(Part, usize)> {
+        let weights = parts_of(self.outputs, self.inputs, PART_ROWS, elements)
             .map(|(rows, len)| (Part::Weights(rows), len));
         weights.chain(self.bias.then_some((Part::Biases, self.outputs))).collect()
     }

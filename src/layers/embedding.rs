@@ -211,11 +211,11 @@ impl Shape for Embedding {
         true
     }
 
-    fn parts(&self) -> Vec<(Part, usize)> {
+    fn parts(&self, elements: usize) -> Vec<(Part, usize)> {
         let tables = self.columns.iter().enumerate();
         tables
             .flat_map(|(index, Table { column, .. })| {
-                parts_of(column.categories, column.dimensions, 1)
+                parts_of(column.categories, column.dimensions, 1, elements)
                     .map(move |(rows, len)| (Part::Table(index, rows), len))
             })
             .collect()

@@ -4,7 +4,9 @@ use deltarule_kernels::norm::{Moments, layer};
 use deltarule_kernels::{Element, Isa, ShapeError};
 
 use super::norm::Affine;
-use super::{Backward, Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, add};
+use super::{
+    Backward, Compiler, Forward, LayerRef, Operation, PARTIAL_ROWS, Part, Pass, Shape, add,
+};
 use crate::error::Result;
 use crate::init::Init;
 use crate::random::Random;
@@ -47,14 +49,16 @@ impl LayerNorm {
         Ok(Self { affine: Affine::new(to, epsilon, affine)? })
     }
 
-    /// ∂γ and ∂β: what the shards contribute, added in their order.
+    /// ∂γ and ∂β: what the shards contribute, block by block, added in their order.
     pub(crate) fn add_gradient<'a, E: Element>(
         isa: Isa,
         partials: impl Iterator<Item = &'a [E]>,
         gradient: &mut [E],
     ) -> Result<(), ShapeError> {
         for partial in partials {
-            add(isa, partial, gradient)?;
+            for block in partial.chunks(gradient.len().max(1)) {
+                add(isa, block, gradient)?;
+            }
         }
         Ok(())
     }
@@ -77,7 +81,7 @@ impl Shape for LayerNorm {
         2 * self.affine.features
     }
 
-    fn parts(&self) -> Vec<(Part, usize)> {
+    fn parts(&self, _: usize) -> Vec<(Part, usize)> {
         self.affine.parts()
     }
 }
@@ -115,20 +119,33 @@ impl<E: Element> Operation<E> for LayerNorm {
     }
 
     fn backward(&self, pass: &Pass<'_, E>, io: Backward<'_, E>) -> Result<(), ShapeError> {
-        let rows = io.delta.len() / self.affine.features;
+        let features = self.affine.features;
+        let rows = io.delta.len() / features;
         let (mean, rest) = io.stored.kept.split_at(rows);
         let (mean_low, inverse_std) = rest.split_at(rows);
         io.partial.fill(E::ZERO);
-        let (gamma_gradient, beta_gradient) = io.partial.split_at_mut(self.affine.features);
-        let arguments = layer::Backward {
-            shape: (rows, self.affine.features),
-            moments: Moments { mean, mean_low, inverse_std },
-            gamma: self.affine.gamma(pass.parameters),
-            x: io.stored.x,
-            gamma_gradient,
-            beta_gradient,
-            delta: io.delta,
-        };
-        layer::backward(pass.isa, arguments)
+        let blocks = io.delta.chunks_mut(PARTIAL_ROWS * features);
+        for (block, (delta, partial)) in blocks.zip(io.partial.chunks_mut(2 * features)).enumerate()
+        {
+            let first = block * PARTIAL_ROWS;
+            let rows = first..first + delta.len() / features;
+            let (gamma_gradient, beta_gradient) = partial.split_at_mut(features);
+            let moments = Moments {
+                mean: &mean[rows.clone()],
+                mean_low: &mean_low[rows.clone()],
+                inverse_std: &inverse_std[rows.clone()],
+            };
+            let arguments = layer::Backward {
+                shape: (rows.len(), features),
+                moments,
+                gamma: self.affine.gamma(pass.parameters),
+                x: &io.stored.x[rows.start * features..rows.end * features],
+                gamma_gradient,
+                beta_gradient,
+                delta,
+            };
+            layer::backward(pass.isa, arguments)?;
+        }
+        Ok(())
     }
 }

@@ -30,13 +30,17 @@ pub use view::LayerRef;
 
 use core::ops::Range;
 use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
-use deltarule_kernels::{Element, Isa, ShapeError};
+use deltarule_kernels::{Element, Isa, ShapeError, reduce};
 
 use crate::error::Result;
 use crate::init::Init;
 use crate::random::Random;
 use activation::Activate;
 use dropout::Dropout;
+
+/// Rows whose contribution to a gradient is summed by itself in the backward pass: however a batch
+/// is cut, the sums are the same.
+pub(crate) const PARTIAL_ROWS: usize = 2 * reduce::PIECE_ROWS;
 
 /// Makes [`Op`] of the list of layers.
 macro_rules! ops {
@@ -116,14 +120,14 @@ pub(crate) trait Shape {
         0
     }
 
-    /// What a block of rows contributes to the gradient in the backward pass already.
+    /// What every [`PARTIAL_ROWS`] contribute to the gradient in the backward pass already.
     fn partial_len(&self) -> usize {
         0
     }
 
     /// The parts of the gradient in the order of the parameters, without a gap, and how long each
-    /// is.
-    fn parts(&self) -> Vec<(Part, usize)> {
+    /// is: some `elements` of a matrix at most.
+    fn parts(&self, _elements: usize) -> Vec<(Part, usize)> {
         Vec::new()
     }
 }
@@ -236,7 +240,8 @@ pub(crate) struct Backward<'a, E> {
     pub(crate) stored: Stored<'a, E>,
     /// ∂ℒ/∂y before, ∂ℒ/∂x after.
     pub(crate) delta: &'a mut [E],
-    /// What these rows contribute to the gradient: [`Shape::partial_len`] elements.
+    /// What these rows contribute to the gradient: [`Shape::partial_len`] elements for every
+    /// [`PARTIAL_ROWS`].
     pub(crate) partial: &'a mut [E],
 }
 
@@ -260,23 +265,19 @@ impl Part {
     }
 }
 
-/// Elements of a matrix of weights in a part, about: 256 KiB of f32, which leave room for the
-/// operands in L2.
-const PART_ELEMENTS: usize = 64 * 1024;
-
-/// Cuts `rows` rows of `columns` elements in parts of a multiple of `step` rows.
+/// Cuts `rows` rows of `columns` elements in as few parts as can be, of nearly equal numbers of rows,
+/// a multiple of `step`, and some `elements` elements at most.
 fn parts_of(
     rows: usize,
     columns: usize,
     step: usize,
+    elements: usize,
 ) -> impl Iterator<Item = (Range<usize>, usize)> {
-    let step = part_rows(rows, columns, step);
-    (0..rows).step_by(step).map(move |start| {
-        let part = start..rows.min(start.saturating_add(step));
+    let most = (elements / columns).max(1);
+    let count = rows.div_ceil(most).max(1);
+    let part = rows.div_ceil(count).next_multiple_of(step);
+    (0..rows).step_by(part).map(move |start| {
+        let part = start..rows.min(start.saturating_add(part));
         (part.clone(), part.len() * columns)
     })
-}
-
-fn part_rows(rows: usize, columns: usize, step: usize) -> usize {
-    (PART_ELEMENTS / columns / step * step).max(step).min(rows)
 }

@@ -6,7 +6,6 @@ use deltarule_kernels::optimizer::MAX_STATES;
 
 use super::accumulate::Accumulated;
 use super::layout::ShardLayout;
-use super::packed::PackedWeights;
 use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::spans::span_rows;
 use super::tiles::TilePlan;
@@ -222,19 +221,18 @@ impl<E: Element> TrainerBuilder<E> {
     ///
     /// # Memory
     /// In elements, besides the network: with P parameters, S·P for the S states of the
-    /// optimizer's rule; for each row of a span, in whole blocks of 64, every layer's outputs and,
-    /// but where the layer above works in place, as all but dense ones do, as many errors, and in a
-    /// dense layer whose derivative is computed from z that too; for each row of a batch its loss;
-    /// P for a gradient if it is clipped by its norm, or if a batch has more than one span; where a
-    /// batch is more than one block, each dense layer's W once more, its rows filled up to whole
-    /// vectors; and for each thread the largest tile of the gradient, some 65,536 elements or 24
-    /// rows of the widest W, and the scratch space of the largest product, which stays below 2¹⁹
-    /// elements together for 784-512-512-10. Blocks have 32 rows where there are too few of 64 for
-    /// all threads.
+    /// optimizer's rule; for each row of a span every layer's outputs and, but where the layer above
+    /// works in place, as all but dense ones do, as many errors, and in a dense layer whose
+    /// derivative is computed from z that too; for every 64 rows of a span each layer
+    /// normalization's γ and β; for each row of a batch its loss; P for a gradient if it is clipped
+    /// by its norm, or if a batch has more than one span; and for each thread the largest tile of
+    /// the gradient, P/3 divided by the threads but from 65,536 to 262,144, or 24 rows of the widest
+    /// W, and the scratch space of the largest product, which stays below 2²⁰ elements together for
+    /// 784-512-512-10.
     ///
     /// A span is a batch, or as many of its rows as have inputs, outputs and errors of 3 MiB for
     /// each thread, or of P elements if that is more. With batch normalization or embeddings it is
-    /// always a batch.
+    /// always a batch. A shard has up to 512 of a span's rows, and there is one for each thread.
     ///
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
@@ -253,22 +251,20 @@ impl<E: Element> TrainerBuilder<E> {
         let Self { network, loss, reduction, optimizer, seed, max_batch, threads, .. } = self;
         let ops = network.ops();
         let is_frozen: Vec<bool> = groups.iter().map(|group| group.frozen).collect();
-        // Without fused multiply-adds the bits of a product depend on its shape, so shards must not
-        // depend on the threads.
-        let at_once = if network.isa().has_fma() { threads.at_once() } else { 1 };
-        let layout = ShardLayout::new(ops, &is_frozen, max_batch, at_once)?;
+        // Without fused multiply-adds the bits of a product depend on its shape.
+        let layout = ShardLayout::new(ops, &is_frozen, !network.isa().has_fma())?;
         let rates_of = |op: usize, part: &Part| {
             groups[op].rates(part.is_weights()).filter(|_| ops[op].shape().learns())
         };
         let alike = |one, other| optimizer.treats_alike(one, other);
-        let (tiles, rates) = TilePlan::new(ops, rates_of, alike);
+        let (tiles, rates) = TilePlan::new(ops, threads.at_once(), rates_of, alike);
         let span_rows = span_rows(&network, &layout, max_batch, threads.at_once());
         let arena = try_vec("activations", layout.arena_len(span_rows)?)?;
         let losses = try_vec("losses", max_batch)?;
-        let mut products = 0;
+        let (mut products, most_rows) = (0, layout.most_rows().min(span_rows));
         for op in ops.iter() {
             if let Op::Dense(dense) = op {
-                let needed = dense.scratch_len::<E>(network.isa(), layout.rows(), true)?;
+                let needed = dense.scratch_len::<E>(network.isa(), most_rows, true)?;
                 products = products.max(needed);
             }
         }
@@ -293,9 +289,7 @@ impl<E: Element> TrainerBuilder<E> {
         let updates = rates.iter().map(|&rates| optimizer.at_step(1, 1.0, rates)).collect();
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
         let shape = (network.isa(), network.ops().clone());
-        let packed = PackedWeights::new(&network, max_batch > layout.rows())?;
-        let buffers =
-            Buffers { layout, tiles, span_rows, arena, moments, scratch, occurrences, packed };
+        let buffers = Buffers { layout, tiles, span_rows, arena, moments, scratch, occurrences };
         Ok(Trainer {
             network,
             loss,

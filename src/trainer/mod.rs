@@ -3,7 +3,6 @@
 mod accumulate;
 mod builder;
 mod layout;
-mod packed;
 mod parallel;
 mod propagate;
 mod spans;
@@ -31,7 +30,6 @@ use crate::optimizer::ParameterGroup;
 use crate::optimizer::{Optimizer, Rates, UpdateRule};
 use accumulate::Accumulated;
 use layout::ShardLayout;
-use packed::PackedWeights;
 use parallel::{Scratch, Threads, enter};
 use propagate::{Batch, Propagate, Rows};
 use tiles::TilePlan;
@@ -105,7 +103,6 @@ struct Buffers<E> {
     moments: Vec<E>,
     scratch: Scratch<E>,
     occurrences: Occurrences,
-    packed: PackedWeights<E>,
 }
 
 impl<E: Element> Buffers<E> {
@@ -314,11 +311,11 @@ impl<E: Element> Trainer<E> {
         let mut correct = 0;
         let batch = self.batch(x, targets, Mode::Evaluation, PartOfBatch::whole(rows));
         let parts = self.parts(self.max_batch.min(rows));
-        enter(parts, || self.begin_batch(rows, parts))?;
-        let Buffers { layout, span_rows, arena, moments, scratch, packed, .. } = &mut self.buffers;
-        let propagate = Propagate::new(&self.network, layout, packed.get(), batch);
-        let first_rows = (0..rows).step_by(*span_rows);
-        for (first_row, losses) in first_rows.zip(losses.chunks_mut(*span_rows)) {
+        let span_rows = self.begin_batch(rows, parts)?;
+        let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
+        let propagate = Propagate::new(&self.network, layout, batch);
+        let first_rows = (0..rows).step_by(span_rows.max(1));
+        for (first_row, losses) in first_rows.zip(losses.chunks_mut(span_rows.max(1))) {
             let rows = Rows { parts, first_row, losses, arena, moments, scratch };
             correct += enter(parts, || propagate.run(rows))?;
         }

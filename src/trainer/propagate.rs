@@ -6,7 +6,6 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use deltarule_kernels::activation::Activation;
-use deltarule_kernels::gemm::PackedMatrix;
 use deltarule_kernels::{Element, reduce};
 
 use super::layout::{Shard, ShardLayout, ToBelow};
@@ -34,7 +33,6 @@ pub(crate) struct Batch<'a, E: Element> {
 pub(crate) struct Propagate<'a, E: Element> {
     network: &'a Network<E>,
     layout: &'a ShardLayout,
-    packed: &'a [PackedMatrix<E>],
     batch: Batch<'a, E>,
     /// How many rows' largest output is at their class, in the run under way.
     correct: AtomicUsize,
@@ -68,31 +66,27 @@ pub(crate) struct Rows<'a, E> {
 
 /// Neighbouring shards, and the losses of their rows.
 struct Shards<'a, E> {
+    layout: &'a ShardLayout,
     first_row: usize,
     arena: &'a mut [E],
     losses: &'a mut [E],
-    rows: usize,
-    len: usize,
 }
 
 impl<E: Element> Divide for Shards<'_, E> {
     fn len(&self) -> usize {
-        self.losses.len().div_ceil(self.rows)
+        self.losses.len().div_ceil(self.layout.rows())
     }
 
     fn split_at(self, at: usize) -> (Self, Self) {
-        let Self { first_row, arena, losses, rows, len } = self;
-        let (arena, arena_after) = arena.split_at_mut(at * len);
+        let Self { layout, first_row, arena, losses } = self;
         // The last shard may have fewer rows.
-        let (losses, losses_after) = losses.split_at_mut(losses.len().min(at * rows));
-        let after = Self {
-            first_row: first_row + at * rows,
-            arena: arena_after,
-            losses: losses_after,
-            rows,
-            len,
-        };
-        (Self { first_row, arena, losses, rows, len }, after)
+        let rows = losses.len().min(at * layout.rows());
+        let shards = arena.len().min(at * layout.shard_len(layout.rows()));
+        let (arena, arena_after) = arena.split_at_mut(shards);
+        let (losses, losses_after) = losses.split_at_mut(rows);
+        let after =
+            Self { layout, first_row: first_row + rows, arena: arena_after, losses: losses_after };
+        (Self { layout, first_row, arena, losses }, after)
     }
 }
 
@@ -113,10 +107,9 @@ impl<'a, E: Element> Propagate<'a, E> {
     pub(crate) fn new(
         network: &'a Network<E>,
         layout: &'a ShardLayout,
-        packed: &'a [PackedMatrix<E>],
         batch: Batch<'a, E>,
     ) -> Self {
-        Self { network, layout, packed, batch, correct: AtomicUsize::new(0) }
+        Self { network, layout, batch, correct: AtomicUsize::new(0) }
     }
 
     /// Propagates these rows, and returns how many of them are classified correctly.
@@ -156,9 +149,8 @@ impl<'a, E: Element> Propagate<'a, E> {
     }
 
     fn sweep(&self, sweep: Sweep, room: &mut Rows<'_, E>) -> Result<()> {
-        let (rows, len) = (self.layout.rows(), self.layout.len());
         let Rows { parts, first_row, losses, arena, moments, scratch } = room;
-        let shards = Shards { first_row: *first_row, arena, losses, rows, len };
+        let shards = Shards { layout: self.layout, first_row: *first_row, arena, losses };
         scratch.divide(shards, *parts, &|shards, scratch| {
             self.run_shards(&sweep, moments, shards, scratch)
         })
@@ -198,7 +190,7 @@ impl<'a, E: Element> Propagate<'a, E> {
             let pass = Pass {
                 isa: self.network.isa(),
                 parameters: self.network.parameters(),
-                packed: self.packed,
+                packed: &[],
                 compact: &[],
                 moments,
                 mode: self.batch.mode,
@@ -230,7 +222,7 @@ impl<'a, E: Element> Propagate<'a, E> {
             }
             network.check_categories(x, first_row)?;
         }
-        let (values, errors) = self.layout.split(shard);
+        let (values, errors) = self.layout.split(shard, rows.len());
         for op in sweep.forward.clone() {
             self.forward(pass, op, x, rows.len(), values, scratch)?;
         }
@@ -322,7 +314,7 @@ impl<'a, E: Element> Propagate<'a, E> {
                 _ => self.dense_backward(pass, index, dense, shard, errors, scratch),
             };
         }
-        let partial = self.layout.partial(index);
+        let partial = self.layout.partial(index, shard.rows);
         let (deltas, rest) = errors.split_at_mut(partial.start);
         let (delta_here, partial) = (&mut deltas[delta.clone()], &mut rest[..partial.len()]);
         let io = Backward { stored: shard.stored(index), delta: delta_here, partial };

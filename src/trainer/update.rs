@@ -232,7 +232,7 @@ impl<E: Element> Gradient<'_, E> {
                 if !adds {
                     gradient.fill(E::ZERO);
                 }
-                let delta_of = |row| self.layout.delta_row(op, row, self.arena);
+                let delta_of = |row| self.layout.delta_row(op, (row, self.rows), self.arena);
                 embedding.add_gradient(self.isa, table, rows, delta_of, gradient)
             })
         })?;
