@@ -25,7 +25,6 @@ STAGES = (
     ("add_bias_gradient", "∂L/∂b"),
     ("layers::Operation<f32>>::forward", "forward: σ(W a + b)"),
     ("OptimizerKernels", "optimizer"),
-    ("PackedMatrix", "weights packed"),
     ("loss::", "loss and its δ"),
     # What is left of the products.
     ("gemm::Gemm<", "δ = Wᵀ δ ⊙ σ′"),

@@ -274,8 +274,7 @@ fn parts_of(
     elements: usize,
 ) -> impl Iterator<Item = (Range<usize>, usize)> {
     let most = (elements / columns).max(1);
-    let count = rows.div_ceil(most).max(1);
-    let part = rows.div_ceil(count).next_multiple_of(step);
+    let part = rows.div_ceil(rows.div_ceil(most)).next_multiple_of(step);
     (0..rows).step_by(part).map(move |start| {
         let part = start..rows.min(start.saturating_add(part));
         (part.clone(), part.len() * columns)

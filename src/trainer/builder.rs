@@ -257,8 +257,9 @@ impl<E: Element> TrainerBuilder<E> {
             groups[op].rates(part.is_weights()).filter(|_| ops[op].shape().learns())
         };
         let alike = |one, other| optimizer.treats_alike(one, other);
-        let (tiles, rates) = TilePlan::new(ops, threads.at_once(), rates_of, alike);
-        let span_rows = span_rows(&network, &layout, max_batch, threads.at_once());
+        let (count, at_once) = (network.parameters().len(), threads.at_once());
+        let (tiles, rates) = TilePlan::new(ops, (count, at_once), rates_of, alike);
+        let span_rows = span_rows(&network, &layout, max_batch, at_once);
         let arena = try_vec("activations", layout.arena_len(span_rows)?)?;
         let losses = try_vec("losses", max_batch)?;
         let (mut products, most_rows) = (0, layout.most_rows().min(span_rows));
@@ -279,7 +280,6 @@ impl<E: Element> TrainerBuilder<E> {
             Some(Op::Embedding(embedding)) => Occurrences::new(embedding, max_batch)?,
             _ => Occurrences::default(),
         };
-        let count = network.parameters().len();
         let mut states = [const { Vec::new() }; MAX_STATES];
         for state in &mut states[..optimizer.rule().states()] {
             *state = try_vec("optimizer state", count)?;

@@ -70,7 +70,7 @@ impl ShardLayout {
     /// Shards in the training of these layers, of which some are frozen; `is_fixed` is whether
     /// their rows must not depend on the batch or the threads.
     pub(crate) fn new(ops: &[Op], is_frozen: &[bool], is_fixed: bool) -> Result<Self> {
-        let mut values = Places::default();
+        let mut values = 0;
         let mut layouts: Vec<OpLayout> = Vec::with_capacity(ops.len());
         let mut lowest = None;
         for (index, (op, &is_frozen)) in ops.iter().zip(is_frozen).enumerate() {
@@ -80,8 +80,8 @@ impl ShardLayout {
             }
             layouts.push(OpLayout {
                 inputs: shape.inputs(),
-                y: values.take(shape.outputs())?,
-                kept: values.take(shape.kept_columns(false))?,
+                y: take(&mut values, shape.outputs())?,
+                kept: take(&mut values, shape.kept_columns(false))?,
                 delta: 0..0,
                 partial: 0..0,
                 below: ToBelow::Nothing,
@@ -91,15 +91,15 @@ impl ShardLayout {
         }
         let lowest = lowest.unwrap_or(ops.len());
         // The layers before it have no δ.
-        let (mut errors, mut partials) = (Places::default(), Places::default());
+        let (mut errors, mut partials) = (0, 0);
         let mut has_delta_from_above = vec![false; ops.len()];
         for (index, op) in ops.iter().enumerate().rev() {
             if has_place_of_its_own(ops, lowest, index, &has_delta_from_above) {
-                layouts[index].delta = errors.take(op.shape().outputs())?;
+                layouts[index].delta = take(&mut errors, op.shape().outputs())?;
             } else if let Some(above) = layouts.get(index + 1) {
                 layouts[index].delta = above.delta.clone();
             }
-            layouts[index].partial = partials.take(op.shape().partial_len())?;
+            layouts[index].partial = take(&mut partials, op.shape().partial_len())?;
             let skipped = op.shape().skips_from().and_then(|first| first.checked_sub(1));
             if let Some(skipped) = skipped.filter(|&skipped| skipped >= lowest) {
                 let is_first = !core::mem::replace(&mut has_delta_from_above[skipped], true);
@@ -125,9 +125,9 @@ impl ShardLayout {
             rows: FIXED_ROWS,
             is_fixed,
             ops: layouts,
-            values: values.end,
-            errors: errors.end,
-            partials: partials.end,
+            values,
+            errors,
+            partials,
             lowest,
             barriers,
         })
@@ -140,11 +140,11 @@ impl ShardLayout {
             return;
         }
         let unit = self.unit();
-        let most = if threads <= 1 { MOST_ROWS } else { unit };
+        let most = if threads == 1 { MOST_ROWS } else { unit };
         self.rows = if rows <= most {
             most
         } else {
-            let shards = rows.div_ceil(MOST_ROWS).next_multiple_of(threads.max(1));
+            let shards = rows.div_ceil(MOST_ROWS).next_multiple_of(threads);
             rows.div_ceil(shards).next_multiple_of(unit)
         };
     }
@@ -161,10 +161,12 @@ impl ShardLayout {
 
     /// What the rows of a shard are a multiple of, so that its sums are some of the whole batch's.
     pub(crate) fn unit(&self) -> usize {
-        match (self.is_fixed, self.partials) {
-            (true, _) => FIXED_ROWS,
-            (false, 0) => reduce::PIECE_ROWS,
-            (false, _) => PARTIAL_ROWS,
+        if self.is_fixed {
+            FIXED_ROWS
+        } else if self.partials > 0 {
+            PARTIAL_ROWS
+        } else {
+            reduce::PIECE_ROWS
         }
     }
 
@@ -293,19 +295,12 @@ fn has_place_of_its_own(ops: &[Op], lowest: usize, index: usize, skipped: &[bool
     index + 1 == ops.len() || (index >= lowest && !shares)
 }
 
-/// Places that are given out one after the other.
-#[derive(Default)]
-struct Places {
-    end: usize,
-}
-
-impl Places {
-    fn take(&mut self, count: usize) -> Result<Range<usize>> {
-        let (start, argument) = (self.end, "activations");
-        let overflow = Error::Overflow { argument, rows: 1, columns: count };
-        self.end = start.checked_add(count).ok_or(overflow)?;
-        Ok(start..self.end)
-    }
+/// The next `count` columns after those that end at `end`, which moves on.
+fn take(end: &mut usize, count: usize) -> Result<Range<usize>> {
+    let overflow = Error::Overflow { argument: "activations", rows: 1, columns: count };
+    let start = *end;
+    *end = start.checked_add(count).ok_or(overflow)?;
+    Ok(start..*end)
 }
 
 /// A shard that has been through, to read.

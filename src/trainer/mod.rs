@@ -314,8 +314,8 @@ impl<E: Element> Trainer<E> {
         let span_rows = self.begin_batch(rows, parts)?;
         let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
         let propagate = Propagate::new(&self.network, layout, batch);
-        let first_rows = (0..rows).step_by(span_rows.max(1));
-        for (first_row, losses) in first_rows.zip(losses.chunks_mut(span_rows.max(1))) {
+        let first_rows = (0..rows).step_by(span_rows);
+        for (first_row, losses) in first_rows.zip(losses.chunks_mut(span_rows)) {
             let rows = Rows { parts, first_row, losses, arena, moments, scratch };
             correct += enter(parts, || propagate.run(rows))?;
         }

@@ -141,7 +141,7 @@ impl<E: Element> Trainer<E> {
     /// What comes before the first span of so many rows; returns how many of them are a span.
     pub(super) fn begin_batch(&mut self, rows: usize, parts: usize) -> Result<usize> {
         let Buffers { layout, span_rows, moments, .. } = &mut self.buffers;
-        let threads = self.threads.at_once().min(parts);
+        let threads = if parts == 1 { 1 } else { self.threads.at_once() };
         let span = even_span(rows, *span_rows, layout.unit().saturating_mul(threads));
         layout.cut(span, threads);
         self.network.use_running_statistics(moments)?;

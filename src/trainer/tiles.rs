@@ -40,20 +40,19 @@ const JOINED_ELEMENTS: usize = 8 * 1024;
 /// with a few for each thread no thread waits long for another. A step of 784-512-512-10 on 1,024
 /// rows takes 1.04 times as long with one thread and parts of 64 Ki as of 200 Ki elements.
 fn part_elements(parameters: usize, threads: usize) -> usize {
-    (parameters / threads.saturating_mul(3).max(1)).clamp(64 * 1024, 256 * 1024)
+    (parameters / (3 * threads)).clamp(64 * 1024, 256 * 1024)
 }
 
 impl TilePlan {
-    /// `rates_of` says how a part of a layer is trained, if it is. Each kind of rates, of which
+    /// The tiles of so many parameters for so many threads. `rates_of` says how a part of a layer is trained, if it is. Each kind of rates, of which
     /// `alike` says whether two are one, becomes one of the updates that are returned.
     pub(crate) fn new(
         ops: &[Op],
-        threads: usize,
+        (parameters, threads): (usize, usize),
         rates_of: impl Fn(usize, &Part) -> Option<Rates>,
         alike: impl Fn(Rates, Rates) -> bool,
     ) -> (Self, Vec<Rates>) {
-        let parameters = ops.iter().flat_map(|op| op.shape().parts(usize::MAX)).map(|(_, len)| len);
-        let elements = part_elements(parameters.sum(), threads);
+        let elements = part_elements(parameters, threads);
         let (mut pieces, mut tiles, mut updates) =
             (Vec::<Piece>::new(), Vec::<Tile>::new(), vec![]);
         for (op, layer) in ops.iter().enumerate() {
