@@ -5,7 +5,7 @@
 //! A, for each panel: one tile. The strip of A is in L1 after its first panel; the panels stream
 //! from L2 or L3. A strip of C is handed to the epilogue when its last block of k is done.
 
-use super::blocking::{ALIASED, Blocking, Source, Sources};
+use super::blocking::{Blocking, Source, Sources};
 use super::few_rows::{Room, multiply_few_rows};
 use super::few_steps::multiply_few_steps;
 use super::gemv::multiply_row;
@@ -136,7 +136,7 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
         // SAFETY: run only by `Multiplication::run`, whose caller promises what it needs.
         unsafe {
             if let Some(b) = part.columns_for_row() {
-                multiply_row::<E::Lanes<S>>(simd, &part, b);
+                multiply_row(simd, &part, b);
                 if let Some(epilogue) = epilogue {
                     part.finish(epilogue, part.rows.clone(), part.columns.clone());
                 }
@@ -371,8 +371,7 @@ impl<E: Element> Part<'_, E> {
                 if self.rows.len() == 1
                     && self.alpha == E::ONE
                     && self.a.shape().column_stride == 1
-                    && b.shape().row_stride == 1
-                    && !(b.shape().column_stride * size_of::<E>()).is_multiple_of(ALIASED) =>
+                    && b.shape().row_stride == 1 =>
             {
                 Some((b.data().as_ptr(), b.shape().column_stride))
             }

@@ -4,23 +4,22 @@
 //! registers: a square of it is loaded, transposed, and multiplied at once.
 
 use super::Start;
+use super::blocking::ALIASED;
 use super::driver::Part;
 use crate::Element;
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd, Transpose};
 
-/// Squares side by side, each with a chain of its own in every lane: enough to hide the latency of
-/// a multiply-add.
+/// Rows of W side by side, in squares with a chain of its own in every lane. Two squares of f32 do
+/// not quite hide the latency of a multiply-add, but four read so many rows of W at once that they
+/// take 1.4 to 1.7 times as long wherever W lies, and more where rows share sets of the L1 cache.
+const ROWS: usize = 16;
+
+/// Of rows that share a set of the L1 cache, it keeps no more.
+const ALIASED_ROWS: usize = 8;
+
+/// The most squares that they are, of the fewest lanes.
 const SQUARES: usize = 4;
-
-/// Columns that are a multiple of so many bytes apart share a few sets of the L1 cache.
-const FEW_SETS: usize = 1024;
-
-/// As many squares side by side as those sets keep.
-const SQUARES_IN_FEW_SETS: usize = 2;
-
-/// The most lanes of a square.
-const LONGEST: usize = 8;
 
 /// Computes the one row of the part, whose B has contiguous columns: the first element, and the
 /// distance to the next column.
@@ -28,38 +27,66 @@ const LONGEST: usize = 8;
 /// # Safety
 /// As [`Multiplication::run`](super::driver::Multiplication::run), with any first column.
 #[inline(always)]
-pub(super) unsafe fn multiply_row<V: Lanes>(
-    simd: V::Simd,
-    part: &Part<'_, V::Element>,
-    (b, stride): (*const V::Element, usize),
+pub(super) unsafe fn multiply_row<S: Simd, E: Element>(
+    simd: S,
+    part: &Part<'_, E>,
+    b: (*const E, usize),
 ) {
-    let length = <V::Transposer as Lanes>::LEN;
-    let row = part.rows.start;
-    let a = part.a.data().as_ptr().wrapping_add(row * part.a.shape().row_stride);
-    let (c, c_stride) = (part.c_at(row, 0), part.c.1.1);
-    let mut sums = [V::Element::ZERO; SQUARES * LONGEST];
-    let in_few_sets = (stride * size_of::<V::Element>()).is_multiple_of(FEW_SETS);
-    let at_once = if in_few_sets { SQUARES_IN_FEW_SETS } else { SQUARES } * length;
-    for j in part.columns.clone().step_by(at_once) {
-        let columns = at_once.min(part.columns.end - j);
-        for (column, sum) in (j..j + columns).zip(&mut sums) {
-            // SAFETY: the column is the part's, and C is read only where the chain begins with it.
-            *sum = unsafe {
-                match part.start {
-                    Start::Zero => V::Element::ZERO,
-                    Start::Accumulate => *c.add(column * c_stride),
-                    Start::Scaled(beta) => beta * *c.add(column * c_stride),
-                    Start::Row(start) if part.turned => *start.as_ptr().add(row),
-                    Start::Row(start) => *start.as_ptr().add(column),
+    simd.call(OneRow { part, b });
+}
+
+/// A part of one row.
+struct OneRow<'p, 'a, E: Element> {
+    part: &'p Part<'a, E>,
+    b: (*const E, usize),
+}
+
+impl<E: Element> Kernel for OneRow<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { part, b: (b, stride) } = self;
+        let simd = E::Lanes::<S>::transposer(simd);
+        let row = part.rows.start;
+        let a = part.a.data().as_ptr().wrapping_add(row * part.a.shape().row_stride);
+        let (c, c_stride) = (part.c_at(row, 0), part.c.1.1);
+        let mut sums = [E::ZERO; ROWS];
+        let aliased = (stride * size_of::<E>()).is_multiple_of(ALIASED);
+        let at_once = if aliased { ALIASED_ROWS } else { ROWS };
+        for j in part.columns.clone().step_by(at_once) {
+            let columns = at_once.min(part.columns.end - j);
+            let (starts, c) = (&mut sums[..columns], c.wrapping_add(j * c_stride));
+            let place = |column: usize| c.wrapping_add(column * c_stride);
+            match part.start {
+                Start::Zero => starts.fill(E::ZERO),
+                Start::Row(start) if part.turned => starts.fill(start[row]),
+                Start::Row(start) => starts.copy_from_slice(&start[j..j + columns]),
+                Start::Accumulate | Start::Scaled(_) => {
+                    let beta = match part.start {
+                        Start::Scaled(beta) => beta,
+                        _ => E::ONE,
+                    };
+                    for (column, start) in starts.iter_mut().enumerate() {
+                        // SAFETY: made only by `multiply_row`, whose caller promises C.
+                        *start = beta * unsafe { *place(column) };
+                    }
                 }
-            };
-        }
-        let columns =
-            Columns { k: part.a.columns(), a, b: b.wrapping_add(j * stride), stride, columns };
-        simd.call(Squares(columns, &mut sums));
-        for (column, &sum) in (j..j + columns.columns).zip(&sums) {
-            // SAFETY: the column is the part's.
-            unsafe { *c.add(column * c_stride) = sum };
+            }
+            let k = part.a.columns();
+            let neighbours = Columns { k, a, b: b.wrapping_add(j * stride), stride, columns };
+            // SAFETY: as above, A and B.
+            unsafe {
+                if aliased {
+                    multiply_squares::<Transposer<E, S>, ALIASED_ROWS>(simd, neighbours, &mut sums);
+                } else {
+                    multiply_squares::<Transposer<E, S>, ROWS>(simd, neighbours, &mut sums);
+                }
+            }
+            for (column, &sum) in sums[..columns].iter().enumerate() {
+                // SAFETY: as above, C.
+                unsafe { *place(column) = sum };
+            }
         }
     }
 }
@@ -76,73 +103,73 @@ struct Columns<E> {
     columns: usize,
 }
 
-/// Adds the products of the columns to the sums.
-struct Squares<'s, E>(Columns<E>, &'s mut [E; SQUARES * LONGEST]);
+/// The lanes that transpose.
+type Transposer<E, S> = <<E as Element>::Lanes<S> as Lanes>::Transposer;
 
-impl<E: Element> Kernel for Squares<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let simd = E::Lanes::<S>::transposer(simd);
-        // SAFETY: made only by `multiply_row`, whose caller promises what it needs.
-        unsafe { multiply_squares::<<E::Lanes<S> as Lanes>::Transposer>(simd, self.0, self.1) }
-    }
-}
-
-/// The loop over squares stays a loop: unrolled, it would have the compiler load all of them before
-/// it transposes the first.
+/// The last square of at least as many columns as it has lanes overlaps the one before it, so that it
+/// has no gaps; both compute the same bits.
 ///
 /// # Safety
-/// A is valid for reads of k elements, B of `columns` columns of as many.
+/// A is valid for reads of k elements, B of `columns` columns of as many, at most R.
 #[inline(always)]
-unsafe fn multiply_squares<T: Transpose>(
+unsafe fn multiply_squares<T: Transpose, const R: usize>(
     simd: T::Simd,
     columns: Columns<T::Element>,
-    sums: &mut [T::Element; SQUARES * LONGEST],
+    sums: &mut [T::Element; ROWS],
 ) {
-    let Columns { k, a, b, stride, columns } = columns;
+    let Columns { k, a, b, mut stride, columns } = columns;
+    let there = T::LEN.min(columns);
+    let first_column = |square: usize| (square * T::LEN).min(columns - there);
+    let firsts: [_; SQUARES] =
+        core::array::from_fn(|square| b.wrapping_add(first_column(square) * stride));
     let mut chains = [T::splat_in(simd, T::Element::ZERO); SQUARES];
-    for (chain, sums) in chains.iter_mut().zip(sums.chunks_exact(T::LEN)) {
-        *chain = T::load(simd, sums);
+    for (square, chain) in chains.iter_mut().enumerate().take(R / T::LEN) {
+        *chain = T::load(simd, &sums[first_column(square)..]);
     }
-    let whole = columns / T::LEN;
     let mut p = 0;
+    if there == T::LEN {
+        while p + T::LEN <= k {
+            stride = simd.forget(stride);
+            for (first, chain) in firsts.iter().zip(&mut chains).take(R / T::LEN) {
+                // SAFETY: LEN columns of B from this one on, and LEN steps of k, here and in A.
+                unsafe {
+                    let square = T::load_transposed(simd, first.add(p), stride);
+                    multiply_square(simd, a.add(p), square.as_ref(), chain);
+                }
+            }
+            p += T::LEN;
+        }
+    }
     while p < k {
         let steps = T::LEN.min(k - p);
-        let mut square = 0;
-        if steps == T::LEN {
-            let mut factors = [chains[0]; LONGEST];
-            for (i, factor) in factors.iter_mut().enumerate().take(T::LEN) {
-                // SAFETY: step p + i is below k.
-                *factor = T::splat_in(simd, unsafe { *a.add(p + i) });
-            }
-            let mut from = b.wrapping_add(p);
-            for chain in &mut chains[..whole] {
-                // SAFETY: LEN columns of B from this one on, and LEN steps of k.
-                let lanes = unsafe { T::load_transposed(simd, from, stride) };
-                for (factor, &lanes) in factors.iter().zip(lanes.as_ref()) {
-                    *chain = factor.mul_add(lanes, *chain);
-                }
-                from = from.wrapping_add(T::LEN * stride);
-            }
-            square = whole;
-        }
-        while square * T::LEN < columns {
-            let there = T::LEN.min(columns - square * T::LEN);
-            let from = b.wrapping_add(square * T::LEN * stride + p);
+        for (first, chain) in firsts.iter().zip(&mut chains).take(columns.div_ceil(T::LEN)) {
             // SAFETY: these columns are there, and the steps are below k.
-            let lanes = unsafe { T::load_transposed_some(simd, from, stride, there, steps) };
-            for (i, &lanes) in lanes.as_ref().iter().enumerate().take(steps) {
-                // SAFETY: step p + i is below k.
-                let factor = T::splat_in(simd, unsafe { *a.add(p + i) });
-                chains[square] = factor.mul_add(lanes, chains[square]);
+            unsafe {
+                let square = T::load_transposed_some(simd, first.add(p), stride, there, steps);
+                multiply_square(simd, a.add(p), &square.as_ref()[..steps], chain);
             }
-            square += 1;
         }
         p += steps;
     }
-    for (chain, sums) in chains.iter().zip(sums.chunks_exact_mut(T::LEN)) {
-        chain.store(sums);
+    for (square, chain) in chains.iter().enumerate().take(columns.div_ceil(T::LEN)) {
+        chain.store(&mut sums[first_column(square)..]);
+    }
+}
+
+/// Adds the products of the steps of a square.
+///
+/// # Safety
+/// A is valid for reads of as many elements as there are steps.
+#[inline(always)]
+unsafe fn multiply_square<T: Lanes>(
+    simd: T::Simd,
+    a: *const T::Element,
+    steps: &[T],
+    chain: &mut T,
+) {
+    for (i, &lanes) in steps.iter().enumerate() {
+        // SAFETY: as the caller promises.
+        let factor = T::splat_in(simd, unsafe { *a.add(i) });
+        *chain = factor.mul_add(lanes, *chain);
     }
 }

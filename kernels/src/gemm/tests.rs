@@ -236,6 +236,20 @@ fn products_with_few_rows_or_columns_equal_the_reference() {
     }
 }
 
+/// x Wᵀ of one row, where squares of W are transposed: each number of columns that is left over, and
+/// rows of W that are 4 KiB apart.
+#[test]
+fn products_of_one_row_equal_the_reference() {
+    let lengths = [23, 70, 512, 1024];
+    let isas = isas();
+    for (n, k) in (1..=33).flat_map(|n| lengths.map(|k| (n, k))) {
+        for begin in BEGINS {
+            let layouts = [Layout::RowMajor, Layout::ColumnMajor, Layout::RowMajor];
+            check(&isas, &Case { shape: (1, n, k), layouts, gap: 0, begin, alpha: 1.0 });
+        }
+    }
+}
+
 /// So few steps that rows of C are written one after the other, and some more.
 #[test]
 fn products_with_few_steps_equal_the_reference() {

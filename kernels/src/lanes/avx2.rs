@@ -38,6 +38,19 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn forget(self, mut number: usize) -> usize {
+        // SAFETY: no instruction is there.
+        unsafe {
+            asm!(
+                "/* {} */",
+                inout(reg) number,
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        number
+    }
+
+    #[inline(always)]
     fn widen(self, x: F32x8) -> [F64x4; 2] {
         isa!({
             let low = _mm256_cvtps_pd(_mm256_castps256_ps128(x.0));
@@ -292,8 +305,7 @@ fn side_by_side(a: &mut __m256, b: &mut __m256, c: &mut __m256, d: &mut __m256) 
     }
 }
 
-/// Each half-row is loaded to the half of a register where it belongs, which leaves the shuffles
-/// within halves: fours of a row beside fours of the row four below it.
+/// Halves of rows, fours, become columns: a four of each row is half of four columns.
 impl Transpose for F32x8 {
     type Square = [Self; 8];
 
@@ -302,28 +314,69 @@ impl Transpose for F32x8 {
         let mut columns = [Self(isa!(_mm256_setzero_ps())); 8];
         for half in 0..2 {
             let from = from.wrapping_add(4 * half);
-            let mut fours = [isa!(_mm256_setzero_ps()); 4];
-            for (i, fours) in fours.iter_mut().enumerate() {
-                // SAFETY: the caller promises LEN elements in each of LEN rows: these are fours at
-                // column 4 · half of rows i and 4 + i.
-                unsafe {
-                    let low = _mm256_castps128_ps256(_mm_loadu_ps(from.add(i * stride)));
-                    *fours =
-                        _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.add((4 + i) * stride)));
-                }
+            let mut fours = [isa!(_mm_setzero_ps()); 8];
+            for (i, four) in fours.iter_mut().enumerate() {
+                // SAFETY: the caller promises LEN elements in each of LEN rows.
+                *four = unsafe { _mm_loadu_ps(from.add(i * stride)) };
             }
-            let [a, b, c, d] = fours;
-            isa!({
-                let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
-                let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
-                columns[4 * half] = Self(_mm256_shuffle_ps::<0x44>(ab, cd));
-                columns[4 * half + 1] = Self(_mm256_shuffle_ps::<0xee>(ab, cd));
-                columns[4 * half + 2] = Self(_mm256_shuffle_ps::<0x44>(ab_high, cd_high));
-                columns[4 * half + 3] = Self(_mm256_shuffle_ps::<0xee>(ab_high, cd_high));
-            });
+            columns[4 * half..][..4].copy_from_slice(&columns_of(fours));
         }
         columns
     }
+
+    /// Without a detour through memory: loops of constant length leave everything in registers.
+    #[inline(always)]
+    unsafe fn load_transposed_some(
+        simd: Avx2,
+        from: *const f32,
+        stride: usize,
+        rows: usize,
+        columns: usize,
+    ) -> [Self; 8] {
+        debug_assert!(rows <= 8 && columns <= 8);
+        if rows == 8 && columns == 8 {
+            // SAFETY: as the caller promises.
+            return unsafe { Self::load_transposed(simd, from, stride) };
+        }
+        let mut transposed = [Self(isa!(_mm256_setzero_ps())); 8];
+        for half in 0..2 {
+            let (from, count) = (from.wrapping_add(4 * half), columns.saturating_sub(4 * half));
+            if count == 0 {
+                break;
+            }
+            // SAFETY: the window has 16 words.
+            let mask = unsafe { _mm_loadu_si128(WINDOW_32.as_ptr().add(8 - count.min(4)).cast()) };
+            let mut fours = [isa!(_mm_setzero_ps()); 8];
+            for (i, four) in fours.iter_mut().enumerate() {
+                if i < rows {
+                    // SAFETY: the caller promises so many elements in this row, and a masked load
+                    // touches no others.
+                    *four = unsafe { _mm_maskload_ps(from.wrapping_add(i * stride), mask) };
+                }
+            }
+            transposed[4 * half..][..4].copy_from_slice(&columns_of(fours));
+        }
+        transposed
+    }
+}
+
+/// Four columns of the fours of eight rows. Rows that are four apart share a register, which leaves
+/// the shuffles within halves.
+#[inline(always)]
+fn columns_of(rows: [__m128; 8]) -> [F32x8; 4] {
+    let beside =
+        |i: usize| isa!(_mm256_insertf128_ps::<1>(_mm256_castps128_ps256(rows[i]), rows[4 + i]));
+    let [a, b, c, d] = [beside(0), beside(1), beside(2), beside(3)];
+    isa!({
+        let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+        let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+        [
+            F32x8(_mm256_shuffle_ps::<0x44>(ab, cd)),
+            F32x8(_mm256_shuffle_ps::<0xee>(ab, cd)),
+            F32x8(_mm256_shuffle_ps::<0x44>(ab_high, cd_high)),
+            F32x8(_mm256_shuffle_ps::<0xee>(ab_high, cd_high)),
+        ]
+    })
 }
 
 /// As for f32, with pairs.

@@ -50,6 +50,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Brings a cache line nearer, if the CPU likes to; it may be anywhere.
     fn prefetch<T>(self, from: *const T);
 
+    /// The number, of which the compiler then knows nothing: of a distance that goes through here in
+    /// every turn of a loop no multiples are kept at hand, for which there may be too few registers.
+    fn forget(self, number: usize) -> usize {
+        number
+    }
+
     /// Each element as f64: the first half of them, and the second.
     fn widen(self, x: Self::F32) -> [Self::F64; 2];
 

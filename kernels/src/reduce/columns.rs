@@ -55,10 +55,10 @@ pub fn add_column_sums<E: Element>(
 const FEW_COLUMNS: usize = 64;
 
 pub(super) fn add<E: Element>(isa: Isa, x: MatRef<'_, E>, sums: &mut [E]) {
-    if x.rows() == 1 && x.columns() <= FEW_COLUMNS {
-        for (j, sum) in sums.iter_mut().enumerate() {
+    if x.rows() == 1 && x.columns() <= FEW_COLUMNS && x.shape().column_stride == 1 {
+        for (sum, &x) in sums.iter_mut().zip(x.data()) {
             // From +0 on, as the kernel does.
-            *sum += E::ZERO + x.at(0, j);
+            *sum += E::ZERO + x;
         }
         return;
     }
