@@ -1,11 +1,13 @@
-//! A training step beside the same step in plain loops, and beside what one writes by hand with
-//! `ndarray`: products by `matrixmultiply`, all else in scalar loops, buffers made once.
+//! A training step beside candle's, beside the same step in plain loops, and beside what one writes by
+//! hand with `ndarray`: products by `matrixmultiply`, all else in scalar loops, buffers made once.
 
 #![allow(missing_docs, reason = "criterion_group! makes functions without documentation")]
 
 #[expect(dead_code, reason = "it classifies in the example alone")]
 #[path = "../examples/digits/naive.rs"]
 mod naive;
+#[path = "common/peer.rs"]
+mod peer;
 #[path = "common/perceptron.rs"]
 mod perceptron;
 
@@ -14,6 +16,7 @@ use deltarule::{Activation, LayerRef, Loss, Network, Optimizer, Targets, Trainer
 use naive::Naive;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip};
+use peer::{Peer, is_measuring};
 use perceptron::{perceptron, rows};
 
 const LEARNING_RATE: f32 = 1e-3;
@@ -101,6 +104,14 @@ impl ByHand {
     }
 }
 
+/// The same step of the same network.
+fn candle(widths: &[usize], batch: usize) -> Option<Peer> {
+    let dims = widths.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    let batch = batch.to_string();
+    let arguments = ["--dims", &dims, "--batch", &batch, "--optimizer", "sgd"];
+    Peer::start("train_step", &arguments)
+}
+
 fn train_step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("train_step");
     for (widths, batch) in CASES {
@@ -121,6 +132,13 @@ fn train_step(criterion: &mut Criterion) {
                     .expect("a trainer");
             group.bench_function(BenchmarkId::new(name, &case), |bencher| {
                 bencher.iter(|| trainer.step(&x, Targets::Classes(&labels)).expect("a step"));
+            });
+        }
+        if is_measuring()
+            && let Some(mut candle) = candle(widths, batch)
+        {
+            group.bench_function(BenchmarkId::new("candle, 1 thread", &case), |bencher| {
+                bencher.iter_custom(|steps| candle.time(steps));
             });
         }
         let mut by_hand = ByHand::of(&network, batch);

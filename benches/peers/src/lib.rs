@@ -11,6 +11,7 @@ use candle_nn::{Linear, Module};
 use clap::Parser;
 use deltarule::{LayerRef, Network};
 use std::error::Error;
+use std::io::{self, Write};
 use std::time::Instant;
 
 /// What both fail with.
@@ -32,6 +33,10 @@ pub struct Options {
     /// Calls that are timed one by one after that, for percentiles
     #[arg(long, default_value_t = 0)]
     pub calls: usize,
+    /// Leave the turns to another process: write the peer's name, and then for each line with a
+    /// number of calls the seconds that these take
+    #[arg(long)]
+    pub turns: bool,
 }
 
 /// Something that is timed, and its name.
@@ -48,13 +53,17 @@ impl Options {
         perceptron::rows(self.batch, self.dims[0])
     }
 
-    /// Prints the median time of a call of each contestant, and percentiles if they are asked for.
+    /// Prints the median time of a call of each contestant, and percentiles if they are asked for;
+    /// or obeys another process, on behalf of the last of them.
     ///
     /// # Errors
     /// What a contestant fails with.
     pub fn compare(&self, contestants: &mut [Contestant<'_>]) -> Result {
         for (_, run) in &mut *contestants {
             run()?;
+        }
+        if let (true, Some((name, run))) = (self.turns, contestants.last_mut()) {
+            return take_turns(name, run);
         }
         let mut failure = None;
         let samples = race::race(contestants.len(), self.samples, |at| {
@@ -77,6 +86,22 @@ impl Options {
         }
         failure.map_or(Ok(()), Err)
     }
+}
+
+fn take_turns(name: &str, mut run: impl FnMut() -> Result) -> Result {
+    let mut out = io::stdout();
+    writeln!(out, "{name}")?;
+    out.flush()?;
+    for line in io::stdin().lines() {
+        let calls: u64 = line?.trim().parse()?;
+        let start = Instant::now();
+        for _ in 0..calls {
+            run()?;
+        }
+        writeln!(out, "{}", start.elapsed().as_secs_f64())?;
+        out.flush()?;
+    }
+    Ok(())
 }
 
 /// The weights (outputs, inputs) and the biases of each dense layer, for candle.
