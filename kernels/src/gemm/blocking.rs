@@ -58,6 +58,10 @@ const MANY_TILE_ROWS: usize = 12;
 /// than the set has ways: not a strip of many rows of A, or several squares of B's columns.
 pub(super) const ALIASED: usize = 4096;
 
+/// Columns of A whose elements are neighbours, and that begin at most so many bytes apart, lie as a
+/// strip would.
+const CLOSE: usize = 64;
+
 /// When B is read where it lies.
 struct InPlace {
     /// Up to so many rows of C.
@@ -123,8 +127,9 @@ impl Sources {
         let (m, k, a) = (part.rows.len(), part.a.columns(), part.a.shape());
         let wide = V::ROWS >= MANY_TILE_ROWS;
         let aliased = (a.row_stride * size_of::<V::Element>()).is_multiple_of(ALIASED);
+        let close = a.row_stride == 1 && a.column_stride * size_of::<V::Element>() <= CLOSE;
         let a_in_place =
-            part.alpha == V::Element::ONE && a.column_stride == 1 && !(wide && aliased);
+            part.alpha == V::Element::ONE && (close || a.column_stride == 1 && !(wide && aliased));
         let b = match part.b {
             Right::Packed(_) => Source::Packed,
             Right::Compact(_) => Source::Blocks,

@@ -1,5 +1,6 @@
 //! The micro-kernel: a tile of C in registers, one multiply-add an element and step of k.
 
+use super::blocking::ALIASED;
 use crate::Element;
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd, portable};
@@ -154,6 +155,13 @@ fn unrelated<T>(mut pointer: *const T) -> *const T {
     pointer
 }
 
+/// Rows of B that are read where they lie are prefetched so many steps ahead by tiles of few rows, if
+/// they are at least so many bytes apart, and so many: of fewer, most come from L2 soon enough, and
+/// asking for them takes longer. Those that share a set of the L1 cache would drive each other out.
+const STEPS_AHEAD: usize = 8;
+const FAR_APART: usize = 512;
+const FAR_STEPS: usize = 128;
+
 /// Steps of k at once where A's and B's strides are known: then they are loads, broadcasts and
 /// multiply-adds, and next to nothing else. While another thread runs on the same core, instructions
 /// are what a tile waits for.
@@ -183,10 +191,14 @@ impl<E: Element, const MR: usize> Place<E, MR> {
         &mut self,
         simd: V::Simd,
         sums: &mut [[[V; NV]; NP]; MR],
+        far: bool,
         (times, steps): (usize, usize),
         strides: (usize, usize),
     ) {
         for _ in 0..times {
+            if far {
+                simd.prefetch(self.b.wrapping_add(STEPS_AHEAD * strides.1));
+            }
             for _ in 0..steps {
                 // SAFETY: as the caller promises.
                 unsafe { self.step(simd, sums, strides) };
@@ -296,12 +308,17 @@ unsafe fn multiply<V: MicroKernels, const MR: usize, const NV: usize, const NP: 
     // SAFETY: A and B have k steps at these strides, as the caller promises.
     unsafe {
         if a_k_stride == 1 {
-            place.take::<V, NV, NP>(simd, &mut sums, (whole, UNROLLED), (1, nr));
+            place.take::<V, NV, NP>(simd, &mut sums, false, (whole, UNROLLED), (1, nr));
         } else {
-            place.take::<V, NV, NP>(simd, &mut sums, (whole, UNROLLED), (MR, nr));
+            place.take::<V, NV, NP>(simd, &mut sums, false, (whole, UNROLLED), (MR, nr));
         }
         let rest = k - whole * UNROLLED;
-        place.take::<V, NV, NP>(simd, &mut sums, (rest, 1), (a_k_stride, b_k_stride));
+        let apart = b_k_stride * size_of::<V::Element>();
+        let far = MR <= EACH_IN_A_REGISTER
+            && k >= FAR_STEPS
+            && apart >= FAR_APART
+            && !apart.is_multiple_of(ALIASED);
+        place.take::<V, NV, NP>(simd, &mut sums, far, (rest, 1), (a_k_stride, b_k_stride));
     }
     let mut to = tile.c;
     for row in &sums {
