@@ -4,9 +4,9 @@
 //! cargo run --release --features report --example gradient_pathologies -- DIR
 //! ```
 //!
-//! Prints what the diagnostics say of each network at its first step, and how well it has learned in
-//! the end. Writes to DIR a page for each, with its curves, its gradients' norms by layer over time,
-//! its weights and its activations.
+//! Prints what the diagnostics say of each network at its first step, and how well it has learned
+//! in the end. Writes to DIR a page for each, with its curves, its gradients' norms by layer over
+//! time, its weights and its activations.
 
 use clap::Parser;
 use deltarule::data::Rows;

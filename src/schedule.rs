@@ -217,9 +217,9 @@ impl Schedule {
     /// ```
     ///
     /// # Errors
-    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a length or period that is not above 0 and finite; for a factor,
-    /// decay, power, start or end that is negative or not finite; for a growth below 1; and for a
-    /// rise outside 0 to 1.
+    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a length or period that is not above 0
+    /// and finite; for a factor, decay, power, start or end that is negative or not finite; for a
+    /// growth below 1; and for a rise outside 0 to 1.
     pub fn check(&self) -> Result<()> {
         if let Some(WarmUp { length, start }) = self.warm_up {
             positive("warm_up.length", Some(length))?;
@@ -372,8 +372,8 @@ impl ReduceOnPlateau {
     /// ```
     ///
     /// # Errors
-    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a factor outside 0 to 1, or a threshold or smallest factor that
-    /// is negative or not finite.
+    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a factor outside 0 to 1, or a threshold
+    /// or smallest factor that is negative or not finite.
     pub fn check(&self) -> Result<()> {
         let good = (0.0..1.0).contains(&self.factor);
         check("plateau.factor", self.factor, good, "at least 0 and below 1")?;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --features publish --example serve -- --inputs 2 --classes 2
-//! curl localhost:3000/learn -H 'content-type: application/json' -d '{"rows": [[0, 1]], "labels": [1]}'
+//! curl localhost:3000/learn -H 'content-type: application/json' \
+//!     -d '{"rows": [[0, 1]], "labels": [1]}'
 //! curl localhost:3000/predict -H 'content-type: application/json' -d '{"rows": [[0, 1]]}'
 //! curl localhost:3000/metrics
 //! ```

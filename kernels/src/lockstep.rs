@@ -7,8 +7,8 @@ use core::mem::take;
 /// What happens to a register of each slice: `R` that are only read, one that is the target, and
 /// `N` beside it that are also read and written.
 pub(crate) trait Update<E: Element, const R: usize, const N: usize>: Copy {
-    /// Whether lines are asked for before their use, because the arithmetic keeps a CPU so busy that
-    /// it does not come to it by itself.
+    /// Whether lines are asked for before their use, because the arithmetic keeps a CPU so busy
+    /// that it does not come to it by itself.
     const ASKS_AHEAD: bool = false;
 
     /// The new target and the new others, for the elements from index `at` on.
@@ -30,8 +30,8 @@ pub(crate) const FAR_AHEAD: usize = 128 * LINE;
 /// A slice of so many bytes is hardly in a core's own caches.
 pub(crate) const FAR: usize = 1 << 20;
 
-/// `count` elements of each slice from `first` on. `map` of an array would take a compiler longer than
-/// all else that is done with them.
+/// `count` elements of each slice from `first` on. `map` of an array would take a compiler longer
+/// than all else that is done with them.
 #[inline(always)]
 pub(crate) fn stretches<'a, E, const N: usize>(
     slices: &[&'a [E]; N],

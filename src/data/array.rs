@@ -116,10 +116,10 @@ impl<E: Element> Array<E> {
     /// ```
     /// use deltarule::data::npy;
     /// # let file = |shape: &str, values: &[f32]| {
-    /// #     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
+    /// #     let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
     /// #     let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    /// #     file.extend((header.len() as u16).to_le_bytes());
-    /// #     file.extend(header.bytes());
+    /// #     file.extend((head.len() as u16).to_le_bytes());
+    /// #     file.extend(head.bytes());
     /// #     file.extend(values.iter().flat_map(|x| x.to_le_bytes()));
     /// #     file
     /// # };
@@ -144,10 +144,10 @@ impl<E: Element> Array<E> {
     /// ```
     /// use deltarule::data::npy;
     /// # let file = |shape: &str, values: &[f32]| {
-    /// #     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
+    /// #     let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape})}}");
     /// #     let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    /// #     file.extend((header.len() as u16).to_le_bytes());
-    /// #     file.extend(header.bytes());
+    /// #     file.extend((head.len() as u16).to_le_bytes());
+    /// #     file.extend(head.bytes());
     /// #     file.extend(values.iter().flat_map(|x| x.to_le_bytes()));
     /// #     file
     /// # };

@@ -15,7 +15,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).epochs(3).run()?;
     /// assert_eq!(history.last().map(|epoch| epoch.epoch), Some(3));
     /// # Ok::<(), deltarule::Error>(())
@@ -32,7 +33,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// trainer.fit(&data).epochs(2).batch(data.rows()).run()?; // batch gradient descent
     /// assert_eq!(trainer.steps(), 2);
     /// trainer.fit(&data).epochs(2).batch(1).run()?; // stochastic
@@ -71,7 +73,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let (train, validation) = data.split(0.25, 42)?;
     /// let history = trainer.fit(&train).validation(&validation).run()?;
     /// let score = trainer.evaluate(validation.features(), validation.targets())?;
@@ -90,7 +93,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).batch(1).epochs(1).validation_split(0.25).run()?;
     /// assert_eq!(trainer.steps(), 3); // of 4 rows
     /// assert!(history.epochs()[0].validation_loss.is_some());
@@ -109,7 +113,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// use deltarule::Metric;
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let fit = trainer.fit(&data).metric(Metric::R2).metric(Metric::MeanAbsoluteError);
     /// let history = fit.run()?;
     /// assert_eq!(history.columns(), ["loss", "r2", "mae", "learning_rate", "seconds"]);
@@ -131,7 +136,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// use deltarule::{EarlyStopping, End};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let fit = trainer.fit(&data).epochs(1000).validation(&data);
     /// let rule = EarlyStopping { min_delta: 0.01, ..EarlyStopping::default() };
     /// let history = fit.early_stopping(rule).run()?;
@@ -153,7 +159,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// use deltarule::Schedule;
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).epochs(3).schedule(Schedule::exponential(0.5)).run()?;
     /// assert_eq!(history.curve("learning_rate"), Some(vec![0.01, 0.005, 0.0025]));
     /// # Ok::<(), deltarule::Error>(())
@@ -170,7 +177,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// use deltarule::Schedule;
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// // 4 rows by 2: the last step of each epoch is step 1, 3 and 5 from 0.
     /// let fit = trainer.fit(&data).epochs(3).batch(2);
     /// let history = fit.schedule_by_step(Schedule::step(2.0, 0.5)).run()?;
@@ -188,7 +196,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let fit = trainer.fit(&data).epochs(3);
     /// let history = fit.schedule_with(|time| if time.epoch < 2.0 { 1.0 } else { 0.1 }).run()?;
     /// assert_eq!(history.curve("learning_rate"), Some(vec![0.01, 0.01, 0.001]));
@@ -250,7 +259,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// use std::{ops::ControlFlow, time::{Duration, Instant}};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// // For as many epochs as there is time.
     /// let end = Instant::now() + Duration::from_millis(1);
     /// let fit = trainer.fit(&data).epochs(u64::MAX).on_step(|_| {
@@ -271,7 +281,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// use std::ops::ControlFlow;
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let fit = trainer.fit(&data).epochs(1000).on_epoch(|end| {
     ///     if end.epoch.loss < 1.0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     /// });
@@ -294,7 +305,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).epochs(3).progress().run()?;
     /// # assert_eq!(history.epochs().len(), 3);
     /// # Ok::<(), deltarule::Error>(())
@@ -316,7 +328,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// use deltarule::Error;
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).run()?;
     /// println!("{history}"); // a table
     /// // What makes no sense is an error before the first step.
@@ -327,8 +340,8 @@ impl<'a, E: Element> Fit<'a, E> {
     /// ```
     ///
     /// # Errors
-    /// Before the first step, for anything that makes no sense: [`Error::Zero`] for a batch or epochs
-    /// of 0,
+    /// Before the first step, for anything that makes no sense: [`Error::Zero`] for a batch or
+    /// epochs of 0,
     /// [`Error::BatchTooLarge`] for one that is larger than the trainer's `max_batch`,
     /// [`Error::Length`] for rows of another width than the network's, [`Error::OutOfRange`] for a
     /// share, a schedule's or another number, [`Error::Empty`] if no training or validation row is

@@ -173,7 +173,8 @@ impl History {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).epochs(5).run()?;
     /// let losses = history.curve("loss").expect("there always is one");
     /// assert!(losses.windows(2).all(|pair| pair[1] < pair[0]));
@@ -205,7 +206,8 @@ impl History {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).epochs(2).run()?;
     /// let mut csv = Vec::new(); // or a file
     /// history.write_csv(&mut csv)?;

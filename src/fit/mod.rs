@@ -165,7 +165,8 @@ impl<E: Element> Trainer<E> {
     /// # use deltarule::{Activation, Loss::MeanSquaredError, Network, Optimizer, Targets, Trainer};
     /// use deltarule::data::Rows;
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let rows = Rows::new(&[1.0, 2.0, 3.0], 1, Targets::Values(&[2.0, 4.0, 6.0]))?;
     /// let history = trainer.fit(rows).run()?;
     /// assert_eq!(history.epochs().len(), 10);

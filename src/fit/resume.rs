@@ -124,7 +124,8 @@ impl<E: Element> Fit<'_, E> {
     }
 
     /// Goes on from where another training stood, in the middle of an epoch if need be: the weights
-    /// and the history are then the same bits as if it had not been broken off, but for the seconds.
+    /// and the history are then the same bits as if it had not been broken off, but for the
+    /// seconds.
     ///
     /// Everything has to be said as it was for that training, on the same rows, but for the number
     /// of epochs, callbacks and checkpoints; a closure that is a schedule has to begin where it

@@ -265,8 +265,8 @@ impl Part {
     }
 }
 
-/// Cuts `rows` rows of `columns` elements in as few parts as can be, of nearly equal numbers of rows,
-/// a multiple of `step`, and some `elements` elements at most.
+/// Cuts `rows` rows of `columns` elements in as few parts as can be, of nearly equal numbers of
+/// rows, a multiple of `step`, and some `elements` elements at most.
 fn parts_of(
     rows: usize,
     columns: usize,

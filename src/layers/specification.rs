@@ -10,10 +10,10 @@ use crate::init::Init;
 
 /// A layer to be, plain data; [`NetworkBuilder`](crate::NetworkBuilder) makes them of its methods.
 ///
-/// Sources: batch normalization, Ioffe and Szegedy (2015); layer normalization, Ba, Kiros and Hinton
-/// (2016); dropout, Srivastava et al. (2014); residual blocks, He et al., *Deep Residual Learning for
-/// Image Recognition* (2016); embeddings, Guo and Berkhahn, *Entity Embeddings of Categorical
-/// Variables* (2016).
+/// Sources: batch normalization, Ioffe and Szegedy (2015); layer normalization, Ba, Kiros and
+/// Hinton (2016); dropout, Srivastava et al. (2014); residual blocks, He et al., *Deep Residual
+/// Learning for Image Recognition* (2016); embeddings, Guo and Berkhahn, *Entity Embeddings of
+/// Categorical Variables* (2016).
 ///
 /// ```
 /// use deltarule::{Activation, Layer, Network};

@@ -167,7 +167,9 @@ macro_rules! layer_methods {
         /// ```
         /// use deltarule::{Activation, Network};
         /// let network = Network::builder(8)
-        ///     .residual(|block| block.layer_norm().dense(16, Activation::Relu).dense(8, Activation::Identity))
+        ///     .residual(|block| {
+        ///         block.layer_norm().dense(16, Activation::Relu).dense(8, Activation::Identity)
+        ///     })
         ///     .dense(1, Activation::Identity)
         ///     .build()?;
         /// assert_eq!(network.layers().len(), 5);

@@ -10,8 +10,8 @@ use crate::layers::{Forward, Op, Pass};
 use crate::{Network, Predictor};
 
 /// Rows that a prediction takes through all layers at a time: each time, all weights are read. With
-/// 64 a prediction of 256 rows takes 1.3 times as long for 1024-1024-1024-10, whose weights are more
-/// than a core's share of the last cache, and 1.03 times for 784-512-512-10.
+/// 64 a prediction of 256 rows takes 1.3 times as long for 1024-1024-1024-10, whose weights are
+/// more than a core's share of the last cache, and 1.03 times for 784-512-512-10.
 pub(crate) const BLOCK_ROWS: usize = 256;
 
 /// Which layers a prediction goes through, and the buffers between them. A network knows it from

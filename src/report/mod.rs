@@ -97,7 +97,8 @@ impl<'a> Report<'a> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).epochs(2).run()?;
     /// let without = Report::new(&history).to_html()?;
     /// let with = Report::new(&history).weights(trainer.network()).to_html()?;
@@ -118,7 +119,8 @@ impl<'a> Report<'a> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// let history = trainer.fit(&data).epochs(2).run()?;
     /// let report = Report::new(&history).activations(trainer.network(), data.features())?;
     /// assert!(report.to_html()?.contains("<svg"));
@@ -186,7 +188,8 @@ impl<'a> Report<'a> {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// # let path = std::env::temp_dir().join("deltarule_report_doc.html");
     /// let history = trainer.fit(&data).epochs(2).run()?;
     /// let report = Report::new(&history).title("A line");
@@ -211,7 +214,8 @@ impl History {
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
     /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
-    /// # let mut trainer = Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
+    /// # let mut trainer =
+    /// #     Trainer::builder(network, MeanSquaredError, Optimizer::sgd(0.01)).build()?;
     /// # let path = std::env::temp_dir().join("deltarule_history_doc.html");
     /// trainer.fit(&data).epochs(2).run()?.report(&path)?;
     /// assert!(std::fs::read_to_string(&path)?.contains("<svg"));

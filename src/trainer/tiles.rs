@@ -44,8 +44,9 @@ fn part_elements(parameters: usize, threads: usize) -> usize {
 }
 
 impl TilePlan {
-    /// The tiles of so many parameters for so many threads. `rates_of` says how a part of a layer is trained, if it is. Each kind of rates, of which
-    /// `alike` says whether two are one, becomes one of the updates that are returned.
+    /// The tiles of so many parameters for so many threads. `rates_of` says how a part of a layer
+    /// is trained, if it is. Each kind of rates, of which `alike` says whether two are one, becomes
+    /// one of the updates that are returned.
     pub(crate) fn new(
         ops: &[Op],
         (parameters, threads): (usize, usize),

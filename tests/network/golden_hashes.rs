@@ -1,5 +1,6 @@
 //! The weights after 50 steps, in this version as in every other: for every kind of layer, every
-//! loss, and every optimizer. `DELTARULE_GOLDEN=print` prints the hashes in place of comparing them.
+//! loss, and every optimizer. `DELTARULE_GOLDEN=print` prints the hashes in place of comparing
+//! them.
 
 use crate::common::{ZOO_INPUTS, ZOO_OUTPUTS, fnv1a, fused_isas, labels, sample, zoo, zoo_rows};
 use deltarule::kernels::optimizer::{Adam, Decay, Epsilon, Momentum, RmsProp};

@@ -17,8 +17,8 @@ use std::time::Instant;
 /// What both fail with.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Compares with other libraries, on the same weights and inputs, in turns. The environment variable
-/// RAYON_NUM_THREADS sets the threads of all of them but tract, which has one.
+/// Compares with other libraries, on the same weights and inputs, in turns. The environment
+/// variable RAYON_NUM_THREADS sets the threads of all of them but tract, which has one.
 #[derive(Debug, Parser)]
 pub struct Options {
     /// The widths, from the input to the output

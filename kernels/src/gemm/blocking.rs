@@ -54,8 +54,8 @@ const KC_TURNED: usize = 512;
 /// The least rows of a tile that are many.
 const MANY_TILE_ROWS: usize = 12;
 
-/// What is a multiple of so many bytes apart shares a set of the L1 cache, which keeps no more of it
-/// than the set has ways: not a strip of many rows of A, or several squares of B's columns.
+/// What is a multiple of so many bytes apart shares a set of the L1 cache, which keeps no more of
+/// it than the set has ways: not a strip of many rows of A, or several squares of B's columns.
 pub(super) const ALIASED: usize = 4096;
 
 /// Columns of A whose elements are neighbours, and that begin at most so many bytes apart, lie as a

@@ -26,8 +26,8 @@ const TRANSPOSITION: usize = 5;
 /// A tile of one vector that has no more rows than one of two takes the time of so many more.
 const FEW_CHAINS: usize = 3;
 
-/// Of rows of W that share a set of the L1 cache, it keeps just so many beside what else it is asked
-/// for.
+/// Of rows of W that share a set of the L1 cache, it keeps just so many beside what else it is
+/// asked for.
 const ALIASED_ROWS: usize = 6;
 
 /// Where the parts of the scratch space lie, in elements.
@@ -158,7 +158,8 @@ pub(super) unsafe fn multiply_few_rows<V: MicroKernels>(
     let strip = strip_rows::<V>(m).min(if aliased { ALIASED_ROWS } else { usize::MAX });
     let a_stride = part.a.shape().row_stride;
     let x = part.a.data().as_ptr().wrapping_add(part.rows.start * a_stride);
-    // SAFETY: x lies within A, whose view was checked on construction; there is room for its panels.
+    // SAFETY: x lies within A, whose view was checked on construction; there is room for its
+    // panels.
     unsafe {
         let simd = V::transposer(simd);
         pack_columns::<V::Transposer>(simd, (x, a_stride), (k, m), scratch, nr);

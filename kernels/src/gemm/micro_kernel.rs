@@ -163,8 +163,8 @@ const FAR_APART: usize = 512;
 const FAR_STEPS: usize = 128;
 
 /// Steps of k at once where A's and B's strides are known: then they are loads, broadcasts and
-/// multiply-adds, and next to nothing else. While another thread runs on the same core, instructions
-/// are what a tile waits for.
+/// multiply-adds, and next to nothing else. While another thread runs on the same core,
+/// instructions are what a tile waits for.
 const UNROLLED: usize = 4;
 
 /// Rows whose places are in a register each; of more, a step has no registers left for what others

@@ -150,8 +150,8 @@ pub(super) unsafe fn pack_columns<T: Transpose>(
     }
 }
 
-/// Rows of A in strips, as few as can be and all nearly equal: one of a row or two would have too few
-/// chains to hide the latency of a multiply-add.
+/// Rows of A in strips, as few as can be and all nearly equal: one of a row or two would have too
+/// few chains to hide the latency of a multiply-add.
 #[derive(Clone, Copy)]
 pub(super) struct Cut {
     first: usize,
@@ -179,8 +179,8 @@ impl Cut {
     }
 }
 
-/// Strips of A that are packed at once: they share most of the cache lines that they are in, if A is
-/// transposed.
+/// Strips of A that are packed at once: they share most of the cache lines that they are in, if A
+/// is transposed.
 pub(super) const STRIPS_AT_ONCE: usize = 8;
 
 /// Neighbouring strips of A, [`STRIPS_AT_ONCE`] at most where they are packed, and the place for
@@ -215,12 +215,12 @@ impl<E: Element> Strips<E> {
         })
     }
 
-    /// Packs the strips, each element times `alpha`. Whatever is contiguous in A stays so: lines are
-    /// copied, not transposed. A line that goes through all strips is read once.
+    /// Packs the strips, each element times `alpha`. Whatever is contiguous in A stays so: lines
+    /// are copied, not transposed. A line that goes through all strips is read once.
     ///
     /// # Safety
-    /// `a`, the first row's first element, is valid for reads of all rows' `steps` elements at these
-    /// strides, `to` for writes of [`Strips::room`] of them.
+    /// `a`, the first row's first element, is valid for reads of all rows' `steps` elements at
+    /// these strides, `to` for writes of [`Strips::room`] of them.
     #[inline(always)]
     pub(super) unsafe fn pack<V: Lanes<Element = E>>(
         &self,

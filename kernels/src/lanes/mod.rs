@@ -336,10 +336,10 @@ pub trait Lanes:
         self.abs().le(self.splat(limit)).all()
     }
 
-    /// Of a group, all registers as they are, but at once: the compiler can't finish with one before
-    /// it begins with the next. It would, to save registers, and the CPU would have to wait for
-    /// every step of a chain. Nor does it find what it computed of the value before: so a rare branch
-    /// starts anew, and the common one keeps nothing for it in registers.
+    /// Of a group, all registers as they are, but at once: the compiler can't finish with one
+    /// before it begins with the next. It would, to save registers, and the CPU would have to wait
+    /// for every step of a chain. Nor does it find what it computed of the value before: so a rare
+    /// branch starts anew, and the common one keeps nothing for it in registers.
     #[inline(always)]
     fn side_by_side(self) -> Self {
         self

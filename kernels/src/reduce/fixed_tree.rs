@@ -132,8 +132,8 @@ pub(crate) fn are_narrow(rows: usize, columns: usize) -> bool {
     columns <= LANES && rows > FEW_ROWS
 }
 
-/// The sum of a value of each of at most 16 columns, in the order of this module: the bits are those
-/// of [`sum_terms`] of one row by itself.
+/// The sum of a value of each of at most 16 columns, in the order of this module: the bits are
+/// those of [`sum_terms`] of one row by itself.
 #[inline(always)]
 pub(crate) fn sum_of_columns<V: Lanes>(
     simd: V::Simd,

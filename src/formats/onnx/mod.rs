@@ -105,10 +105,11 @@ impl<E: Element> Network<E> {
     /// an output of floats. Read are opsets 7 to 26 and
     ///
     /// - `Gemm` and `MatMul`, `Add` of a bias or of a residual block;
-    /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17, `Dropout`;
+    /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17,
+    ///   `Dropout`;
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,
-    ///   `HardSwish`, and `HardSigmoid` as PyTorch defines it; SiLU, and GELU, Mish and hard swish in
-    ///   their parts;
+    ///   `HardSwish`, and `HardSigmoid` as PyTorch defines it; SiLU, and GELU, Mish and hard swish
+    ///   in their parts;
     /// - an embedding as [`Network::to_onnx`] writes it;
     /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows;
     /// - `Softmax` or `LogSoftmax` at the end, and skl2onnx's `Concat` of two probabilities and
