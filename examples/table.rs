@@ -1,4 +1,4 @@
-//! Learns to tell a CSV file's rows apart: `cargo run --release --example table -- FILE COLUMN`.
+//! Classifies a table: `cargo run --release --features data --example table -- FILE COLUMN`.
 
 use deltarule::data::{Scaling, csv::Csv};
 use deltarule::{Activation, EarlyStopping, Loss, Network, Optimizer, Trainer};
