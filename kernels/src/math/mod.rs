@@ -18,6 +18,7 @@ mod logistic;
 mod pieces;
 mod power;
 mod tail;
+mod tail_constants;
 mod tanh;
 
 pub use function::Function;
@@ -44,7 +45,7 @@ pub trait Math:
     + log::LogConstants
     + tanh::TanhConstants
     + erf::ErfConstants
-    + tail::TailConstants
+    + tail_constants::TailConstants
     + gelu_tanh::GeluTanhConstants
 {
 }
@@ -71,8 +72,8 @@ fn polynomial<V: Lanes>(x: V, x2: V, coefficients: &[V::Element]) -> V {
     odd.mul_add(x, even).mul_add(x, x.splat(c0))
 }
 
-/// c₀ + x·(c₁ + c₂x + …) by Horner's rule: the fewest operations, where the length of the chain does
-/// not count.
+/// c₀ + x·(c₁ + c₂x + …) by Horner's rule: the fewest operations, where the length of the chain
+/// does not count.
 #[inline(always)]
 fn horner<V: Lanes>(x: V, coefficients: &[V::Element]) -> V {
     let (&last, rest) = coefficients.split_last().expect("a polynomial has coefficients");

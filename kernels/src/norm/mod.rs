@@ -31,6 +31,7 @@
 
 pub mod batch;
 pub mod layer;
+mod running;
 #[cfg(test)]
 mod tests;
 
@@ -44,8 +45,8 @@ precompiled! {
     fn batch_mean(isa: Isa, kernel: batch::Mean<'_, Self>) = Isa::run;
     fn batch_add_deviations(isa: Isa, kernel: batch::AddDeviations<'_, Self>) = Isa::run;
     fn batch_finish(isa: Isa, kernel: batch::FinishStatistics<'_, Self>) = Isa::run;
-    fn batch_inverse_std(isa: Isa, kernel: batch::InverseStd<'_, Self>) = Isa::run;
-    fn batch_update_running(isa: Isa, kernel: batch::UpdateRunning<'_, Self>) = Isa::run;
+    fn batch_inverse_std(isa: Isa, kernel: running::InverseStd<'_, Self>) = Isa::run;
+    fn batch_update_running(isa: Isa, kernel: running::UpdateRunning<'_, Self>) = Isa::run;
     fn batch_normalize(isa: Isa, kernel: batch::Normalize<'_, Self>) = Isa::run;
     fn batch_add_gradients(isa: Isa, kernel: batch::AddGradients<'_, Self>) = Isa::run;
     fn batch_backward(isa: Isa, kernel: batch::Backward<'_, Self>) = Isa::run;
