@@ -1,15 +1,12 @@
 //! A right-hand operand in fewer bytes: bf16, or int8 with a scale for each column.
 
-use super::Epilogue;
 use super::aligned::Aligned;
 use super::micro_kernel::MicroKernels;
 use super::one_row::{OneRow, VECTORS};
 use super::packed::shape_methods;
-use crate::activation::Activation;
-use crate::dispatch::Kernel;
 use crate::error::checked_area;
-use crate::lanes::{Lanes, Simd};
-use crate::{Element, Isa, MatMut, MatRef, ShapeError};
+use crate::lanes::Lanes;
+use crate::{Element, Isa, MatRef, ShapeError};
 
 /// How the elements of a [`CompactMatrix`] are stored.
 ///
@@ -28,8 +25,8 @@ pub enum Format {
     /// range. Rounded to nearest, ties to even: within 2⁻⁸ of the element, relatively.
     Bf16,
     /// q = round(b/s), −127 to 127, with s = max |b|/127 of the column: within s/2 of the element.
-    /// Products are of q: [`Rescale`] multiplies by s. A column in which an element is infinite or
-    /// NaN becomes NaN.
+    /// Products are of q: [`Rescale`](super::Rescale) multiplies by s. A column in which an element
+    /// is infinite or NaN becomes NaN.
     Int8,
 }
 
@@ -38,14 +35,15 @@ pub enum Format {
 /// the scalar type: an element is made one when it is read.
 ///
 /// ```
-/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation};
+/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation::Identity};
 /// use deltarule_kernels::gemm::{CompactMatrix, Format, Gemm, Rescale, scratch_len};
 /// let isa = Isa::detect();
 /// let b = MatRef::new(&[127.0f32, 0.5, -3.0, 1.0], 2, 2)?;
 /// let b = CompactMatrix::new(isa, b, Format::Int8)?;
 /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 1, 2, 2)?];
 /// let (x, mut y) = ([10.0, 1.0], [0.0; 2]);
-/// let mut rescale = Rescale { scales: b.scales(), biases: &[1.0, 2.0], activation: Activation::Identity };
+/// let scales = b.scales();
+/// let mut rescale = Rescale { scales, biases: &[1.0, 2.0], activation: Identity };
 /// let product = Gemm::new(MatRef::new(&x, 1, 2)?, &b, MatMut::new(&mut y, 1, 2)?);
 /// product.epilogue(&mut rescale).run(isa, &mut scratch)?;
 /// // ½ was stored as 64/127.
@@ -180,7 +178,7 @@ impl<E: Element> CompactMatrix<E> {
 
     shape_methods! {}
 
-    /// s of each column, for [`Rescale`]; empty for [`Format::Bf16`].
+    /// s of each column, for [`Rescale`](super::Rescale); empty for [`Format::Bf16`].
     pub fn scales(&self) -> &[E] {
         &self.scales
     }
@@ -296,88 +294,10 @@ unsafe fn widen<V: MicroKernels, T: Stored<V::Element>>(
     }
 }
 
-/// C ← σ(C diag(s) + b), the end of a product with a [`Format::Int8`] matrix, rounded once before
-/// σ where multiply-adds are fused.
-///
-/// ```
-/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation::Relu};
-/// use deltarule_kernels::gemm::{Gemm, Rescale, scratch_len};
-/// let (isa, mut c) = (Isa::detect(), [0.0f32; 2]);
-/// let (a, b) = (MatRef::new(&[2.0], 1, 1)?, MatRef::new(&[3.0, -4.0], 1, 2)?);
-/// let mut rescale = Rescale { scales: &[0.5, 0.25], biases: &[1.0, 1.0], activation: Relu };
-/// let product = Gemm::new(a, b, MatMut::new(&mut c, 1, 2)?).epilogue(&mut rescale);
-/// product.run(isa, &mut vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?])?;
-/// assert_eq!(c, [0.5 * 6.0 + 1.0, 0.0]);
-/// # Ok::<(), deltarule_kernels::ShapeError>(())
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Rescale<'a, E> {
-    /// s: an element for each column of C.
-    pub scales: &'a [E],
-    /// b: an element for each column of C.
-    pub biases: &'a [E],
-    /// σ.
-    pub activation: Activation,
-}
-
-impl<E: Element> Epilogue<E> for Rescale<'_, E> {
-    /// Columns beyond the shorter of the slices stay as they are.
-    fn finish(&mut self, isa: Isa, _: usize, column: usize, mut strip: MatMut<'_, E>) {
-        let (scales, biases) = (self.scales, self.biases);
-        let end = scales.len().min(biases.len()).min(column + strip.columns());
-        let columns = column.min(end)..end;
-        E::rescale(isa, &scales[columns.clone()], &biases[columns], strip.reborrow());
-        if self.activation != Activation::Identity {
-            self.activation.forward_strip(isa, &mut strip);
-        }
-    }
-}
-
-/// C ← C diag(s) + b.
-pub(super) fn rescale<E: Element>(isa: Isa, scales: &[E], biases: &[E], c: MatMut<'_, E>) {
-    isa.run(ScaleColumns { scales, biases, c });
-}
-
-struct ScaleColumns<'a, E> {
-    scales: &'a [E],
-    biases: &'a [E],
-    c: MatMut<'a, E>,
-}
-
-impl<E: Element> Kernel for ScaleColumns<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { scales, biases, mut c } = self;
-        let (rows, stride) = (c.rows(), c.shape());
-        let columns = scales.len().min(c.columns());
-        for i in 0..rows {
-            if stride.column_stride != 1 {
-                for j in 0..columns {
-                    let x = *c.at(i, j);
-                    let lanes = E::Lanes::<S>::splat_in(simd, x);
-                    *c.at(i, j) =
-                        lanes.mul_add(lanes.splat(scales[j]), lanes.splat(biases[j])).first();
-                }
-                continue;
-            }
-            let row = &mut c.data()[i * stride.row_stride..][..columns];
-            let len = E::Lanes::<S>::LEN;
-            let each = row.chunks_mut(len).zip(scales.chunks(len)).zip(biases.chunks(len));
-            for ((row, scales), biases) in each {
-                let lanes = E::Lanes::<S>::load_partial(simd, row);
-                let scales = E::Lanes::<S>::load_partial(simd, scales);
-                let biases = E::Lanes::<S>::load_partial(simd, biases);
-                lanes.mul_add(scales, biases).store_partial(row);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MatMut;
     use crate::gemm::{Gemm, Start, scratch_len};
     use crate::testing::values;
 
@@ -478,38 +398,6 @@ mod tests {
             let b = MatRef::new(&b, 2, 3).unwrap();
             let scales = CompactMatrix::new(isa, b, Format::Int8).unwrap().scales().to_vec();
             assert!(scales[0] == 1.0 / 127.0 && scales[1].is_nan() && scales[2] == 2.0 / 127.0);
-        }
-    }
-
-    #[test]
-    fn rescaling_is_one_multiply_add_a_column() {
-        for isa in Isa::available() {
-            for (rows, columns) in [(1, 1), (1, 17), (3, 40), (20, 3)] {
-                let (scales, biases) = (values::<f32>(1, columns), values::<f32>(2, columns));
-                let before = values::<f32>(3, rows * (columns + 2));
-                for activation in [Activation::Identity, Activation::Relu] {
-                    let mut c = before.clone();
-                    let shape = (rows, columns);
-                    let strip = MatMut::with_strides(&mut c, shape, (columns + 2, 1)).unwrap();
-                    let mut rescale = Rescale { scales: &scales, biases: &biases, activation };
-                    rescale.finish(isa, 0, 0, strip);
-                    for (at, (&c, &before)) in c.iter().zip(&before).enumerate() {
-                        let j = at % (columns + 2);
-                        let mut expected = before;
-                        if j < columns {
-                            expected = if isa.has_fma() {
-                                before.mul_add(scales[j], biases[j])
-                            } else {
-                                before * scales[j] + biases[j]
-                            };
-                            if activation == Activation::Relu {
-                                expected = expected.max(0.0);
-                            }
-                        }
-                        assert_eq!(c, expected, "{isa} {rows}x{columns}: {at}");
-                    }
-                }
-            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::check_size;
 use crate::activation::Activation;
+use crate::dispatch::Kernel;
+use crate::lanes::{Lanes, Simd};
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
 /// An action on finished elements of C.
@@ -118,6 +120,30 @@ pub struct TimesDerivative<'a, E> {
     pub stored: MatRef<'a, E>,
 }
 
+/// C ← σ(C diag(s) + b), the end of a product with a [`Format::Int8`] matrix, rounded once before
+/// σ where multiply-adds are fused.
+///
+/// ```
+/// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation::Relu};
+/// use deltarule_kernels::gemm::{Gemm, Rescale, scratch_len};
+/// let (isa, mut c) = (Isa::detect(), [0.0f32; 2]);
+/// let (a, b) = (MatRef::new(&[2.0], 1, 1)?, MatRef::new(&[3.0, -4.0], 1, 2)?);
+/// let mut rescale = Rescale { scales: &[0.5, 0.25], biases: &[1.0, 1.0], activation: Relu };
+/// let product = Gemm::new(a, b, MatMut::new(&mut c, 1, 2)?).epilogue(&mut rescale);
+/// product.run(isa, &mut vec![0.0; scratch_len::<f32>(isa, 1, 2, 1)?])?;
+/// assert_eq!(c, [0.5 * 6.0 + 1.0, 0.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Rescale<'a, E> {
+    /// s: an element for each column of C.
+    pub scales: &'a [E],
+    /// b: an element for each column of C.
+    pub biases: &'a [E],
+    /// σ.
+    pub activation: Activation,
+}
+
 impl<E: Element> Epilogue<E> for Activate {
     fn finish(&mut self, isa: Isa, _: usize, _: usize, mut strip: MatMut<'_, E>) {
         self.activation.forward_strip(isa, &mut strip);
@@ -144,5 +170,65 @@ impl<E: Element> Epilogue<E> for TimesDerivative<'_, E> {
 
     fn finish(&mut self, isa: Isa, row: usize, column: usize, mut strip: MatMut<'_, E>) {
         self.activation.backward_strip(isa, self.stored, (row, column), &mut strip);
+    }
+}
+
+impl<E: Element> Epilogue<E> for Rescale<'_, E> {
+    fn check(&self, _: usize, columns: usize) -> Result<(), ShapeError> {
+        check_size("scales", columns, self.scales.len())?;
+        check_size("biases", columns, self.biases.len())
+    }
+
+    /// Without [`Epilogue::check`] before it, columns beyond the shorter slice stay as they are.
+    fn finish(&mut self, isa: Isa, _: usize, column: usize, mut strip: MatMut<'_, E>) {
+        let (scales, biases) = (self.scales, self.biases);
+        let end = scales.len().min(biases.len()).min(column + strip.columns());
+        let columns = column.min(end)..end;
+        E::rescale(isa, &scales[columns.clone()], &biases[columns], strip.reborrow());
+        if self.activation != Activation::Identity {
+            self.activation.forward_strip(isa, &mut strip);
+        }
+    }
+}
+
+/// C ← C diag(s) + b.
+pub(super) fn rescale<E: Element>(isa: Isa, scales: &[E], biases: &[E], c: MatMut<'_, E>) {
+    isa.run(ScaleColumns { scales, biases, c });
+}
+
+struct ScaleColumns<'a, E> {
+    scales: &'a [E],
+    biases: &'a [E],
+    c: MatMut<'a, E>,
+}
+
+impl<E: Element> Kernel for ScaleColumns<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { scales, biases, mut c } = self;
+        let (rows, stride) = (c.rows(), c.shape());
+        let columns = scales.len().min(c.columns());
+        for i in 0..rows {
+            if stride.column_stride != 1 {
+                for j in 0..columns {
+                    let x = *c.at(i, j);
+                    let lanes = E::Lanes::<S>::splat_in(simd, x);
+                    *c.at(i, j) =
+                        lanes.mul_add(lanes.splat(scales[j]), lanes.splat(biases[j])).first();
+                }
+                continue;
+            }
+            let row = &mut c.data()[i * stride.row_stride..][..columns];
+            let len = E::Lanes::<S>::LEN;
+            let each = row.chunks_mut(len).zip(scales.chunks(len)).zip(biases.chunks(len));
+            for ((row, scales), biases) in each {
+                let lanes = E::Lanes::<S>::load_partial(simd, row);
+                let scales = E::Lanes::<S>::load_partial(simd, scales);
+                let biases = E::Lanes::<S>::load_partial(simd, biases);
+                lanes.mul_add(scales, biases).store_partial(row);
+            }
+        }
     }
 }

@@ -41,8 +41,8 @@ mod tiny;
 
 #[cfg(feature = "blas")]
 pub use blas::BLAS_ABOVE;
-pub use compact::{CompactMatrix, Format, Rescale};
-pub use epilogue::{Activate, ActivateInto, Epilogue, TimesDerivative};
+pub use compact::{CompactMatrix, Format};
+pub use epilogue::{Activate, ActivateInto, Epilogue, Rescale, TimesDerivative};
 pub use packed::PackedMatrix;
 
 use crate::error::{check_length, checked_area};
@@ -61,7 +61,7 @@ precompiled! {
         parallel::parallel_scratch_len::<Self>;
     fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
     fn rescale(isa: Isa, scales: &[Self], biases: &[Self], c: MatMut<'_, Self>) =
-        compact::rescale;
+        epilogue::rescale;
     fn pack(isa: Isa, b: MatRef<'_, Self>, panel: usize, to: &mut [Self]) = packed::pack;
 }
 
@@ -170,7 +170,8 @@ impl<E: Element> Right<'_, E> {
 /// let b = [1.0f32, 0.0, -1.0, 2.0, 1.0, 0.0];
 /// let mut c = [0.0f32; 4];
 /// let mut scratch = vec![0.0; scratch_len::<f32>(isa, 2, 2, 3)?];
-/// let product = Gemm::new(MatRef::new(&a, 2, 3)?, MatRef::new(&b, 3, 2)?, MatMut::new(&mut c, 2, 2)?);
+/// let (a, b) = (MatRef::new(&a, 2, 3)?, MatRef::new(&b, 3, 2)?);
+/// let product = Gemm::new(a, b, MatMut::new(&mut c, 2, 2)?);
 /// product.start(Start::Row(&[10.0, 20.0])).run(isa, &mut scratch)?;
 /// assert_eq!(c, [12.0, 24.0, 15.0, 30.0]);
 /// # Ok::<(), deltarule_kernels::ShapeError>(())
@@ -308,8 +309,8 @@ impl<'a, E: Element> Gemm<'a, E> {
 
     /// Computes the product.
     ///
-    /// `scratch` is overwritten. [`scratch_len`] elements are enough, or [`parallel_scratch_len`] if
-    /// [`Gemm::threads`] was called, whatever the layouts; some products do with fewer.
+    /// `scratch` is overwritten. [`scratch_len`] elements are enough, or [`parallel_scratch_len`]
+    /// if [`Gemm::threads`] was called, whatever the layouts; some products do with fewer.
     ///
     /// ```
     /// use deltarule_kernels::{Isa, MatMut, MatRef, ShapeError, gemm::Gemm};
@@ -323,8 +324,9 @@ impl<'a, E: Element> Gemm<'a, E> {
     /// ```
     ///
     /// # Errors
-    /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`], the epilogue's matrix or
-    /// `scratch` do not fit together, [`ShapeError::Isa`] if B was packed for another ISA; nothing was written then.
+    /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`], what the epilogue has or
+    /// `scratch` do not fit together, [`ShapeError::Isa`] if B was packed for another ISA; nothing
+    /// was written then.
     pub fn run(mut self, isa: Isa, scratch: &mut [E]) -> Result<(), ShapeError> {
         let (m, n, k) = (self.c.rows(), self.c.columns(), self.a.columns());
         check_size("rows of a", m, self.a.rows())?;
@@ -347,8 +349,8 @@ fn check_size(argument: &'static str, expected: usize, actual: usize) -> Result<
     if expected == actual { Ok(()) } else { Err(ShapeError::Length { argument, expected, actual }) }
 }
 
-/// Elements of scratch space that an (m, k) by (k, n) product needs on this ISA. They are enough for
-/// one with fewer rows, columns or steps of k too.
+/// Elements of scratch space that an (m, k) by (k, n) product needs on this ISA. They are enough
+/// for one with fewer rows, columns or steps of k too.
 ///
 /// ```
 /// use deltarule_kernels::{Isa, gemm::scratch_len};

@@ -1,12 +1,11 @@
 //! Products against the naive reference: bit for bit where multiply-adds are fused, since there an
 //! element of C is one defined chain, and within the bound of a sum of k products elsewhere.
 
+mod epilogues;
+
 use super::driver::{Multiplication, Part};
 use super::tiny::Tiny;
-use super::{
-    ActivateInto, Epilogue, Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len,
-};
-use crate::activation::Activation;
+use super::{Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len};
 use crate::dispatch::Kernel;
 use crate::lanes::portable::Portable;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError, reference};
@@ -477,73 +476,6 @@ fn an_operand_packed_for_another_isa_is_refused() {
         let error = Gemm::new(a, &packed, c_view).run(isa, &mut []).unwrap_err();
         assert_eq!(error, ShapeError::Isa { argument: "b", packed: portable, isa });
         assert_eq!(c, [7.0; 2]);
-    }
-}
-
-/// Counts how often each element of C is handed over.
-struct Visits {
-    columns: usize,
-    counts: Vec<u32>,
-}
-
-impl Epilogue<f32> for Visits {
-    fn finish(&mut self, _: Isa, row: usize, column: usize, mut strip: MatMut<'_, f32>) {
-        for i in 0..strip.rows() {
-            for j in 0..strip.columns() {
-                self.counts[(row + i) * self.columns + column + j] += 1;
-                *strip.at(i, j) += 1.0;
-            }
-        }
-    }
-}
-
-#[test]
-fn the_epilogue_meets_each_finished_element_once() {
-    let shapes = [(1, 1, 0), (1, 40, 9), (40, 10, 64), (40, 70, 13), (31, 1100, 700)];
-    for isa in isas() {
-        for ((m, n, k), transposed) in shapes.iter().flat_map(|&s| [(s, false), (s, true)]) {
-            let (a, b) = (vec![1.0f32; m * k], vec![1.0f32; k * n]);
-            let mut c = vec![f32::NAN; m * n];
-            let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
-            let mut visits = Visits { columns: n, counts: vec![0; m * n] };
-            let b = match transposed {
-                true => MatRef::new(&b, n, k).unwrap().transposed(),
-                false => MatRef::new(&b, k, n).unwrap(),
-            };
-            let (a, c_view) = (MatRef::new(&a, m, k).unwrap(), MatMut::new(&mut c, m, n).unwrap());
-            Gemm::new(a, b, c_view).epilogue(&mut visits).run(isa, &mut scratch).unwrap();
-            assert!(visits.counts.iter().all(|&count| count == 1), "{isa}");
-            assert!(c.iter().all(|&value| value == k as f32 + 1.0), "{isa}");
-        }
-    }
-}
-
-/// z in C and a beside it are those of a product and an activation one after the other, whichever
-/// way the product takes.
-#[test]
-fn an_activation_goes_elsewhere_while_its_input_stays() {
-    let activation = Activation::Gelu;
-    for isa in isas() {
-        for (m, n, k) in [(1, 5, 3), (40, 10, 64), (31, 90, 70), (20, 64, 128)] {
-            let (a, b) = (fill::<f32>(m * k, 1), fill::<f32>(n * k, 2));
-            let a = MatRef::new(&a, m, k).unwrap();
-            let b = MatRef::new(&b, n, k).unwrap().transposed();
-            let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
-            let mut z = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
-            let mut y = [vec![f32::NAN; m * n], vec![f32::NAN; m * n]];
-            let view = MatMut::new(&mut z[0], m, n).unwrap();
-            Gemm::new(a, b, view).run(isa, &mut scratch).unwrap();
-            activation.forward(isa, &z[0], &mut y[0]).unwrap();
-            let mut into = ActivateInto { activation, a: MatMut::new(&mut y[1], m, n).unwrap() };
-            let view = MatMut::new(&mut z[1], m, n).unwrap();
-            Gemm::new(a, b, view).epilogue(&mut into).run(isa, &mut scratch).unwrap();
-            assert!(z[0] == z[1] && y[0] == y[1], "{isa} {m} {n} {k}");
-            let mut into = ActivateInto { activation, a: MatMut::new(&mut y[1], n, m).unwrap() };
-            let view = MatMut::new(&mut z[1], m, n).unwrap();
-            let error = Gemm::new(a, b, view).epilogue(&mut into).run(isa, &mut scratch);
-            let argument = "rows of the activated";
-            assert_eq!(error, Err(ShapeError::Length { argument, expected: m, actual: n }));
-        }
     }
 }
 
