@@ -54,14 +54,27 @@ impl NAdam {
         self.beta1 * (1.0 - 0.5 * 0.96_f64.powf(t * self.momentum_decay))
     }
 
-    /// μ₁…μₜ. The factors are below β₁, so from some t on 1 minus the product is 1, and the loop
-    /// need not run.
+    /// μ₁…μₜ, or less where 1 minus it is 1 all the same.
+    ///
+    /// No step takes longer for all those before it. The factors grow from β₁/2 to β₁, so the
+    /// product is at most μₜᵗ, which with the usual numbers is negligible from t = 48 on. With
+    /// others it becomes so on the way, or the factors become β₁ and what is left is a power.
     fn momentum_product(&self, number: u64) -> f64 {
         const NEGLIGIBLE: f64 = f64::EPSILON / 4.0;
-        if self.beta1.powf(number as f64) < NEGLIGIBLE {
+        let t = number as f64;
+        if self.momentum(t).powf(t) < NEGLIGIBLE {
             return 0.0;
         }
-        (1..=number).map(|t| self.momentum(t as f64)).product()
+        let (mut product, mut i) = (1.0, 1);
+        while i <= number && product >= NEGLIGIBLE {
+            let factor = self.momentum(i as f64);
+            if factor == self.beta1 {
+                return product * factor.powf((number - i + 1) as f64);
+            }
+            product *= factor;
+            i += 1;
+        }
+        product
     }
 
     pub(super) fn rule<E: Element>(&self, rate: f64, number: u64) -> Rule<E> {
@@ -101,5 +114,45 @@ impl<E: Element> super::Rule<E, 2> for Rule<E> {
         let v = lerp_square(v, g, self.weight2);
         let ahead = m.mul_add(m.splat(self.momentum_rate), g * g.splat(self.gradient_rate));
         (parameter - ahead / self.root.of(v, self.correction2), [m, v])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1 − μ₁…μₜ of each t, a factor after the other.
+    fn corrections(rule: &NAdam, steps: u64) -> Vec<f64> {
+        let mut product = 1.0;
+        let next = |t| {
+            product *= rule.momentum(t as f64);
+            1.0 - product
+        };
+        (1..=steps).map(next).collect()
+    }
+
+    #[test]
+    fn the_product_is_that_of_its_factors() {
+        for beta1 in [0.0, 0.5, 0.9, 0.99, 0.9999] {
+            for momentum_decay in [0.0, 0.004, 0.3] {
+                let rule = NAdam { beta1, momentum_decay, ..NAdam::default() };
+                for (t, expected) in (1..).zip(corrections(&rule, 2000)) {
+                    assert_eq!(1.0 - rule.momentum_product(t), expected, "{rule:?} {t}");
+                }
+            }
+        }
+    }
+
+    /// As many factors would take hours.
+    #[test]
+    fn a_late_step_takes_no_longer() {
+        let rule = NAdam { beta1: 1.0 - 1e-13, momentum_decay: 1.0, ..NAdam::default() };
+        let late = 1_000_000_000_000;
+        let early: f64 = (1..=2000).map(|t| rule.momentum(t as f64)).product();
+        let expected = early * rule.beta1.powf((late - 2000) as f64);
+        let product = rule.momentum_product(late);
+        assert!((product - expected).abs() < 1e-9 * expected, "{product} instead of {expected}");
+        let rule = NAdam { beta1: 1.0 - 1e-13, ..NAdam::default() };
+        assert_eq!(1.0 - rule.momentum_product(late), 1.0);
     }
 }
