@@ -168,9 +168,23 @@ fn what_does_not_fit_is_named() {
     let error = problem(std::slice::from_ref(&weight), "");
     assert!(error.ends_with("it has no tensor `0.bias`"), "{error}");
     let error = problem(&[weight.clone(), bias.clone(), ("1.weight", weight.1.clone())], "");
-    assert!(error.ends_with("no place for its tensor `1.weight`"), "{error}");
+    let modules = |count| format!("; it has tensors of {count} modules, and the network of 1");
+    let expected = format!("has no place for its tensor `1.weight`{}", modules(2));
+    assert!(error.ends_with(&expected), "{error}");
     let error = problem(&[weight.clone(), bias.clone()], "body.");
-    assert!(error.ends_with("it has no tensor `body.0.weight`"), "{error}");
+    assert!(error.ends_with(&format!("it has no tensor `body.0.weight`{}", modules(0))), "{error}");
+    let elsewhere = ["10.weight", "2.weight"].map(|name| (name, weight.1.clone()));
+    let error = problem(&[&elsewhere[..], std::slice::from_ref(&bias)].concat(), "");
+    let expected =
+        "it has no tensor `0.weight`, and the network has no place for its tensor `2.weight`";
+    assert!(error.ends_with(&format!("{expected}{}", modules(3))), "{error}");
+    // The shape is what differs first, whatever comes after it.
+    let deeper = [("0.bias", view(Dtype::F32, &[2])), ("2.weight", weight.1.clone())];
+    let error = problem(&deeper, "");
+    assert!(
+        error.ends_with(&format!("`0.bias` is [2], but [4] is needed{}", modules(2))),
+        "{error}"
+    );
     let error = problem(&[("0.weight", view(Dtype::F32, &[3, 4])), bias.clone()], "");
     assert!(error.ends_with("`0.weight` is [3, 4], but [4, 3] is needed"), "{error}");
     let error = problem(&[weight, ("0.bias", view(Dtype::I64, &[4]))], "");

@@ -119,8 +119,8 @@ impl<E: Element> Network<E> {
         serialize(tensors, Some(metadata)).map_err(|error| invalid(error.to_string()))
     }
 
-    /// Writes [`Network::to_safetensors`] to a file, in place of one that may be there. Whenever the
-    /// process is killed, there is the old file or the new one, and each is whole.
+    /// Writes [`Network::to_safetensors`] to a file, in place of one that may be there. Whenever
+    /// the process is killed, there is the old file or the new one, and each is whole.
     ///
     /// ```
     /// # use deltarule::{Activation, Network};
@@ -211,8 +211,9 @@ impl<E: Element> Network<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Format`], which names the tensor, if one is missing, too many, or of another shape
-    /// or type. Nothing was changed then.
+    /// [`Error::Format`], which names the first tensor that is of another shape or type, or else
+    /// one that is missing and one that is too many; and how many modules have tensors, if that
+    /// differs. Nothing was changed then.
     pub fn copy_state_dict(&mut self, bytes: &[u8], prefix: &str) -> Result<()> {
         let names = Names::of(self);
         let file = StateDict::new(bytes)?;

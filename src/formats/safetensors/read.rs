@@ -86,31 +86,53 @@ impl<'a> StateDict<'a> {
     }
 
     /// Checks that there are just these tensors, of types and shapes that can be taken.
+    ///
+    /// Of several problems the first layer that differs in shape says the most: where a file is of
+    /// more or fewer layers, names that are too many or missing come after it.
     pub(super) fn check(&self, names: &Names, prefix: &str) -> Result<()> {
+        let keys = self.metadata.offset_keys();
+        let there: HashSet<&str> =
+            keys.iter().filter_map(|name| name.strip_prefix(prefix)).collect();
         let wanted: HashSet<&str> = names.tensors.iter().map(|(name, ..)| name.as_str()).collect();
-        let mut others: Vec<String> = self.metadata.offset_keys();
-        others.retain(|name| name.strip_prefix(prefix).is_some_and(|name| !wanted.contains(name)));
-        if let Some(name) = others.iter().min() {
-            return Err(invalid(format!("the network has no place for its tensor `{name}`")));
+        let is_missing = |(name, _, place): &&(String, _, Place)| {
+            !matches!(place, Place::Count) && !there.contains(name.as_str())
+        };
+        let missing = names.tensors.iter().find(is_missing).map(|(name, ..)| name);
+        let surplus = there.difference(&wanted).min_by(|a, b| by_number(a).cmp(by_number(b)));
+        let problem = match (self.misfit(names, prefix), missing, surplus) {
+            (Some(misfit), ..) => misfit,
+            (None, Some(missing), Some(surplus)) => format!(
+                "it has no tensor `{prefix}{missing}`, and the network has no place for its tensor \
+                 `{prefix}{surplus}`"
+            ),
+            (None, Some(missing), None) => format!("it has no tensor `{prefix}{missing}`"),
+            (None, None, Some(surplus)) => {
+                format!("the network has no place for its tensor `{prefix}{surplus}`")
+            }
+            (None, None, None) => return Ok(()),
+        };
+        let (has, needs) = (count_modules(&there), count_modules(&wanted));
+        if has == needs {
+            return Err(invalid(problem));
         }
-        for (name, shape, place) in &names.tensors {
+        Err(invalid(format!(
+            "{problem}; it has tensors of {has} modules, and the network of {needs}"
+        )))
+    }
+
+    /// What is wrong with the first of these tensors that is there, but can't be taken.
+    fn misfit(&self, names: &Names, prefix: &str) -> Option<String> {
+        names.tensors.iter().find_map(|(name, shape, place)| {
             let name = format!("{prefix}{name}");
-            let info = match (self.metadata.info(&name), place) {
-                (_, Place::Count) => continue,
-                (Some(info), _) => info,
-                (None, _) => return Err(invalid(format!("it has no tensor `{name}`"))),
-            };
+            let info = self.metadata.info(&name).filter(|_| !matches!(place, Place::Count))?;
             if info.shape != *shape {
                 let is = &info.shape;
-                let problem = format!("its tensor `{name}` is {is:?}, but {shape:?} is needed");
-                return Err(invalid(problem));
+                return Some(format!("its tensor `{name}` is {is:?}, but {shape:?} is needed"));
             }
-            if !matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
-                let problem = format!("its tensor `{name}` is of {}, not of floats", info.dtype);
-                return Err(invalid(problem));
-            }
-        }
-        Ok(())
+            let is_float = matches!(info.dtype, Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64);
+            let dtype = info.dtype;
+            (!is_float).then(|| format!("its tensor `{name}` is of {dtype}, not of floats"))
+        })
     }
 
     /// Copies the tensors, which were checked.
@@ -141,6 +163,17 @@ impl<'a> StateDict<'a> {
             _ => numbers::read(bytes, f64::from_le_bytes, to),
         }
     }
+}
+
+/// What sorts names as their modules are: `10.weight` is after `2.weight`.
+fn by_number(name: &str) -> impl Iterator<Item = (Option<u64>, &str)> {
+    name.split('.').map(|part| (part.parse().ok(), part))
+}
+
+/// How many modules have tensors of these names.
+fn count_modules(names: &HashSet<&str>) -> usize {
+    let modules = names.iter().map(|name| name.rsplit_once('.').map_or("", |(module, _)| module));
+    modules.collect::<HashSet<_>>().len()
 }
 
 /// Takes a JSON object, and refuses one in which a key occurs twice.
