@@ -68,7 +68,11 @@ fn serve(limits: Limits, learning: Learning, clients: impl FnOnce(SocketAddr)) -
         };
         clients(address);
         stop.send(()).unwrap();
-        runtime.block_on(serving).unwrap();
+        // Rather fail than hang: with the runtime go the connections, and then the learner.
+        let limit = Duration::from_secs(60);
+        let served = runtime.block_on(async { tokio::time::timeout(limit, serving).await });
+        runtime.shutdown_background();
+        served.expect("it does not stop").unwrap();
         match (meanwhile, afterwards) {
             (Some(learning), _) => learning.join().unwrap(),
             (None, learner) => learner.map_or(0, app::Learner::run),
@@ -120,6 +124,13 @@ impl Client {
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
         (status, body)
+    }
+
+    /// Asks without reading, until neither side takes any more.
+    fn stuff(&mut self) {
+        let request = b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n".repeat(100);
+        self.0.get_ref().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        while self.0.get_mut().write_all(&request).is_ok() {}
     }
 
     /// Whether the service closes the connection, with nothing more to say.
@@ -313,10 +324,7 @@ fn who_never_reads_is_dropped_when_the_connection_is_old() {
     let limits = Limits { connections: 1, request: time, connection: time, ..LIMITS };
     serve(limits, Learning::Meanwhile, |address| {
         let mut greedy = Client::new(address);
-        // Until neither side takes any more.
-        let request = b"GET /metrics HTTP/1.1\r\nhost: test\r\n\r\n".repeat(100);
-        greedy.0.get_ref().set_write_timeout(Some(Duration::from_millis(200))).unwrap();
-        while greedy.0.get_mut().write_all(&request).is_ok() {}
+        greedy.stuff();
         // There is one place, and the greedy client still holds its end of the connection.
         assert_eq!(Client::new(address).get("/healthz").0, 200);
         drop(greedy);
@@ -328,10 +336,11 @@ fn who_is_slow_does_not_keep_it_from_stopping() {
     let limits = Limits { request: Duration::from_secs(1), ..LIMITS };
     let mut slow = Vec::new();
     serve(limits, Learning::Meanwhile, |address| {
-        slow = (0..4).map(|_| Client::new(address)).collect();
+        slow = (0..5).map(|_| Client::new(address)).collect();
         slow[0].send(HALF.as_bytes());
         slow[1].send(format!("{HALF}content-length: 9\r\n\r\n").as_bytes());
         assert_eq!(slow[2].get("/healthz").0, 200);
+        slow[3].stuff();
     });
-    assert_eq!(slow.len(), 4);
+    assert_eq!(slow.len(), 5);
 }
