@@ -53,6 +53,7 @@ pub trait Element:
     + crate::reduce::ReduceKernels
     + Copy
     + Default
+    + From<u8>
     + PartialEq
     + PartialOrd
     + Debug

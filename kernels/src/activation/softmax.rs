@@ -2,7 +2,7 @@
 
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::columns::{self, Columns};
+use crate::lanes::columns::{self, Columns, NarrowRows};
 use crate::lanes::{Lanes, Mask, Simd};
 use crate::lockstep::{Quotient, update_all, updates};
 use crate::loss::softmax::{Exponentials, exponentials, greatest};
@@ -11,6 +11,7 @@ use crate::precompiled::precompiled;
 use crate::reduce::Values;
 use crate::reduce::fixed_tree::{LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
+use core::ops::Range;
 
 /// A function from a row of numbers to a row of probabilities, or of their logarithms.
 ///
@@ -30,13 +31,16 @@ pub enum RowActivation {
     LogSoftmax,
 }
 
-/// Elements that are sure to stay in L1.
-const CACHED: usize = 1024;
-
 precompiled! {
     /// The kernels of this module.
     RowKernels:
-    fn row_forward(function: RowActivation, isa: Isa, columns: usize, y: &mut [Self]) = forward;
+    fn row_forward(
+        function: RowActivation,
+        isa: Isa,
+        columns: usize,
+        x: Option<&[Self]>,
+        y: &mut [Self],
+    ) = forward;
     fn row_backward(
         function: RowActivation,
         isa: Isa,
@@ -46,8 +50,14 @@ precompiled! {
     ) = backward;
 }
 
-fn forward<E: Element>(function: RowActivation, isa: Isa, columns: usize, y: &mut [E]) {
-    isa.run(Forward { function, columns, y });
+fn forward<E: Element>(
+    function: RowActivation,
+    isa: Isa,
+    columns: usize,
+    x: Option<&[E]>,
+    y: &mut [E],
+) {
+    isa.run(Forward { function, columns, x, y });
 }
 
 fn backward<E: Element>(
@@ -86,7 +96,7 @@ impl RowActivation {
     ) -> Result<(), ShapeError> {
         check_length("y", y, checked_area("y", rows, columns)?)?;
         if columns > 0 {
-            E::row_forward(self, isa, columns, y);
+            E::row_forward(self, isa, columns, None, y);
         }
         Ok(())
     }
@@ -115,12 +125,7 @@ impl RowActivation {
         check_length("x", x, area)?;
         check_length("y", y, area)?;
         if columns > 0 {
-            // Some rows after some rows, so that the second pass finds y in cache.
-            let block = columns * (CACHED / columns).max(1);
-            for (x, y) in x.chunks(block).zip(y.chunks_mut(block)) {
-                y.copy_from_slice(x);
-                E::row_forward(self, isa, columns, y);
-            }
+            E::row_forward(self, isa, columns, Some(x), y);
         }
         Ok(())
     }
@@ -158,6 +163,8 @@ impl RowActivation {
 struct Forward<'a, E> {
     function: RowActivation,
     columns: usize,
+    /// From y if there is none.
+    x: Option<&'a [E]>,
     y: &'a mut [E],
 }
 
@@ -167,10 +174,14 @@ impl<E: Element> Kernel for Forward<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let columns = self.columns.max(1);
-        if are_narrow(self.y.len() / columns, columns) {
-            return self.a_lane_a_row(simd);
+        let rows = self.y.len() / columns;
+        if are_narrow(rows, columns) {
+            return columns::run_narrow(simd, rows, self);
         }
-        for y in self.y.chunks_exact_mut(columns) {
+        for (i, y) in self.y.chunks_exact_mut(columns).enumerate() {
+            if let Some(x) = self.x {
+                y.copy_from_slice(&x[i * columns..(i + 1) * columns]);
+            }
             let max = greatest(simd, y);
             match self.function {
                 RowActivation::Softmax => {
@@ -192,39 +203,42 @@ impl<E: Element> Kernel for Forward<'_, E> {
     }
 }
 
-impl<E: Element> Forward<'_, E> {
+impl<E: Element> NarrowRows<E> for Forward<'_, E> {
     #[inline(always)]
-    fn a_lane_a_row<S: Simd>(self, simd: S) {
+    fn run<V: Lanes<Element = E>>(&mut self, simd: V::Simd, rows: Range<usize>) {
         let columns = self.columns;
-        let zero = E::Lanes::splat_in(simd, E::ZERO);
-        let [mut x, mut out]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
-        for y in self.y.chunks_mut(E::Lanes::<S>::LEN * columns) {
-            columns::load(simd, y, columns, &mut x);
+        let zero = V::splat_in(simd, E::ZERO);
+        let [mut x, mut out, mut others]: [Columns<V>; 3] = [[zero; LANES]; 3];
+        for first in rows.clone().step_by(V::LEN) {
+            let rows_on = &self.x.unwrap_or(&*self.y)[first * columns..];
+            columns::load(simd, rows_on, columns, &mut x);
             let max = exponentials(simd, &x[..columns], &mut out);
             let terms = &mut out[..columns];
             match self.function {
                 RowActivation::Softmax => {
-                    let sum = sum_of_columns(simd, columns, |j| E::Lanes::load(simd, &terms[j]));
+                    let sum = sum_of_columns(simd, terms);
                     for term in terms {
-                        (E::Lanes::load(simd, term) / sum).store(term);
+                        *term = *term / sum;
                     }
                 }
                 RowActivation::LogSoftmax => {
                     let mut left_out = zero;
                     let one = zero.splat(E::ONE);
-                    let others = sum_of_columns(simd, columns, |j| {
-                        let is_max = E::Lanes::load(simd, &x[j]).eq(max);
+                    for ((&x, &term), other) in x.iter().zip(&*terms).zip(&mut others) {
+                        let is_max = x.eq(max);
                         let is_first = is_max & left_out.eq(zero);
                         left_out = one.select(is_max, left_out);
-                        zero.select(is_first, E::Lanes::load(simd, &terms[j]))
-                    });
+                        *other = zero.select(is_first, term);
+                    }
+                    let others = sum_of_columns(simd, &others[..columns]);
                     let log_sum = log1p(others) + max * zero;
-                    for (x, out) in x.iter().zip(terms) {
-                        (E::Lanes::load(simd, x) - max - log_sum).store(out);
+                    for (&x, out) in x.iter().zip(terms) {
+                        *out = x - max - log_sum;
                     }
                 }
             }
-            columns::store(simd, &out, columns, y, &mut x);
+            let end = rows.end.min(first + V::LEN);
+            columns::store(simd, &out, columns, &mut self.y[first * columns..end * columns]);
         }
     }
 }
@@ -242,8 +256,9 @@ impl<E: Element> Kernel for Backward<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let columns = self.columns.max(1);
-        if are_narrow(self.y.len() / columns, columns) {
-            return self.a_lane_a_row(simd);
+        let rows = self.y.len() / columns;
+        if are_narrow(rows, columns) {
+            return columns::run_narrow(simd, rows, self);
         }
         let rows = self.y.chunks_exact(columns);
         for (y, delta) in rows.zip(self.delta.chunks_exact_mut(columns)) {
@@ -261,26 +276,35 @@ impl<E: Element> Kernel for Backward<'_, E> {
     }
 }
 
-impl<E: Element> Backward<'_, E> {
+impl<E: Element> NarrowRows<E> for Backward<'_, E> {
     #[inline(always)]
-    fn a_lane_a_row<S: Simd>(self, simd: S) {
+    fn run<V: Lanes<Element = E>>(&mut self, simd: V::Simd, rows: Range<usize>) {
         let columns = self.columns;
-        let area = E::Lanes::<S>::LEN * columns;
-        let [mut y, mut delta]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
-        for (outputs, deltas) in self.y.chunks(area).zip(self.delta.chunks_mut(area)) {
-            columns::load(simd, outputs, columns, &mut y);
-            columns::load(simd, deltas, columns, &mut delta);
-            let is_softmax = self.function == RowActivation::Softmax;
-            let sum = sum_of_columns(simd, columns, |j| {
-                let delta = E::Lanes::load(simd, &delta[j]);
-                if is_softmax { E::Lanes::load(simd, &y[j]) * delta } else { delta }
-            });
-            for (y, delta) in y.iter().zip(&mut delta).take(columns) {
-                let (y, old) = (E::Lanes::load(simd, y), E::Lanes::load(simd, delta));
-                let new = if is_softmax { y * (old - sum) } else { exp(y).neg_mul_add(sum, old) };
-                new.store(delta);
+        let is_softmax = self.function == RowActivation::Softmax;
+        let zero = V::splat_in(simd, E::ZERO);
+        let [mut y, mut delta, mut products]: [Columns<V>; 3] = [[zero; LANES]; 3];
+        for first in rows.clone().step_by(V::LEN) {
+            columns::load(simd, &self.y[first * columns..], columns, &mut y);
+            columns::load(simd, &self.delta[first * columns..], columns, &mut delta);
+            if is_softmax {
+                for (product, (&y, &delta)) in
+                    products.iter_mut().zip(y.iter().zip(&delta)).take(columns)
+                {
+                    *product = y * delta;
+                }
+                let sum = sum_of_columns(simd, &products[..columns]);
+                for (delta, &y) in delta.iter_mut().zip(&y).take(columns) {
+                    *delta = y * (*delta - sum);
+                }
+            } else {
+                let sum = sum_of_columns(simd, &delta[..columns]);
+                for (delta, &y) in delta.iter_mut().zip(&y).take(columns) {
+                    *delta = exp(y).neg_mul_add(sum, *delta);
+                }
             }
-            columns::store(simd, &delta, columns, deltas, &mut y);
+            let end = rows.end.min(first + V::LEN);
+            let deltas = &mut self.delta[first * columns..end * columns];
+            columns::store(simd, &delta, columns, deltas);
         }
     }
 }

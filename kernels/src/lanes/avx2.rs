@@ -87,6 +87,7 @@ macro_rules! avx2_lanes {
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 256-bit register.")]
         #[derive(Clone, Copy)]
+        #[repr(transparent)]
         pub(crate) struct $Lanes($register);
 
         #[doc = concat!("Yes or no for each lane of ", stringify!($Lanes), ".")]
@@ -305,23 +306,48 @@ fn side_by_side(a: &mut __m256, b: &mut __m256, c: &mut __m256, d: &mut __m256) 
     }
 }
 
-/// Halves of rows, fours, become columns: a four of each row is half of four columns.
 impl Transpose for F32x8 {
     type Square = [Self; 8];
 
     #[inline(always)]
-    unsafe fn load_transposed(_: Avx2, from: *const f32, stride: usize) -> [Self; 8] {
-        let mut columns = [Self(isa!(_mm256_setzero_ps())); 8];
-        for half in 0..2 {
-            let from = from.wrapping_add(4 * half);
-            let mut fours = [isa!(_mm_setzero_ps()); 8];
-            for (i, four) in fours.iter_mut().enumerate() {
-                // SAFETY: the caller promises LEN elements in each of LEN rows.
-                *four = unsafe { _mm_loadu_ps(from.add(i * stride)) };
+    unsafe fn load_transposed(simd: Avx2, from: *const f32, stride: usize) -> [Self; 8] {
+        // SAFETY: the caller promises rows of eight elements: these are their halves.
+        let [[a, b, c, d], [e, f, g, h]] = unsafe {
+            [Self::load_fours(simd, from, stride), Self::load_fours(simd, from.add(4), stride)]
+        };
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// Each four is loaded to the half of a register where it belongs, which leaves the shuffles
+    /// within halves: fours of a row beside fours of the row four below it.
+    #[inline(always)]
+    unsafe fn load_fours(_: Avx2, from: *const f32, stride: usize) -> [Self; 4] {
+        let mut fours = [Self(isa!(_mm256_setzero_ps())); 4];
+        for (i, fours) in fours.iter_mut().enumerate() {
+            // SAFETY: the caller promises four elements in each of LEN rows: these are those of
+            // rows i and 4 + i.
+            unsafe {
+                let low = _mm256_castps128_ps256(_mm_loadu_ps(from.add(i * stride)));
+                let high = _mm_loadu_ps(from.add((4 + i) * stride));
+                *fours = Self(_mm256_insertf128_ps::<1>(low, high));
             }
-            columns[4 * half..][..4].copy_from_slice(&columns_of(fours));
         }
-        columns
+        Self::into_rows(fours)
+    }
+
+    /// Of each half by itself, so that it is its own inverse.
+    #[inline(always)]
+    fn into_rows([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        isa!({
+            let (ab, cd) = (_mm256_unpacklo_ps(a.0, b.0), _mm256_unpacklo_ps(c.0, d.0));
+            let (ab_high, cd_high) = (_mm256_unpackhi_ps(a.0, b.0), _mm256_unpackhi_ps(c.0, d.0));
+            [
+                Self(_mm256_shuffle_ps::<0x44>(ab, cd)),
+                Self(_mm256_shuffle_ps::<0xee>(ab, cd)),
+                Self(_mm256_shuffle_ps::<0x44>(ab_high, cd_high)),
+                Self(_mm256_shuffle_ps::<0xee>(ab_high, cd_high)),
+            ]
+        })
     }
 
     /// Without a detour through memory: loops of constant length leave everything in registers.
@@ -354,37 +380,28 @@ impl Transpose for F32x8 {
                     *four = unsafe { _mm_maskload_ps(from.wrapping_add(i * stride), mask) };
                 }
             }
-            transposed[4 * half..][..4].copy_from_slice(&columns_of(fours));
+            let [a, b, c, d, e, f, g, h] = fours;
+            let pairs = [(a, e), (b, f), (c, g), (d, h)].map(|(low, high)| {
+                Self(isa!(_mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)))
+            });
+            transposed[4 * half..][..4].copy_from_slice(&Self::into_rows(pairs));
         }
         transposed
     }
 }
 
-/// Four columns of the fours of eight rows. Rows that are four apart share a register, which leaves
-/// the shuffles within halves.
-#[inline(always)]
-fn columns_of(rows: [__m128; 8]) -> [F32x8; 4] {
-    let beside =
-        |i: usize| isa!(_mm256_insertf128_ps::<1>(_mm256_castps128_ps256(rows[i]), rows[4 + i]));
-    let [a, b, c, d] = [beside(0), beside(1), beside(2), beside(3)];
-    isa!({
-        let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
-        let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
-        [
-            F32x8(_mm256_shuffle_ps::<0x44>(ab, cd)),
-            F32x8(_mm256_shuffle_ps::<0xee>(ab, cd)),
-            F32x8(_mm256_shuffle_ps::<0x44>(ab_high, cd_high)),
-            F32x8(_mm256_shuffle_ps::<0xee>(ab_high, cd_high)),
-        ]
-    })
-}
-
-/// As for f32, with pairs.
 impl Transpose for F64x4 {
     type Square = [Self; 4];
 
     #[inline(always)]
-    unsafe fn load_transposed(_: Avx2, from: *const f64, stride: usize) -> [Self; 4] {
+    unsafe fn load_transposed(simd: Avx2, from: *const f64, stride: usize) -> [Self; 4] {
+        // SAFETY: as the caller promises.
+        unsafe { Self::load_fours(simd, from, stride) }
+    }
+
+    /// As for f32, with pairs.
+    #[inline(always)]
+    unsafe fn load_fours(_: Avx2, from: *const f64, stride: usize) -> [Self; 4] {
         let mut columns = [Self(isa!(_mm256_setzero_pd())); 4];
         for half in 0..2 {
             let from = from.wrapping_add(2 * half);
@@ -403,5 +420,19 @@ impl Transpose for F64x4 {
             columns[2 * half + 1] = Self(isa!(_mm256_unpackhi_pd(a, b)));
         }
         columns
+    }
+
+    #[inline(always)]
+    fn into_rows([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+        isa!({
+            let (ab, cd) = (_mm256_unpacklo_pd(a.0, b.0), _mm256_unpacklo_pd(c.0, d.0));
+            let (ab_high, cd_high) = (_mm256_unpackhi_pd(a.0, b.0), _mm256_unpackhi_pd(c.0, d.0));
+            [
+                Self(_mm256_permute2f128_pd::<0x20>(ab, cd)),
+                Self(_mm256_permute2f128_pd::<0x20>(ab_high, cd_high)),
+                Self(_mm256_permute2f128_pd::<0x31>(ab, cd)),
+                Self(_mm256_permute2f128_pd::<0x31>(ab_high, cd_high)),
+            ]
+        })
     }
 }

@@ -72,6 +72,7 @@ macro_rules! avx512_lanes {
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), " in one 512-bit register.")]
         #[derive(Clone, Copy)]
+        #[repr(transparent)]
         pub(crate) struct $Lanes($register);
 
         #[doc = concat!("Yes or no for each lane of ", stringify!($Lanes), ".")]

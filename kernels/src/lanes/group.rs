@@ -9,6 +9,7 @@ use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 ///
 /// What moves elements between lanes is for single registers: columns and transposition.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub(crate) struct Group<V, const N: usize>(pub(crate) [V; N]);
 
 /// Yes or no for each lane of a [`Group`].

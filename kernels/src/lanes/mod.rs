@@ -190,47 +190,6 @@ pub trait Lanes:
         unsafe { self.store_ptr_partial(to.as_mut_ptr(), to.len()) }
     }
 
-    /// Transposes a block of at most LEN × LEN elements: `from` has `rows` rows of `columns`
-    /// elements, `to` gets `columns` rows of LEN elements, of which those from `rows` on are +0.
-    ///
-    /// # Safety
-    /// `rows` and `columns` are at most LEN; row i of `from`, at `from + i · from_stride`, is
-    /// valid for reads of `columns` elements, row j of `to`, at `to + j · to_stride`, for writes
-    /// of LEN elements.
-    #[inline(always)]
-    unsafe fn transpose_ptr(
-        simd: Self::Simd,
-        (from, from_stride): (*const Self::Element, usize),
-        rows: usize,
-        columns: usize,
-        (to, to_stride): (*mut Self::Element, usize),
-    ) {
-        let simd = Self::transposer(simd);
-        let side = <Self::Transposer as Lanes>::LEN;
-        for i in (0..Self::LEN).step_by(side) {
-            for j in (0..columns).step_by(side) {
-                let there = rows.saturating_sub(i).min(side);
-                let some = side.min(columns - j);
-                let from = from.wrapping_add(i * from_stride + j);
-                // SAFETY: rows i to i + `there` and columns j to j + `some` of `from`, as the
-                // caller promises; rows of `to` below `columns`, and `side` of their LEN elements,
-                // which it divides.
-                unsafe {
-                    let square = Self::Transposer::load_transposed_some(
-                        simd,
-                        from,
-                        from_stride,
-                        there,
-                        some,
-                    );
-                    for (q, lanes) in square.as_ref().iter().enumerate().take(some) {
-                        lanes.store_ptr(to.add((j + q) * to_stride + i));
-                    }
-                }
-            }
-        }
-    }
-
     /// `self · factor + addend`, rounded once where [`Simd::HAS_FMA`].
     fn mul_add(self, factor: Self, addend: Self) -> Self;
 

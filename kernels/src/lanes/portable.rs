@@ -61,6 +61,7 @@ macro_rules! portable_lanes {
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), ".")]
         #[derive(Clone, Copy)]
+        #[repr(transparent)]
         pub(crate) struct $Lanes($register);
 
         #[doc = concat!("Yes or no for each lane of ", stringify!($Lanes), ".")]
@@ -279,6 +280,34 @@ macro_rules! portable_lanes {
                     *row = unsafe { Self::load_ptr(simd, from.add(i * stride)).0 };
                 }
                 $register::transpose(rows).map(Self)
+            }
+
+            #[inline(always)]
+            unsafe fn load_fours(
+                _: Portable,
+                from: *const $element,
+                stride: usize,
+            ) -> [Self; 4] {
+                let mut columns = [[0.0; $len]; 4];
+                for i in 0..$len {
+                    for (j, column) in columns.iter_mut().enumerate() {
+                        // SAFETY: the caller promises four elements in each of LEN rows.
+                        column[i] = unsafe { *from.add(i * stride + j) };
+                    }
+                }
+                columns.map(|column| Self($register::new(column)))
+            }
+
+            #[inline(always)]
+            fn into_rows(columns: [Self; 4]) -> [Self; 4] {
+                let columns = columns.map(|column| column.0.to_array());
+                let mut rows = [[0.0; $len]; 4];
+                for i in 0..$len {
+                    for (j, column) in columns.iter().enumerate() {
+                        rows[i % 4][i / 4 * 4 + j] = column[i];
+                    }
+                }
+                rows.map(|row| Self($register::new(row)))
             }
         }
     };

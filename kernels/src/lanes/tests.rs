@@ -34,7 +34,7 @@ macro_rules! on_lanes_and_groups {
         }
     )+ };
 }
-on_lanes_and_groups!(Methods, Scaling, Named, Partial, Places);
+on_lanes_and_groups!(Methods, Scaling, Named, Partial, Places, Columns);
 
 impl<E: Element> Methods<E> {
     /// Compares a method of two arguments with a scalar function on every pair of specials.
@@ -216,34 +216,32 @@ impl<E: Element> Kernel for Transposed<E> {
     }
 }
 
-/// Rows of up to 16 elements become columns and rows again, and nothing else is written.
+/// Rows of up to 16 elements become columns and rows again, whether or not something follows them,
+/// and nothing else is written.
 struct Columns<E>(core::marker::PhantomData<E>);
 
-impl<E: Element> Kernel for Columns<E> {
-    type Output = ();
-
-    fn run<S: Simd>(self, simd: S) {
-        let len = E::Lanes::<S>::LEN;
+impl<E: Element> Columns<E> {
+    fn check_lanes<V: Lanes<Element = E>>(simd: V::Simd) {
         for columns in 1..=16 {
-            for rows in 0..=len {
+            for rows in 0..=V::LEN {
                 let count = rows * columns;
-                let from: Vec<E> = (0..count).map(|i| E::from_f64(i as f64 + 1.0)).collect();
-                let mut block = [[E::HALF; 16]; 16];
-                super::columns::load(simd, &from, columns, &mut block);
-                for (j, column) in block.iter().enumerate() {
-                    for (i, &value) in column.iter().enumerate() {
-                        let expected = match (i < rows, j < columns && i < len) {
-                            (true, true) => from[i * columns + j],
-                            (false, true) => E::ZERO,
-                            (_, false) => E::HALF,
-                        };
-                        assert_eq!(value, expected, "{rows}x{columns}: ({j}, {i})");
+                let from: Vec<E> = (0..count + 20).map(|i| E::from_f64(i as f64 + 1.0)).collect();
+                for end in [count, count + 1, count + 20] {
+                    let mut block = [V::splat_in(simd, E::HALF); 16];
+                    super::columns::load(simd, &from[..end], columns, &mut block);
+                    for (j, &lanes) in block.iter().enumerate().take(columns) {
+                        let mut column = vec![E::ZERO; V::LEN];
+                        lanes.store(&mut column);
+                        for (i, &value) in column.iter().enumerate().take(rows) {
+                            let expected = from[i * columns + j];
+                            assert_eq!(value, expected, "{rows}x{columns}: ({j}, {i})");
+                        }
                     }
+                    let mut to = vec![E::HALF; count + 20];
+                    super::columns::store(simd, &block, columns, &mut to[..count]);
+                    assert_eq!(to[..count], from[..count], "{rows}x{columns}");
+                    assert_eq!(to[count..], [E::HALF; 20], "{rows}x{columns}");
                 }
-                let mut to = vec![E::HALF; count + 1];
-                let mut room = [[E::HALF; 16]; 16];
-                super::columns::store(simd, &block, columns, &mut to[..count], &mut room);
-                assert_eq!((&to[..count], to[count]), (&from[..], E::HALF), "{rows}x{columns}");
             }
         }
     }

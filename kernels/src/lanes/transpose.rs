@@ -17,6 +17,16 @@ pub trait Transpose: Lanes {
         stride: usize,
     ) -> Self::Square;
 
+    /// Reads LEN rows of four elements: lane i of register j is element j of row i.
+    ///
+    /// # Safety
+    /// Row i, at `from + i · stride`, is valid for reads of four elements, for every i < LEN.
+    unsafe fn load_fours(simd: Self::Simd, from: *const Self::Element, stride: usize) -> [Self; 4];
+
+    /// Four columns as LEN rows: row i in the first four lanes of register i, and row 4 + i, where
+    /// there is one, in the last four.
+    fn into_rows(columns: [Self; 4]) -> [Self; 4];
+
     /// [`Transpose::load_transposed`] of `rows` rows of `columns` elements, both at most LEN; what
     /// does not exist is +0.
     ///

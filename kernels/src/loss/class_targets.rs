@@ -2,15 +2,18 @@
 
 use super::Scale;
 use super::element::divergence;
-use super::softmax::{check_labels, exponentials, is_index, log_scalar, sum_exponentials};
+use super::softmax::{
+    as_lanes, check_labels, exponentials, is_index, log_scalar, numbers, sum_exponentials,
+};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::columns::{self, Columns};
+use crate::lanes::columns::{self, Columns, NarrowRows};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, update_all};
 use crate::math::log;
 use crate::reduce::fixed_tree::{LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
+use core::ops::Range;
 
 /// The target distribution q of each row, for a softmax over classes.
 ///
@@ -305,7 +308,7 @@ impl<E: Element> Kernel for TargetRows<'_, '_, E> {
     fn run<S: Simd>(self, simd: S) {
         let (rows, classes) = self.arguments.shape;
         if classes > 0 && are_narrow(rows, classes) {
-            self.a_lane_a_row(simd);
+            columns::run_narrow(simd, rows, self);
         } else {
             self.row_by_row(simd);
         }
@@ -328,60 +331,6 @@ impl<E: Element> TargetRows<'_, '_, E> {
                 let (on, off) = (E::ONE, E::ZERO);
                 Distribution { probabilities: true, weighted, label, on, off }
             }
-        }
-    }
-
-    #[inline(always)]
-    fn a_lane_a_row<S: Simd>(self, simd: S) {
-        let distribution = self.distribution();
-        let SoftmaxRows { shape: (_, classes), logits, scale, losses, delta } = self.arguments;
-        let splat = |value| E::Lanes::splat_in(simd, value);
-        let together = E::Lanes::<S>::LEN;
-        let area = together * classes;
-        let [mut z, mut t, mut out]: [Columns<E>; 3] = [[[E::ZERO; LANES]; LANES]; 3];
-        let outputs = losses.chunks_mut(together).zip(delta.chunks_mut(area));
-        for (block, (logits, (losses, delta))) in logits.chunks(area).zip(outputs).enumerate() {
-            let first = block * together;
-            columns::load(simd, logits, classes, &mut z);
-            let mut own = [-E::ONE; LANES];
-            match self.targets.kind {
-                Kind::Labels { labels, .. } => {
-                    for (own, &label) in own.iter_mut().zip(&labels[first..][..losses.len()]) {
-                        *own = E::from_f64(label as f64);
-                    }
-                }
-                Kind::Probabilities(all) => {
-                    let rows = &all[first * classes..][..delta.len()];
-                    columns::load(simd, rows, classes, &mut t);
-                }
-            }
-            let own = E::Lanes::load(simd, &own);
-            let max = exponentials(simd, &z[..classes], &mut out);
-            let total = sum_of_columns(simd, classes, |j| E::Lanes::load(simd, &out[j]));
-            let log_total = log(total);
-            let sum = sum_of_columns(simd, classes, |j| {
-                let w = splat(self.targets.class_weights.map_or(E::ONE, |weights| weights[j]));
-                let is_own = own.eq(splat(E::from_f64(j as f64)));
-                let q = distribution.of(is_own, E::Lanes::load(simd, &t[j]), w);
-                // q takes the place of t.
-                q.store(&mut t[j]);
-                q
-            });
-            let mass = if distribution.is_normalized() { splat(E::ONE) } else { sum };
-            let pair = |j: usize| (E::Lanes::load(simd, &z[j]), E::Lanes::load(simd, &t[j]));
-            let loss = if self.divergence {
-                sum_of_columns(simd, classes, |j| share::<_, true>(pair(j), max, log_total))
-            } else {
-                sum_of_columns(simd, classes, |j| share::<_, false>(pair(j), max, log_total))
-            };
-            let scale = scale.of_rows(simd, first, losses.len());
-            (scale * loss).store_partial(losses);
-            let factor = scale * (mass / total);
-            for (out, q) in out.iter_mut().zip(&t).take(classes) {
-                let q = E::Lanes::load(simd, q);
-                E::Lanes::load(simd, out).mul_add(factor, -(q * scale)).store(out);
-            }
-            columns::store(simd, &out, classes, delta, &mut z);
         }
     }
 
@@ -421,6 +370,56 @@ impl<E: Element> TargetRows<'_, '_, E> {
             *loss = scale * sum;
             let factor = scale * (mass / total);
             update_all(simd, Delta { distribution, scale, factor }, [t, w], delta, []);
+        }
+    }
+}
+
+impl<E: Element> NarrowRows<E> for TargetRows<'_, '_, E> {
+    #[inline(always)]
+    fn run<V: Lanes<Element = E>>(&mut self, simd: V::Simd, rows: Range<usize>) {
+        let distribution = self.distribution();
+        let SoftmaxRows { shape: (_, classes), logits, scale, losses, delta } = &mut self.arguments;
+        let classes = *classes;
+        let splat = |value| V::splat_in(simd, value);
+        let numbers = numbers::<E>();
+        let [mut z, mut t, mut out]: [Columns<V>; 3] = [[splat(E::ZERO); LANES]; 3];
+        for first in rows.clone().step_by(V::LEN) {
+            let rows = first..rows.end.min(first + V::LEN);
+            columns::load(simd, &logits[first * classes..], classes, &mut z);
+            let own = match self.targets.kind {
+                Kind::Labels { labels, .. } => as_lanes(simd, &labels[rows.clone()]),
+                Kind::Probabilities(all) => {
+                    columns::load(simd, &all[first * classes..], classes, &mut t);
+                    splat(-E::ONE)
+                }
+            };
+            let max = exponentials(simd, &z[..classes], &mut out);
+            let total = sum_of_columns(simd, &out[..classes]);
+            let log_total = log(total);
+            // q takes the place of t, and a class's share in the loss that of z.
+            for (j, (z, t)) in z.iter_mut().zip(&mut t).enumerate().take(classes) {
+                let w = splat(self.targets.class_weights.map_or(E::ONE, |weights| weights[j]));
+                *t = distribution.of(own.eq(splat(numbers[j])), *t, w);
+                *z = if self.divergence {
+                    share::<_, true>((*z, *t), max, log_total)
+                } else {
+                    share::<_, false>((*z, *t), max, log_total)
+                };
+            }
+            let loss = sum_of_columns(simd, &z[..classes]);
+            let mass = if distribution.is_normalized() {
+                splat(E::ONE)
+            } else {
+                sum_of_columns(simd, &t[..classes])
+            };
+            let scale: V = scale.of_rows(simd, first, rows.len());
+            (scale * loss).store_partial(&mut losses[rows.clone()]);
+            let factor = scale * (mass / total);
+            for (out, &q) in out.iter_mut().zip(&t).take(classes) {
+                *out = out.mul_add(factor, -(q * scale));
+            }
+            let delta = &mut delta[rows.start * classes..rows.end * classes];
+            columns::store(simd, &out, classes, delta);
         }
     }
 }

@@ -310,7 +310,7 @@ impl<E: Element, L: Loss<E>> Rows<'_, E, L> {
         let area = len * columns;
         let mut scales = [scale.of_all(); LANES * LANES];
         let mut terms = [E::ZERO; LANES * LANES];
-        let mut turned: Columns<E> = [[E::ZERO; LANES]; LANES];
+        let mut turned: Columns<E::Lanes<S>> = [zero; LANES];
         let inputs = predictions.chunks(area).zip(targets.chunks(area));
         let outputs = losses.chunks_mut(len).zip(delta.chunks_mut(area));
         for (i, ((predictions, targets), (losses, delta))) in inputs.zip(outputs).enumerate() {
@@ -332,10 +332,9 @@ impl<E: Element, L: Loss<E>> Rows<'_, E, L> {
                 let scales = E::Lanes::load(simd, &scales[whole..whole + len]);
                 (slope * scales).store_partial(&mut delta[whole..]);
             }
-            columns::load_buffered(simd, &terms, columns, &mut turned);
-            let scale = scale.of_rows(simd, i * len, losses.len());
-            (scale * sum_of_columns(simd, columns, |j| E::Lanes::load(simd, &turned[j])))
-                .store_partial(losses);
+            columns::load_whole(simd, &terms, columns, &mut turned);
+            let scale: E::Lanes<S> = scale.of_rows(simd, i * len, losses.len());
+            (scale * sum_of_columns(simd, &turned[..columns])).store_partial(losses);
         }
     }
 }

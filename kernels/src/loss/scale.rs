@@ -1,7 +1,7 @@
 //! What a row's loss is multiplied by.
 
 use crate::error::check_length;
-use crate::lanes::{Lanes, Simd};
+use crate::lanes::Lanes;
 use crate::{Element, ShapeError};
 use core::ops::Range;
 
@@ -64,10 +64,15 @@ impl<'a, E: Element> Scale<'a, E> {
 
     /// [`Scale::of_row`] for `count` rows from `first` on, a lane a row.
     #[inline(always)]
-    pub(super) fn of_rows<S: Simd>(&self, simd: S, first: usize, count: usize) -> E::Lanes<S> {
-        let factor = E::Lanes::splat_in(simd, self.factor);
+    pub(super) fn of_rows<V: Lanes<Element = E>>(
+        &self,
+        simd: V::Simd,
+        first: usize,
+        count: usize,
+    ) -> V {
+        let factor = V::splat_in(simd, self.factor);
         match self.weights {
-            Some(weights) => factor * E::Lanes::load_partial(simd, &weights[first..first + count]),
+            Some(weights) => factor * V::load_partial(simd, &weights[first..first + count]),
             None => factor,
         }
     }

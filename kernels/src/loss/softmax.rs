@@ -3,7 +3,7 @@
 use super::Scale;
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::columns::{self, Columns};
+use crate::lanes::columns::{self, Columns, NarrowRows};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{Product, update_all};
 use crate::math::{exp, log};
@@ -11,6 +11,7 @@ use crate::reduce::fixed_tree::{
     Greatest, LANES, Terms, across, are_narrow, sum_of_columns, sum_terms,
 };
 use crate::{Element, Isa, ShapeError};
+use core::ops::Range;
 
 /// Softmax cross-entropy with class indices: `scale · (log Σⱼ e^{zᵢⱼ} − zᵢ,labelᵢ)` for each row i.
 ///
@@ -90,52 +91,52 @@ impl<E: Element> Kernel for LabelledRows<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if are_narrow(self.labels.len(), self.classes) {
-            self.a_lane_a_row(simd);
+            columns::run_narrow(simd, self.labels.len(), self);
         } else {
             self.row_by_row(simd);
         }
     }
 }
 
-impl<E: Element> LabelledRows<'_, E> {
+impl<E: Element> NarrowRows<E> for LabelledRows<'_, E> {
     #[inline(always)]
-    fn a_lane_a_row<S: Simd>(self, simd: S) {
+    fn run<V: Lanes<Element = E>>(&mut self, simd: V::Simd, rows: Range<usize>) {
         let classes = self.classes.max(1);
-        let zero = E::Lanes::splat_in(simd, E::ZERO);
-        let together = E::Lanes::<S>::LEN;
-        let area = together * classes;
-        let [mut logits, mut out]: [Columns<E>; 2] = [[[E::ZERO; LANES]; LANES]; 2];
-        let inputs = self.logits.chunks(area).zip(self.labels.chunks(together));
-        let outputs = self.losses.chunks_mut(together).zip(self.delta.chunks_mut(area));
-        for (block, ((rows, labels), (losses, delta))) in inputs.zip(outputs).enumerate() {
-            columns::load(simd, rows, classes, &mut logits);
-            let mut own = [E::ZERO; LANES];
-            for (own, &label) in own.iter_mut().zip(labels) {
-                *own = E::from_f64(label as f64);
-            }
-            let labels = E::Lanes::load(simd, &own);
-            let is_label = |j: usize| labels.eq(zero.splat(E::from_f64(j as f64)));
+        let zero = V::splat_in(simd, E::ZERO);
+        let numbers = numbers::<E>();
+        let [mut logits, mut out]: [Columns<V>; 2] = [[zero; LANES]; 2];
+        for first in rows.clone().step_by(V::LEN) {
+            let rows = first..rows.end.min(first + V::LEN);
+            columns::load(simd, &self.logits[first * classes..], classes, &mut logits);
+            let labels: V = as_lanes(simd, &self.labels[rows.clone()]);
             let max = exponentials(simd, &logits[..classes], &mut out);
             let (mut own, mut own_logit) = (zero, zero);
-            let others = sum_of_columns(simd, classes, |j| {
-                let term = E::Lanes::load(simd, &out[j]);
-                own = term.select(is_label(j), own);
-                own_logit = E::Lanes::load(simd, &logits[j]).select(is_label(j), own_logit);
-                zero.select(is_label(j), term)
-            });
+            for (j, (logit, &term)) in logits.iter_mut().zip(&out).enumerate().take(classes) {
+                let is_label = labels.eq(zero.splat(numbers[j]));
+                own = term.select(is_label, own);
+                own_logit = logit.select(is_label, own_logit);
+                // The terms of the other classes take the places of the logits.
+                *logit = zero.select(is_label, term);
+            }
+            let others = sum_of_columns(simd, &logits[..classes]);
             let (total, lost) = two_sum(others, own);
             let log_total = log(total) + lost / total;
-            let scale = self.scale.of_rows(simd, block * together, losses.len());
+            let scale: V = self.scale.of_rows(simd, first, rows.len());
             let factor = scale / total;
+            let of_label = -(others * factor);
             for (j, delta) in out.iter_mut().enumerate().take(classes) {
-                let scaled = E::Lanes::load(simd, delta) * factor;
-                (-(others * factor)).select(is_label(j), scaled).store(delta);
+                let is_label = labels.eq(zero.splat(numbers[j]));
+                *delta = of_label.select(is_label, *delta * factor);
             }
+            let losses = &mut self.losses[rows.clone()];
             (scale * (log_total + (max - own_logit))).store_partial(losses);
-            columns::store(simd, &out, classes, delta, &mut logits);
+            let delta = &mut self.delta[rows.start * classes..rows.end * classes];
+            columns::store(simd, &out, classes, delta);
         }
     }
+}
 
+impl<E: Element> LabelledRows<'_, E> {
     #[inline(always)]
     fn row_by_row<S: Simd>(self, simd: S) {
         for (i, (loss, &label)) in self.losses.iter_mut().zip(self.labels).enumerate() {
@@ -157,34 +158,31 @@ impl<E: Element> LabelledRows<'_, E> {
 /// The greatest logit of each row, −∞ if there is none but NaN; `out` gets e^(logit − greatest) of
 /// each column.
 #[inline(always)]
-pub(crate) fn exponentials<S: Simd, E: Element>(
-    simd: S,
-    logits: &[[E; LANES]],
-    out: &mut Columns<E>,
-) -> E::Lanes<S> {
-    let mut max = [E::ZERO; LANES];
+pub(crate) fn exponentials<V: Lanes>(simd: V::Simd, logits: &[V], out: &mut Columns<V>) -> V {
+    let mut max = V::splat_in(simd, -V::Element::INFINITY);
     simd.call(ColumnExponentials { logits, max: &mut max, out });
-    E::Lanes::load(simd, &max)
+    max
 }
 
-struct ColumnExponentials<'a, E> {
-    logits: &'a [[E; LANES]],
-    max: &'a mut [E; LANES],
-    out: &'a mut Columns<E>,
+/// It is compiled once for all that call it.
+struct ColumnExponentials<'a, V> {
+    logits: &'a [V],
+    max: &'a mut V,
+    out: &'a mut Columns<V>,
 }
 
-impl<E: Element> Kernel for ColumnExponentials<'_, E> {
+impl<V: Lanes> Kernel for ColumnExponentials<'_, V> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let mut max = E::Lanes::splat_in(simd, -E::INFINITY);
+    fn run<S: Simd>(self, _: S) {
+        let mut max = *self.max;
         for column in self.logits {
-            max = E::Lanes::load(simd, column).greater_or(max);
+            max = column.greater_or(max);
         }
-        max.store(self.max);
+        *self.max = max;
         for (column, out) in self.logits.iter().zip(self.out) {
-            exp(E::Lanes::load(simd, column) - max).store(out);
+            *out = exp(*column - max);
         }
     }
 }
@@ -253,13 +251,38 @@ pub(super) fn log_scalar<S: Simd, E: Element>(simd: S, x: E) -> E {
     log(E::Lanes::splat_in(simd, x)).first()
 }
 
+/// 0, 1, 2, …
+#[inline(always)]
+pub(super) fn numbers<E: Element>() -> [E; LANES] {
+    let mut numbers = [E::ZERO; LANES];
+    for (i, number) in numbers.iter_mut().enumerate() {
+        *number = E::from_f64(i as f64);
+    }
+    numbers
+}
+
+/// Labels below 256 as numbers, a lane a row.
+#[inline(always)]
+pub(super) fn as_lanes<V: Lanes>(simd: V::Simd, labels: &[usize]) -> V {
+    let mut numbers = [V::Element::ZERO; 2 * LANES];
+    // A loop whose length the compiler knows becomes vectors. Of elements that are written one by
+    // one a register can't be read before all of them are in the cache.
+    if let Some(labels) = labels.get(..V::LEN) {
+        for i in 0..V::LEN {
+            numbers[i] = V::Element::from(labels[i] as u8);
+        }
+    } else {
+        for (number, &label) in numbers.iter_mut().zip(labels) {
+            *number = V::Element::from(label as u8);
+        }
+    }
+    V::load(simd, &numbers)
+}
+
 /// Yes in the lane of index `index`, if it is among those from `at` on.
 #[inline(always)]
 pub(super) fn is_index<V: Lanes>(like: V, at: usize, index: usize) -> V::Mask {
-    let mut numbers = [V::Element::ZERO; LANES];
-    for (i, number) in numbers.iter_mut().enumerate() {
-        *number = V::Element::from_f64(i as f64);
-    }
+    let numbers = numbers::<V::Element>();
     let distance = index.wrapping_sub(at);
     let lane = if distance < V::LEN { distance as f64 } else { -1.0 };
     V::load(like.simd(), &numbers).eq(like.splat(V::Element::from_f64(lane)))

@@ -125,31 +125,36 @@ const FEW_ROWS: usize = 2;
 /// Whether rows of so many columns go a lane a row. The bits are the same.
 ///
 /// A short row leaves most lanes empty and waits for its sum to cross them. So as many rows as a
-/// register has lanes go together, a lane a row, and a row's 16 virtual lanes are 16 registers: see
-/// [`crate::lanes::columns`] and [`sum_of_columns`].
+/// register or a group of them has lanes go together, a lane a row, and a row's 16 virtual lanes
+/// are 16 registers or groups: see [`crate::lanes::columns`] and [`sum_of_columns`].
 #[inline(always)]
 pub(crate) fn are_narrow(rows: usize, columns: usize) -> bool {
     columns <= LANES && rows > FEW_ROWS
 }
 
-/// The sum of a value of each of at most 16 columns, in the order of this module: the bits are
-/// those of [`sum_terms`] of one row by itself.
+/// The sum of at most 16 columns, in the order of this module: the bits are those of [`sum_terms`]
+/// of one row by itself.
 #[inline(always)]
-pub(crate) fn sum_of_columns<V: Lanes>(
-    simd: V::Simd,
-    columns: usize,
-    mut of_column: impl FnMut(usize) -> V,
-) -> V {
-    let mut lanes = [V::splat_in(simd, V::Element::ZERO); LANES];
-    for (j, lane) in lanes.iter_mut().enumerate().take(columns) {
-        *lane = of_column(j);
+pub(crate) fn sum_of_columns<V: Lanes>(simd: V::Simd, columns: &[V]) -> V {
+    // What is added last is taken first, so that few sums wait in registers.
+    let mut halves = [V::splat_in(simd, V::Element::ZERO); 2];
+    for (l, half) in halves.iter_mut().enumerate() {
+        *half = sum_of_four(simd, columns, l) + sum_of_four(simd, columns, l + 2);
     }
-    for distance in [8, 4, 2, 1] {
-        for l in 0..distance {
-            lanes[l] = lanes[l] + lanes[l + distance];
+    halves[0] + halves[1]
+}
+
+/// Lanes l, l + 4, l + 8 and l + 12.
+#[inline(always)]
+fn sum_of_four<V: Lanes>(simd: V::Simd, columns: &[V], l: usize) -> V {
+    // A lane without a term counts as +0.
+    let mut lanes = [V::splat_in(simd, V::Element::ZERO); 4];
+    for (i, lane) in lanes.iter_mut().enumerate() {
+        if let Some(&term) = columns.get(l + 4 * i) {
+            *lane = term;
         }
     }
-    lanes[0]
+    (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
 }
 
 /// The sum of the terms in the order of this module.
