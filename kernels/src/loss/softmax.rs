@@ -264,6 +264,7 @@ pub(super) fn numbers<E: Element>() -> [E; LANES] {
 /// Labels below 256 as numbers, a lane a row.
 #[inline(always)]
 pub(super) fn as_lanes<V: Lanes>(simd: V::Simd, labels: &[usize]) -> V {
+    const { assert!(V::LEN <= 2 * LANES) }
     let mut numbers = [V::Element::ZERO; 2 * LANES];
     // A loop whose length the compiler knows becomes vectors. Of elements that are written one by
     // one a register can't be read before all of them are in the cache.
