@@ -120,8 +120,8 @@ pub struct TimesDerivative<'a, E> {
     pub stored: MatRef<'a, E>,
 }
 
-/// C ← σ(C diag(s) + b), the end of a product with a [`Format::Int8`] matrix, rounded once before
-/// σ where multiply-adds are fused.
+/// C ← σ(C diag(s) + b), the end of a product with a matrix in
+/// [`Format::Int8`](super::Format::Int8), rounded once before σ where multiply-adds are fused.
 ///
 /// ```
 /// use deltarule_kernels::{Isa, MatMut, MatRef, activation::Activation::Relu};
