@@ -19,6 +19,7 @@
 // Contestants that take turns, as in the other comparisons.
 #[path = "../roofline/race.rs"]
 mod race;
+mod turns;
 
 use clap::{Parser, ValueEnum};
 use deltarule::kernels::limits;
@@ -28,9 +29,9 @@ use deltarule::{
 use race::race;
 use std::error::Error;
 use std::hint::black_box;
-use std::io;
 use std::num::NonZeroU32;
 use std::time::Instant;
+use turns::take_turns;
 
 /// Times a training step or a prediction of a multi-layer perceptron.
 #[derive(Parser)]
@@ -116,6 +117,9 @@ fn activation(name: &str) -> Result<Activation, String> {
     })
 }
 
+/// Calls before the first turn.
+const WARM_UP: usize = 20;
+
 /// Steps of multiply-adds in a burst.
 const BURST: usize = 20_000;
 
@@ -172,7 +176,11 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     if options.turns {
-        return take_turns(call);
+        for _ in 0..WARM_UP {
+            call()?;
+        }
+        let name = concat!("deltarule ", env!("CARGO_PKG_VERSION"));
+        return take_turns(name, || Ok(call()?));
     }
     let mut failure = None;
     let samples = race(2, usize::from(options.samples), |contestant| {
@@ -193,23 +201,6 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let share = flops / burst / samples.ratio(1, 0);
     let (us, gflops) = (seconds * 1e6, flops / seconds / 1e9);
     println!("median_us: {us:.3} gflops: {gflops:.1} peak_share: {share:.3}");
-    Ok(())
-}
-
-/// Makes as many calls as each line of standard input says, and prints the seconds they took.
-fn take_turns(mut call: impl FnMut() -> deltarule::Result<()>) -> Result<(), Box<dyn Error>> {
-    for _ in 0..20 {
-        call()?;
-    }
-    println!("deltarule {}", env!("CARGO_PKG_VERSION"));
-    for line in io::stdin().lines() {
-        let calls: u32 = line?.trim().parse()?;
-        let start = Instant::now();
-        for _ in 0..calls {
-            call()?;
-        }
-        println!("{}", start.elapsed().as_secs_f64());
-    }
     Ok(())
 }
 

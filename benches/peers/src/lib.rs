@@ -5,13 +5,14 @@ mod perceptron;
 #[expect(dead_code, reason = "no ratios are printed")]
 #[path = "../../../examples/roofline/race.rs"]
 mod race;
+#[path = "../../../examples/step_time/turns.rs"]
+mod turns;
 
 use candle_core::{Device, Tensor};
 use candle_nn::{Linear, Module};
 use clap::Parser;
 use deltarule::{LayerRef, Network};
 use std::error::Error;
-use std::io::{self, Write};
 use std::time::Instant;
 
 /// What both fail with.
@@ -63,7 +64,7 @@ impl Options {
             run()?;
         }
         if let (true, Some((name, run))) = (self.turns, contestants.last_mut()) {
-            return take_turns(name, run);
+            return turns::take_turns(name, run);
         }
         let mut failure = None;
         let samples = race::race(contestants.len(), self.samples, |at| {
@@ -86,22 +87,6 @@ impl Options {
         }
         failure.map_or(Ok(()), Err)
     }
-}
-
-fn take_turns(name: &str, mut run: impl FnMut() -> Result) -> Result {
-    let mut out = io::stdout();
-    writeln!(out, "{name}")?;
-    out.flush()?;
-    for line in io::stdin().lines() {
-        let calls: u64 = line?.trim().parse()?;
-        let start = Instant::now();
-        for _ in 0..calls {
-            run()?;
-        }
-        writeln!(out, "{}", start.elapsed().as_secs_f64())?;
-        out.flush()?;
-    }
-    Ok(())
 }
 
 /// The weights (outputs, inputs) and the biases of each dense layer, for candle.
