@@ -54,9 +54,15 @@ const KC_TURNED: usize = 512;
 /// The least rows of a tile that are many.
 const MANY_TILE_ROWS: usize = 12;
 
-/// What is a multiple of so many bytes apart shares a set of the L1 cache, which keeps no more of
-/// it than the set has ways: not a strip of many rows of A, or several squares of B's columns.
-pub(super) const ALIASED: usize = 4096;
+/// What is a multiple of so many bytes apart shares a set of the L1 cache.
+const ALIASED: usize = 4096;
+
+/// Whether what is so many elements apart shares a set of the L1 cache, which keeps no more of it
+/// than the set has ways: not a strip of many rows of A, or several squares of B's columns.
+#[inline(always)]
+pub(super) fn is_aliased<E>(stride: usize) -> bool {
+    (stride * size_of::<E>()).is_multiple_of(ALIASED)
+}
 
 /// Columns of A whose elements are neighbours, and that begin at most so many bytes apart, lie as a
 /// strip would.
@@ -126,7 +132,7 @@ impl Sources {
     pub(super) fn new<V: MicroKernels>(part: &Part<'_, V::Element>) -> Self {
         let (m, k, a) = (part.rows.len(), part.a.columns(), part.a.shape());
         let wide = V::ROWS >= MANY_TILE_ROWS;
-        let aliased = (a.row_stride * size_of::<V::Element>()).is_multiple_of(ALIASED);
+        let aliased = is_aliased::<V::Element>(a.row_stride);
         let close = a.row_stride == 1 && a.column_stride * size_of::<V::Element>() <= CLOSE;
         let a_in_place =
             part.alpha == V::Element::ONE && (close || a.column_stride == 1 && !(wide && aliased));

@@ -14,7 +14,7 @@ use super::packed::ALIGNMENT;
 use super::packing::{Cut, STRIPS_AT_ONCE, Strips, pack_block};
 use super::{Epilogue, Right, Start};
 use crate::dispatch::Kernel;
-use crate::lanes::{Lanes, Simd};
+use crate::lanes::{Lanes, Simd, Transposer};
 use crate::{Element, Isa, MatMut, MatRef};
 use core::ops::Range;
 use core::{ptr, slice};
@@ -63,7 +63,7 @@ impl<E: Element> Kernel for ScratchLen<E> {
     fn run<S: Simd>(self, _: S) -> usize {
         let (m, n, k) = self.shape;
         let mut largest = Room::most::<E::Lanes<S>>(self.shape);
-        largest = largest.max(Room::most::<Narrow<E, S>>(self.shape));
+        largest = largest.max(Room::most::<Transposer<E, S>>(self.shape));
         for sources in Sources::all() {
             // Few rows are blocked in another way than many, and parts may have fewer; and few
             // columns may be turned to rows.
@@ -145,13 +145,15 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
             } else if let Some((weights, room)) = part.rows_of_weights::<E::Lanes<S>>() {
                 let Some(scratch) = aligned(scratch, room.total()) else { return false };
                 multiply_few_rows::<E::Lanes<S>>(simd, &part, weights, room, epilogue, scratch);
-            } else if Narrow::<E, S>::LEN < E::Lanes::<S>::LEN
-                && part.rows.len() <= Narrow::<E, S>::LEN
-                && let Some((weights, room)) = part.rows_of_weights::<Narrow<E, S>>()
+            } else if Transposer::<E, S>::LEN < E::Lanes::<S>::LEN
+                && part.rows.len() <= Transposer::<E, S>::LEN
+                && let Some((weights, room)) = part.rows_of_weights::<Transposer<E, S>>()
             {
                 let Some(scratch) = aligned(scratch, room.total()) else { return false };
                 let simd = E::Lanes::<S>::transposer(simd);
-                multiply_few_rows::<Narrow<E, S>>(simd, &part, weights, room, epilogue, scratch);
+                multiply_few_rows::<Transposer<E, S>>(
+                    simd, &part, weights, room, epilogue, scratch,
+                );
             } else {
                 return multiply_blocks::<E::Lanes<S>>(simd, part, epilogue, scratch);
             }
@@ -159,9 +161,6 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
         true
     }
 }
-
-/// Lanes that fewer rows fill.
-type Narrow<E, S> = <<E as Element>::Lanes<S> as Lanes>::Transposer;
 
 /// The first aligned element, if as many are there as are needed from there on.
 #[inline(always)]

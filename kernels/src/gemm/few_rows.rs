@@ -4,7 +4,7 @@
 //! and each finished tile of Cᵀ = W xᵀ back, which moves fewer elements as long as the rows are
 //! few.
 
-use super::blocking::{ALIASED, half_of_l2};
+use super::blocking::{half_of_l2, is_aliased};
 use super::driver::Part;
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packing::pack_columns;
@@ -154,7 +154,7 @@ pub(super) unsafe fn multiply_few_rows<V: MicroKernels>(
     let k = part.a.columns();
     let m = part.rows.len();
     let spare = scratch.wrapping_add(room.panels);
-    let aliased = (stride * size_of::<V::Element>()).is_multiple_of(ALIASED);
+    let aliased = is_aliased::<V::Element>(stride);
     let strip = strip_rows::<V>(m).min(if aliased { ALIASED_ROWS } else { usize::MAX });
     let a_stride = part.a.shape().row_stride;
     let x = part.a.data().as_ptr().wrapping_add(part.rows.start * a_stride);

@@ -4,11 +4,13 @@
 //! registers: a square of it is loaded, transposed, and multiplied at once.
 
 use super::Start;
-use super::blocking::ALIASED;
+use super::blocking::is_aliased;
 use super::driver::Part;
+use super::micro_kernel::unrelated;
 use crate::Element;
 use crate::dispatch::Kernel;
-use crate::lanes::{Lanes, Simd, Transpose};
+use crate::lanes::{Lanes, Simd, Transpose, Transposer};
+use core::ptr;
 
 /// Rows of W side by side, in squares with a chain of its own in every lane. Two squares of f32 do
 /// not quite hide the latency of a multiply-add, but four read so many rows of W at once that they
@@ -51,8 +53,9 @@ impl<E: Element> Kernel for OneRow<'_, '_, E> {
         let row = part.rows.start;
         let a = part.a.data().as_ptr().wrapping_add(row * part.a.shape().row_stride);
         let (c, c_stride) = (part.c_at(row, 0), part.c.1.1);
+        let beta = if let Start::Scaled(beta) = part.start { beta } else { E::ONE };
         let mut sums = [E::ZERO; ROWS];
-        let aliased = (stride * size_of::<E>()).is_multiple_of(ALIASED);
+        let aliased = is_aliased::<E>(stride);
         let at_once = if aliased { ALIASED_ROWS } else { ROWS };
         for j in part.columns.clone().step_by(at_once) {
             let columns = at_once.min(part.columns.end - j);
@@ -63,10 +66,6 @@ impl<E: Element> Kernel for OneRow<'_, '_, E> {
                 Start::Row(start) if part.turned => starts.fill(start[row]),
                 Start::Row(start) => starts.copy_from_slice(&start[j..j + columns]),
                 Start::Accumulate | Start::Scaled(_) => {
-                    let beta = match part.start {
-                        Start::Scaled(beta) => beta,
-                        _ => E::ONE,
-                    };
                     for (column, start) in starts.iter_mut().enumerate() {
                         // SAFETY: made only by `multiply_row`, whose caller promises C.
                         *start = beta * unsafe { *place(column) };
@@ -103,9 +102,6 @@ struct Columns<E> {
     columns: usize,
 }
 
-/// The lanes that transpose.
-type Transposer<E, S> = <<E as Element>::Lanes<S> as Lanes>::Transposer;
-
 /// The last square of at least as many columns as it has lanes overlaps the one before it, so that it
 /// has no gaps; both compute the same bits.
 ///
@@ -129,7 +125,8 @@ unsafe fn multiply_squares<T: Transpose, const R: usize>(
     let mut p = 0;
     if there == T::LEN {
         while p + T::LEN <= k {
-            stride = simd.forget(stride);
+            // Multiples of the distance would take more registers than there are.
+            stride = unrelated(ptr::without_provenance::<u8>(stride)).addr();
             for (first, chain) in firsts.iter().zip(&mut chains).take(R / T::LEN) {
                 // SAFETY: LEN columns of B from this one on, and LEN steps of k, here and in A.
                 unsafe {

@@ -1,6 +1,6 @@
 //! The micro-kernel: a tile of C in registers, one multiply-add an element and step of k.
 
-use super::blocking::ALIASED;
+use super::blocking::is_aliased;
 use crate::Element;
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd, portable};
@@ -138,7 +138,7 @@ const PREFETCH_STEPS: usize = 64;
 
 /// The same pointer, which the compiler cannot compute from another: it would do so in every step.
 #[inline(always)]
-fn unrelated<T>(mut pointer: *const T) -> *const T {
+pub(super) fn unrelated<T>(mut pointer: *const T) -> *const T {
     #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
     // SAFETY: there is no instruction.
     unsafe {
@@ -313,11 +313,10 @@ unsafe fn multiply<V: MicroKernels, const MR: usize, const NV: usize, const NP: 
             place.take::<V, NV, NP>(simd, &mut sums, false, (whole, UNROLLED), (MR, nr));
         }
         let rest = k - whole * UNROLLED;
-        let apart = b_k_stride * size_of::<V::Element>();
         let far = MR <= EACH_IN_A_REGISTER
             && k >= FAR_STEPS
-            && apart >= FAR_APART
-            && !apart.is_multiple_of(ALIASED);
+            && b_k_stride * size_of::<V::Element>() >= FAR_APART
+            && !is_aliased::<V::Element>(b_k_stride);
         place.take::<V, NV, NP>(simd, &mut sums, far, (rest, 1), (a_k_stride, b_k_stride));
     }
     let mut to = tile.c;

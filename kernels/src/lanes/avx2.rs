@@ -38,19 +38,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn forget(self, mut number: usize) -> usize {
-        // SAFETY: no instruction is there.
-        unsafe {
-            asm!(
-                "/* {} */",
-                inout(reg) number,
-                options(pure, nomem, nostack, preserves_flags)
-            );
-        }
-        number
-    }
-
-    #[inline(always)]
     fn widen(self, x: F32x8) -> [F64x4; 2] {
         isa!({
             let low = _mm256_cvtps_pd(_mm256_castps256_ps128(x.0));

@@ -36,7 +36,7 @@ mod transpose;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use transpose::Transpose;
+pub(crate) use transpose::{Transpose, Transposer};
 
 /// The proof that this CPU has an ISA, and the two lane types of that ISA.
 pub trait Simd: Copy + Send + Sync + 'static {
@@ -49,12 +49,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
 
     /// Brings a cache line nearer, if the CPU likes to; it may be anywhere.
     fn prefetch<T>(self, from: *const T);
-
-    /// The number, of which the compiler then knows nothing: of a distance that goes through here in
-    /// every turn of a loop no multiples are kept at hand, for which there may be too few registers.
-    fn forget(self, number: usize) -> usize {
-        number
-    }
 
     /// Each element as f64: the first half of them, and the second.
     fn widen(self, x: Self::F32) -> [Self::F64; 2];

@@ -1,6 +1,11 @@
 //! Blocks of memory into registers, rows as columns.
 
 use super::Lanes;
+use crate::Element;
+
+/// Those of an element's lanes that transpose: all of a register, or those of a shorter one, which
+/// fewer rows fill.
+pub(crate) type Transposer<E, S> = <<E as Element>::Lanes<S> as Lanes>::Transposer;
 
 /// Lanes that can take a square block from memory, transposed.
 pub trait Transpose: Lanes {
