@@ -40,8 +40,8 @@ impl Room {
     /// The room for a product of so many rows and steps.
     #[inline(always)]
     fn new<V: MicroKernels>(rows: usize, k: usize) -> Self {
-        let nr = V::VECTORS * V::LEN;
-        Self { panels: rows.next_multiple_of(nr) * k, tile: Self::tile::<V>(strip_rows::<V>(rows)) }
+        let panels = rows.next_multiple_of(panel_columns::<V>(rows)) * k;
+        Self { panels, tile: Self::tile::<V>(strip_rows::<V>(rows)) }
     }
 
     #[inline(always)]
@@ -67,6 +67,12 @@ impl Room {
         // With fewer steps there may be more rows, but not more elements.
         panels.min(cached::<V>()) + Self::tile::<V>(V::NARROW_ROWS.max(V::ROWS))
     }
+}
+
+/// The columns of a panel of xᵀ: no idle register, or it would take twice the lines of L1.
+#[inline(always)]
+fn panel_columns<V: MicroKernels>(rows: usize) -> usize {
+    if rows <= V::LEN { V::LEN } else { V::VECTORS * V::LEN }
 }
 
 /// Rows of W in a tile, whose columns are so many rows of x.
@@ -150,9 +156,9 @@ pub(super) unsafe fn multiply_few_rows<V: MicroKernels>(
     mut epilogue: Option<&mut dyn Epilogue<V::Element>>,
     scratch: *mut V::Element,
 ) {
-    let nr = V::VECTORS * V::LEN;
     let k = part.a.columns();
     let m = part.rows.len();
+    let nr = panel_columns::<V>(m);
     let spare = scratch.wrapping_add(room.panels);
     let aliased = is_aliased::<V::Element>(stride);
     let strip = strip_rows::<V>(m).min(if aliased { ALIASED_ROWS } else { usize::MAX });
@@ -173,11 +179,10 @@ pub(super) unsafe fn multiply_few_rows<V: MicroKernels>(
             let mut start = ptr::null();
             if let Start::Row(row) = part.start {
                 for (at, &element) in row[j..j + columns].iter().enumerate() {
-                    for v in 0..V::VECTORS {
-                        // SAFETY: the spare tile has so many rows of VECTORS vectors.
+                    for lane in (0..nr).step_by(V::LEN) {
+                        // SAFETY: the spare tile has so many rows of a panel's width.
                         unsafe {
-                            let to = spare.add(at * nr + v * V::LEN);
-                            V::splat_in(simd, element).store_ptr(to);
+                            V::splat_in(simd, element).store_ptr(spare.add(at * nr + lane));
                         }
                     }
                 }
