@@ -7,6 +7,7 @@ use crate::lanes::{Lanes, Simd, portable};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2, avx512};
 use crate::lockstep::LINE;
+use core::array;
 
 /// One tile of C, at most ROWS × VECTORS · LEN, and the strips of A and B that it is made of.
 #[derive(Clone, Copy)]
@@ -171,11 +172,17 @@ const UNROLLED: usize = 4;
 /// would take at once.
 const EACH_IN_A_REGISTER: usize = 6;
 
+/// Of more rows, so many are addressed from the place of one: at once, twice and three times the
+/// distance to the next.
+const TOGETHER: usize = 4;
+
 /// How far a tile has come.
 struct Place<E, const MR: usize> {
-    /// A's rows, and the place in each.
+    /// The beginnings of A's rows, and the place in each; or, as [`TOGETHER`] says, the places in
+    /// some of them.
     rows: [*const E; MR],
     a_step: usize,
+    a_row_stride: usize,
     b: *const E,
     b_panel_stride: usize,
 }
@@ -226,13 +233,24 @@ impl<E: Element, const MR: usize> Place<E, MR> {
                 *lanes = unsafe { V::load_ptr(simd, self.b.wrapping_add(at)) };
             }
         }
-        for (row, a_row) in sums.iter_mut().zip(self.rows) {
+        let many = MR > EACH_IN_A_REGISTER;
+        for (i, row) in sums.iter_mut().enumerate() {
+            let at = if many {
+                self.rows[i / TOGETHER].wrapping_add(i % TOGETHER * self.a_row_stride)
+            } else {
+                self.rows[i].wrapping_add(self.a_step)
+            };
             // SAFETY: A has this row and step of k, as the caller promises.
-            let factor = V::splat_in(simd, unsafe { *a_row.wrapping_add(self.a_step) });
+            let factor = V::splat_in(simd, unsafe { *at });
             for (panel, b_panel) in row.iter_mut().zip(b_row) {
                 for (sum, lanes) in panel.iter_mut().zip(b_panel) {
                     *sum = factor.mul_add(lanes, *sum);
                 }
+            }
+        }
+        if many {
+            for row in self.rows.iter_mut().take(MR.div_ceil(TOGETHER)) {
+                *row = unrelated(row.wrapping_add(a_k_stride));
             }
         }
         self.a_step += a_k_stride;
@@ -291,16 +309,9 @@ unsafe fn multiply<V: MicroKernels, const MR: usize, const NV: usize, const NP: 
             next = next.wrapping_add(tile.c_row_stride);
         }
     }
-    // The rows' places, in as many registers as there are: each, or every fourth and the distance
-    // to the next three.
-    let apart = if MR <= EACH_IN_A_REGISTER { 1 } else { 4 };
-    let mut rows = [a; MR];
-    for (i, row) in rows.iter_mut().enumerate() {
-        let base = a.wrapping_add(i / apart * apart * a_row_stride);
-        let base = if apart == 1 { unrelated(base) } else { base };
-        *row = base.wrapping_add(i % apart * a_row_stride);
-    }
-    let mut place = Place { rows, a_step: 0, b, b_panel_stride };
+    let apart = if MR <= EACH_IN_A_REGISTER { 1 } else { TOGETHER };
+    let rows = array::from_fn(|i| unrelated(a.wrapping_add(i * apart * a_row_stride)));
+    let mut place = Place::<_, MR> { rows, a_step: 0, a_row_stride, b, b_panel_stride };
     let nr = V::VECTORS * V::LEN;
     let unrolls = MR <= EACH_IN_A_REGISTER && NV > 1 && NP == 1;
     let known = b_k_stride == nr && (a_k_stride == 1 || a_k_stride == MR);
