@@ -8,13 +8,13 @@
 use super::blocking::{Blocking, Source, Sources};
 use super::few_rows::{Room, multiply_few_rows};
 use super::few_steps::multiply_few_steps;
-use super::gemv::multiply_row;
+use super::gemv::{LEAST_STEPS, most_rows, multiply_rows};
 use super::micro_kernel::{MicroKernels, Tile};
 use super::packed::ALIGNMENT;
 use super::packing::{Cut, STRIPS_AT_ONCE, Strips, pack_block};
 use super::{Epilogue, Right, Start};
 use crate::dispatch::Kernel;
-use crate::lanes::{Lanes, Simd, Transposer};
+use crate::lanes::{Lanes, Simd, Transpose, Transposer};
 use crate::{Element, Isa, MatMut, MatRef};
 use core::ops::Range;
 use core::{ptr, slice};
@@ -24,8 +24,9 @@ use core::{ptr, slice};
 const COPY_A_ABOVE: usize = 64;
 
 /// Columns of C are made rows only where there are at least so many rows to be columns, and so many
-/// steps of k.
+/// steps of k; columns that [`multiply_rows`] takes, from fewer rows on.
 const LEAST_ROWS_TURNED: usize = 16;
+const LEAST_ROWS_OF_SQUARES: usize = 8;
 const LEAST_STEPS_TURNED: usize = 16;
 
 /// More rows than this are many to transpose.
@@ -135,8 +136,8 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
         };
         // SAFETY: run only by `Multiplication::run`, whose caller promises what it needs.
         unsafe {
-            if let Some(b) = part.columns_for_row() {
-                multiply_row(simd, &part, b);
+            if let Some(b) = part.columns_for_rows::<Transposer<E, S>>() {
+                multiply_rows(simd, &part, b);
                 if let Some(epilogue) = epilogue {
                     part.finish(epilogue, part.rows.clone(), part.columns.clone());
                 }
@@ -336,10 +337,18 @@ impl<E: Element> Part<'_, E> {
         let (rows, columns, k) = (self.rows.len(), self.columns.len(), self.a.columns());
         let idle = columns.next_multiple_of(V::LEN) - columns;
         let transposes = rows > MANY_ROWS_TURNED && self.a.shape().column_stride == 1;
+        let least_rows = match self.b {
+            Right::Strided(b)
+                if b.shape().row_stride == 1 && columns <= most_rows::<V::Transposer>() =>
+            {
+                LEAST_ROWS_OF_SQUARES
+            }
+            _ => LEAST_ROWS_TURNED,
+        };
         let short = V::NARROW_ROWS > V::ROWS;
         if idle * 4 <= columns
             || transposes && short && columns * 2 > V::LEN
-            || rows < LEAST_ROWS_TURNED
+            || rows < least_rows
             || self.alpha != E::ONE
             || k < LEAST_STEPS_TURNED
         {
@@ -361,13 +370,14 @@ impl<E: Element> Part<'_, E> {
         })
     }
 
-    /// B's first element and the distance to the next column, if this is one contiguous row times
+    /// B's first element and the distance to the next column, if this is a few contiguous rows times
     /// contiguous columns.
     #[inline(always)]
-    fn columns_for_row(&self) -> Option<(*const E, usize)> {
+    fn columns_for_rows<T: Transpose<Element = E>>(&self) -> Option<(*const E, usize)> {
+        let most = if self.a.columns() < LEAST_STEPS { 1 } else { most_rows::<T>() };
         match self.b {
             Right::Strided(b)
-                if self.rows.len() == 1
+                if (1..=most).contains(&self.rows.len())
                     && self.alpha == E::ONE
                     && self.a.shape().column_stride == 1
                     && b.shape().row_stride == 1 =>

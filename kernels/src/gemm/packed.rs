@@ -9,7 +9,7 @@ use crate::lanes::{Lanes, Simd};
 use crate::{Element, Isa, MatRef, ShapeError};
 
 /// The right-hand operand B of a product, (k, n), in the order in which an ISA's micro-kernel reads
-/// it: panels of NR columns, each k rows of NR elements, the last one filled up with +0.
+/// it: panels of NR columns, each k rows of NR elements, the last one filled up.
 ///
 /// It allocates, once; what is packed for one ISA is refused by the others. Block sizes do not
 /// matter to it, since any block of k is a contiguous part of a panel.

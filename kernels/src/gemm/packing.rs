@@ -8,7 +8,7 @@ use core::array;
 use core::ops::Range;
 
 /// Packs a block of B, `steps` × `columns` from (`p`, `j`) on, into panels of `steps` rows of `nr`
-/// elements; columns that do not exist are +0.
+/// elements; in the place of columns that do not exist is anything.
 ///
 /// # Safety
 /// The block lies within `b`, whose elements are valid for reads; `to` is valid for writes of

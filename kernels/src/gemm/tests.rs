@@ -214,13 +214,13 @@ fn products_larger_than_the_blocks_equal_the_reference() {
     }
 }
 
-/// One row, and so few columns that rows take their place: in each layout of A, B and C.
+/// One row or a few, and so few columns that rows take their place: in each layout of A, B and C.
 #[test]
 fn products_with_few_rows_or_columns_equal_the_reference() {
-    let row = [(1, 1, 700), (1, 37, 19), (1, 32, 64), (1, 83, 40)];
-    let turned = [(40, 1, 70), (40, 10, 700), (17, 3, 16), (200, 12, 33), (16, 5, 600)];
+    let rows = [(1, 1, 700), (1, 37, 19), (1, 32, 64), (1, 83, 40), (2, 37, 19), (4, 83, 40)];
+    let turned = [(40, 1, 70), (40, 10, 700), (17, 3, 16), (200, 12, 33), (16, 5, 600), (9, 4, 50)];
     let isas = isas();
-    for shape in row.into_iter().chain(turned) {
+    for shape in rows.into_iter().chain(turned) {
         for a in Layout::ALL {
             for b in Layout::ALL {
                 for (c, begin) in [Layout::RowMajor, Layout::ColumnMajor]
@@ -235,16 +235,17 @@ fn products_with_few_rows_or_columns_equal_the_reference() {
     }
 }
 
-/// x Wᵀ of one row, where squares of W are transposed: each number of columns that is left over, and
-/// rows of W that are 4 KiB apart.
+/// x Wᵀ of one to four rows, where squares of W are transposed: each number of columns that is left
+/// over, and rows of W that are 4 KiB apart.
 #[test]
-fn products_of_one_row_equal_the_reference() {
-    let lengths = [23, 70, 512, 1024];
+fn products_of_squares_equal_the_reference() {
     let isas = isas();
-    for (n, k) in (1..=33).flat_map(|n| lengths.map(|k| (n, k))) {
-        for begin in BEGINS {
-            let layouts = [Layout::RowMajor, Layout::ColumnMajor, Layout::RowMajor];
-            check(&isas, &Case { shape: (1, n, k), layouts, gap: 0, begin, alpha: 1.0 });
+    for m in 1..=4 {
+        for (n, k) in (1..=33).flat_map(|n| [23, 70, 1024].map(|k| (n, k))) {
+            for begin in BEGINS {
+                let layouts = [Layout::RowMajor, Layout::ColumnMajor, Layout::RowMajor];
+                check(&isas, &Case { shape: (m, n, k), layouts, gap: 0, begin, alpha: 1.0 });
+            }
         }
     }
 }
@@ -271,6 +272,7 @@ fn products_with_few_steps_equal_the_reference() {
 fn products_with_small_batches_equal_the_reference() {
     let shapes = [
         (5, 37, 70),
+        (8, 10, 64),
         (8, 61, 40),
         (12, 64, 130),
         (16, 50, 99),

@@ -352,6 +352,9 @@ impl Transpose for F32x8 {
             return unsafe { Self::load_transposed(simd, from, stride) };
         }
         let mut transposed = [Self(isa!(_mm256_setzero_ps())); 8];
+        if rows == 0 {
+            return transposed;
+        }
         for half in 0..2 {
             let (from, count) = (from.wrapping_add(4 * half), columns.saturating_sub(4 * half));
             if count == 0 {
@@ -361,11 +364,13 @@ impl Transpose for F32x8 {
             let mask = unsafe { _mm_loadu_si128(WINDOW_32.as_ptr().add(8 - count.min(4)).cast()) };
             let mut fours = [isa!(_mm_setzero_ps()); 8];
             for (i, four) in fours.iter_mut().enumerate() {
-                if i < rows {
-                    // SAFETY: the caller promises so many elements in this row, and a masked load
-                    // touches no others.
-                    *four = unsafe { _mm_maskload_ps(from.wrapping_add(i * stride), mask) };
-                }
+                // The first row in the place of one that does not exist.
+                let row = from.wrapping_add(if i < rows { i * stride } else { 0 });
+                // SAFETY: the caller promises so many elements in this row: all four, or as many as
+                // the mask lets through.
+                *four = unsafe {
+                    if count < 4 { _mm_maskload_ps(row, mask) } else { _mm_loadu_ps(row) }
+                };
             }
             let [a, b, c, d, e, f, g, h] = fours;
             let pairs = [(a, e), (b, f), (c, g), (d, h)].map(|(low, high)| {

@@ -32,8 +32,8 @@ pub trait Transpose: Lanes {
     /// there is one, in the last four.
     fn into_rows(columns: [Self; 4]) -> [Self; 4];
 
-    /// [`Transpose::load_transposed`] of `rows` rows of `columns` elements, both at most LEN; what
-    /// does not exist is +0.
+    /// [`Transpose::load_transposed`] of `rows` rows of `columns` elements, both at most LEN; lanes
+    /// of rows that do not exist are anything, and registers of columns that do not exist +0.
     ///
     /// # Safety
     /// Row i, at `from + i · stride`, is valid for reads of `columns` elements, for i < `rows`.
