@@ -22,6 +22,7 @@ mod access;
 mod aligned;
 #[cfg(feature = "blas")]
 mod blas;
+mod block;
 mod blocking;
 mod compact;
 mod driver;
