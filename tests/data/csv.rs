@@ -139,6 +139,76 @@ fn fields_that_are_wrong() {
         "column `x` has no number to take a mean of"
     );
     assert_eq!(error(&regression, "x,y\n,2\n"), "column `x` has no category");
+    let mean = regression.clone().missing(Missing::Mean);
+    assert_eq!(
+        error(&mean, "x,y\n1e308,1\n1e308,2\n,3\n"),
+        "column `x` has numbers whose sum, for a mean, overflows"
+    );
+    let narrow = |csv: &Csv, text: &str| csv.read::<f32>(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(
+        narrow(&regression, "x,y\n1,2\n-4e38,3\n"),
+        "line 3, column `x`: `-4e38` is beyond the largest f32"
+    );
+    assert_eq!(
+        narrow(&regression, "x,y\n1,2\n1,1e300\n"),
+        "line 3, column `y`: `1e300` is beyond the largest f32"
+    );
+    assert_eq!(
+        narrow(&regression.clone().missing(Missing::Constant(1e300)), "x,y\n1,2\nNA,3\n"),
+        "line 3, column `x`: `NA` is beyond the largest f32"
+    );
+    assert!(read(&regression, "x,y\n1e300,2\n").is_ok()); // in f64
+}
+
+#[test]
+fn categories_that_were_stated_are_told_apart() {
+    let stated = |names: &[&str]| {
+        let csv = Csv::regression("y").categories("x", Encoding::OneHot, names.to_vec());
+        error(&csv, "x,y\na,1\n")
+    };
+    assert_eq!(stated(&["a", "b", "a"]), "column `x` has the category `a` twice");
+    assert_eq!(stated(&[]), "column `x` has no category");
+    let classes = Csv::classification("y").categories("y", Encoding::Index, ["1", "1"]);
+    assert_eq!(error(&classes, "x,y\na,1\n"), "column `y` has the category `1` twice");
+}
+
+#[test]
+fn a_row_from_elsewhere_has_the_features_of_one_in_the_file() {
+    for policy in [Missing::Mean, Missing::Constant(-1.0)] {
+        let csv = csv().missing(policy);
+        let schema = csv.learn(TABLE.as_bytes()).unwrap();
+        let data = read(&csv, TABLE).unwrap();
+        let header: Vec<&str> = TABLE.lines().next().unwrap().split(',').collect();
+        for (line, features) in TABLE.lines().skip(1).zip(data.features().chunks(schema.features()))
+        {
+            let field = |column: &str| {
+                assert!(column != "price" && column != "id");
+                let at = header.iter().position(|name| *name == column).unwrap();
+                line.split(',').nth(at).filter(|field| !field.is_empty())
+            };
+            assert_eq!(schema.features_of::<f64>(field).unwrap(), features);
+        }
+    }
+    let schema = csv().missing(Missing::DropRow).learn(TABLE.as_bytes()).unwrap();
+    let problem = |size: Option<&'static str>, colour: &'static str| {
+        let field = |column: &str| match column {
+            "size" => size,
+            "colour" => Some(colour),
+            _ => Some("10"),
+        };
+        schema.features_of::<f32>(field).map_err(|error| error.to_string())
+    };
+    assert_eq!(problem(Some(" 1.5 "), "red").unwrap(), [1.5, 0.0, 1.0, 1.0]);
+    assert_eq!(problem(None, "red").unwrap_err(), "column `size`: `` is missing");
+    assert_eq!(problem(Some("NA"), "red").unwrap_err(), "column `size`: `NA` is missing");
+    assert_eq!(
+        problem(Some("1e39"), "red").unwrap_err(),
+        "column `size`: `1e39` is beyond the largest f32"
+    );
+    assert_eq!(
+        problem(Some("1"), "green").unwrap_err(),
+        "column `colour`: `green` is no known category"
+    );
 }
 
 #[test]
@@ -189,4 +259,7 @@ fn other_ways_to_write_a_table() {
     assert_eq!(csv.open::<f64>(&path).unwrap(), read(&csv, TABLE).unwrap());
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(csv.open::<f64>(&path), Err(ReadError::Open { .. })));
+    let directory = std::env::temp_dir();
+    let error = csv.open::<f64>(&directory).unwrap_err();
+    assert!(matches!(&error, ReadError::Open { path, .. } if *path == directory), "{error}");
 }
