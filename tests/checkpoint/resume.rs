@@ -260,3 +260,23 @@ fn another_fit_is_refused_by_name() {
     let error = plan(&mut trainer, &data).resume(steps_only).run().unwrap_err();
     assert!(matches!(&error, Error::OtherTraining { what, .. } if what == "fit"), "{error}");
 }
+
+#[test]
+fn class_weights_are_kept() {
+    let (data, weights) = (data(), [1.0, 2.5, 0.25]);
+    let rows = (data.features(), data.targets());
+    let build = || trainer_builder().class_weights(weights).build().unwrap();
+    let mut first = build();
+    first.step(rows.0, rows.1).unwrap();
+    let checkpoint = Checkpoint::from_bytes(&first.checkpoint().to_bytes()).unwrap();
+    let mut second = build();
+    second.restore(&checkpoint).unwrap();
+    assert_eq!(first.step(rows.0, rows.1), second.step(rows.0, rows.1));
+    assert_eq!(bits(first.network().parameters()), bits(second.network().parameters()));
+    let mut without = trainer_builder().build().unwrap();
+    let error = without.restore(&checkpoint).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the checkpoint's list of class weights is [1.0, 2.5, 0.25], but this training's is []"
+    );
+}
