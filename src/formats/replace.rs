@@ -30,6 +30,25 @@ pub(crate) fn replace(
     done
 }
 
+/// Checks that the directory is there in which a file is to be written, and that this is no
+/// directory itself.
+#[cfg(feature = "checkpoint")]
+pub(crate) fn check_directory(path: &Path) -> Result<()> {
+    let error = |error: io::Error| Err(Error::file(path, &error));
+    match fs::metadata(directory_of(path)) {
+        Err(problem) => error(problem),
+        Ok(parent) if !parent.is_dir() => error(io::ErrorKind::NotADirectory.into()),
+        Ok(_) if path.is_dir() => error(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(any(unix, feature = "checkpoint"))]
+fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 /// A new file in the same directory, so that it can be renamed.
 fn create_beside(path: &Path) -> Result<(PathBuf, File)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -65,8 +84,7 @@ fn write_and_sync(
 /// Hands a directory's new entry to the disk, where a directory can be opened.
 #[cfg(unix)]
 fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory_of(path))?.sync_all()
 }
 
 #[cfg(not(unix))]

@@ -1,6 +1,6 @@
 //! CSV files.
 
-use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target};
+use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target, Unknown};
 use deltarule::data::{Dataset, Prefetch, ReadError};
 
 const TABLE: &str = "\
@@ -170,6 +170,36 @@ fn categories_that_were_stated_are_told_apart() {
     assert_eq!(stated(&[]), "column `x` has no category");
     let classes = Csv::classification("y").categories("y", Encoding::Index, ["1", "1"]);
     assert_eq!(error(&classes, "x,y\na,1\n"), "column `y` has the category `1` twice");
+}
+
+#[test]
+fn a_category_that_was_not_there() {
+    let header = TABLE.lines().next().unwrap();
+    let later = format!("{header}\nz,1,green,7,0\n");
+    let read = |csv: Csv| {
+        let schema = csv.learn(TABLE.as_bytes()).unwrap();
+        schema.read::<f64>(later.as_bytes()).map_err(|error| error.to_string())
+    };
+    let ignoring = csv().unknown(Unknown::Ignore);
+    let filled = ignoring.clone().missing(Missing::Mean);
+    let grade = "line 2, column `grade`: `7` is no known category";
+    // Grades are never missing, so that they have no category for it.
+    assert_eq!(read(filled.clone()).unwrap_err(), grade);
+    assert_eq!(
+        read(filled.one_hot("grade")).unwrap().features(),
+        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    );
+    let index = ignoring.clone().missing(Missing::Mean).index("colour").one_hot("grade");
+    assert_eq!(read(index).unwrap().features(), [1.0, 2.0, 0.0, 0.0, 0.0]);
+    let colour = "line 2, column `colour`: `green` is no known category";
+    assert_eq!(read(csv().missing(Missing::Mean)).unwrap_err(), colour);
+    // What is missing is not unknown, and a class not a category.
+    let missing = ignoring.missing(Missing::DropRow).learn(TABLE.as_bytes()).unwrap();
+    let error = missing.features_of::<f64>(|name| (name != "colour").then_some("10")).unwrap_err();
+    assert_eq!(error.to_string(), "column `colour`: `` is missing");
+    let classes = Csv::classification("y").unknown(Unknown::Ignore);
+    let classes = classes.learn("x,y\n1,a\n2,b\n".as_bytes()).unwrap();
+    assert!(classes.read::<f64>("x,y\n1,c\n".as_bytes()).is_err());
 }
 
 #[test]

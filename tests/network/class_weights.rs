@@ -52,6 +52,21 @@ fn they_are_those_of_probabilities() {
     }
 }
 
+/// A policy's gradient is that of cross-entropy times an advantage, which may be negative.
+#[test]
+fn probabilities_weigh_their_row() {
+    let mut trainer = builder(Loss::SoftmaxCrossEntropy).build().unwrap();
+    let x = sample::<f64>(4, 1);
+    let mut gradients = [vec![0.0; 67], vec![0.0; 67]];
+    let [plain, weighted] = &mut gradients;
+    let score = trainer.gradients(&x, Targets::Classes(&[1]), plain).unwrap();
+    let values = [0.0, -2.5, 0.0];
+    let weighed = trainer.gradients(&x, Targets::Values(&values), weighted).unwrap();
+    assert_relative_eq!(weighed.loss, -2.5 * score.loss, max_relative = 1e-12);
+    plain.iter_mut().for_each(|g| *g *= -2.5);
+    assert_relative_eq!(weighted[..], plain[..], max_relative = 1e-9, epsilon = 1e-12);
+}
+
 #[test]
 fn parts_add_up() {
     let (x, labels) = (sample::<f64>(4 * ROWS, 1), labels());

@@ -84,6 +84,7 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         columns: Vec::new(),
         missing: csv.missing,
         missing_names: csv.missing_names.clone(),
+        unknown: csv.unknown,
         delimiter: csv.delimiter,
     };
     let skipped = |name: &String| *name != csv.target && csv.wishes.get(name) == Some(&Wish::Skip);

@@ -4,7 +4,7 @@ use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::{Missing, number, rows::CsvRows};
+use super::{Missing, Unknown, number, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
 use crate::loss::Targets;
@@ -139,6 +139,8 @@ pub struct Schema {
     pub(super) columns: Vec<Column>,
     pub(super) missing: Missing,
     pub(super) missing_names: Vec<String>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) unknown: Unknown,
     pub(super) delimiter: u8,
 }
 
@@ -306,7 +308,8 @@ impl Schema {
     /// let request = HashMap::from([("colour", "blue"), ("size", "7")]);
     /// let features = schema.features_of::<f32>(|column| request.get(column).copied())?;
     /// assert_eq!(features, [7.0, 1.0, 0.0]);
-    /// let without_size = schema.features_of(|column| (column == "colour").then_some("red"))?;
+    /// let without_size =
+    ///     schema.features_of::<f32>(|column| (column == "colour").then_some("red"))?;
     /// assert_eq!(without_size, [1.75, 0.0, 1.0]); // the mean of the training file
     /// let error = schema.features_of::<f32>(|_| Some("green")).unwrap_err();
     /// assert_eq!(error.to_string(), "column `size`: `green` is no finite number");
@@ -364,20 +367,20 @@ impl Schema {
                 (None, None) => return Err("is missing"),
             }),
             ColumnKind::Category { encoding, categories, missing: own } => {
-                let index = field.and_then(|field| categories.iter().position(|it| it == field));
-                let found = match (index, present) {
-                    (Some(index), _) => index,
-                    (None, None) if *own => categories.len(),
-                    (None, None) => return Err("is missing"),
-                    (None, Some(_)) => return Err("is no known category"),
+                let named = field.and_then(|field| categories.iter().position(|it| it == field));
+                let of_missing = |problem| own.then_some(categories.len()).ok_or(problem);
+                let unknown = "is no known category";
+                let found = match (named, present, encoding) {
+                    (Some(_), ..) => named,
+                    (None, None, _) => Some(of_missing("is missing")?),
+                    (None, Some(_), _) if self.unknown == Unknown::Error => return Err(unknown),
+                    (None, Some(_), Encoding::OneHot) => None,
+                    (None, Some(_), Encoding::Index) => Some(of_missing(unknown)?),
                 };
+                let one_of = |it| if found == Some(it) { E::ONE } else { E::ZERO };
                 match encoding {
-                    Encoding::Index => features.push(E::from_f64(found as f64)),
-                    Encoding::OneHot => {
-                        let start = features.len();
-                        features.resize(start + kind.width(), E::ZERO);
-                        features[start + found] = E::ONE;
-                    }
+                    Encoding::Index => features.extend(found.map(|it| E::from_f64(it as f64))),
+                    Encoding::OneHot => features.extend((0..kind.width()).map(one_of)),
                 }
             }
         }
