@@ -1,4 +1,4 @@
-//! The training that `tests/golden/version_1.checkpoint` is of.
+//! The training that `tests/golden/version_1.checkpoint` and the later ones are of.
 
 use deltarule::data::Dataset;
 use deltarule::{Activation, EarlyStopping, Fit, Loss, Network, Optimizer, Trainer};

@@ -45,6 +45,16 @@ pub enum Error {
         /// The elements of a row.
         columns: usize,
     },
+    /// The elements are not as many for each row.
+    #[error("`{argument}` has {length} elements, which are not as many for each of {rows} rows")]
+    Uneven {
+        /// The argument's name.
+        argument: &'static str,
+        /// The length it has.
+        length: usize,
+        /// The rows.
+        rows: usize,
+    },
     /// A batch without rows, a network without layers, or the like.
     #[error("`{argument}` has 0 elements, but at least 1 is needed")]
     Empty {
@@ -174,6 +184,15 @@ pub enum Error {
         /// What it was given.
         actual: &'static str,
     },
+    /// Classes have weights, but the loss has no classes.
+    #[error(
+        "`class_weights` are for a cross-entropy over classes, and the loss {loss:?} is none: of \
+         two classes the positive one is weighed by `positive_weight`"
+    )]
+    ClassWeights {
+        /// The loss.
+        loss: Loss,
+    },
     /// An array is not in row-major order, which a view needs.
     #[error("`{argument}` is not in row-major order")]
     NotRowMajor {
@@ -206,7 +225,10 @@ pub enum Error {
     },
     /// The loss is infinite or NaN, though inputs and targets are finite: a step would spoil the
     /// parameters, or they are spoilt already.
-    #[error("the loss of {rows} rows is {loss}: the parameters or the outputs have overflowed")]
+    #[error(
+        "the loss of {rows} rows is {loss}: the parameters or the outputs have overflowed; try a \
+         smaller learning rate, clipping, or inputs and targets that are scaled"
+    )]
     NonFiniteLoss {
         /// The rows of the batch.
         rows: usize,
@@ -215,7 +237,10 @@ pub enum Error {
     },
     /// The gradient's norm is infinite or NaN, though the loss is finite: a step would spoil the
     /// parameters.
-    #[error("the norm of the gradient of {rows} rows is {norm}: it has overflowed")]
+    #[error(
+        "the norm of the gradient of {rows} rows is {norm}: it has overflowed; try inputs and \
+         targets that are scaled, or smaller initial weights"
+    )]
     NonFiniteGradient {
         /// The rows of the batch.
         rows: usize,

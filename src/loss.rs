@@ -8,7 +8,7 @@ use deltarule_kernels::{Element, Isa, ShapeError};
 
 use crate::error::{Error, Result, check_length, checked_area};
 use crate::metrics::check_classes;
-use crate::optimizer::positive;
+use crate::optimizer::{not_negative, positive};
 
 /// A loss ℒ over the outputs ŷ of a batch of n rows.
 ///
@@ -56,7 +56,10 @@ pub enum Loss {
     },
     /// −(1/n) Σᵢ Σⱼ qᵢⱼ log softmax(ŷᵢ)ⱼ: the outputs are logits, the last layer is
     /// [`Activation::Identity`](crate::Activation::Identity). q is 1 for the class of
-    /// [`Targets::Classes`] and 0 for the others, or the probabilities of [`Targets::Values`].
+    /// [`Targets::Classes`] and 0 for the others, or the probabilities of [`Targets::Values`]. These
+    /// need not add up to 1: w times a row's probabilities weigh it by w, below 0 too, as the
+    /// gradient of a policy asks for it.
+    /// [`TrainerBuilder::class_weights`](crate::TrainerBuilder::class_weights) weigh classes.
     SoftmaxCrossEntropy,
     /// [`Loss::SoftmaxCrossEntropy`] with q = 1 − ε + ε/C for the class of [`Targets::Classes`] and
     /// ε/C for the others of all C classes. Probabilities stay as they are.
@@ -165,6 +168,7 @@ impl Loss {
     /// Checks that the targets are of a kind that this loss takes, and fit the batch.
     pub(crate) fn check<E: Element>(
         self,
+        argument: &'static str,
         targets: Targets<'_, E>,
         rows: usize,
         outputs: usize,
@@ -174,21 +178,35 @@ impl Loss {
                 Err(Error::TargetKind { loss: self, expected: "values", actual: "classes" })
             }
             (None, Targets::Classes(labels)) => {
-                check_length("targets", labels.len(), rows)?;
-                check_classes("targets", labels, outputs)
+                check_length(argument, labels.len(), rows)?;
+                check_classes(argument, labels, outputs)
             }
             (_, Targets::Values(values)) => {
-                check_length("targets", values.len(), checked_area("targets", rows, outputs)?)
+                check_length(argument, values.len(), checked_area(argument, rows, outputs)?)?;
+                match self {
+                    Self::BinaryCrossEntropy { .. } => check_shares(argument, values),
+                    _ => Ok(()),
+                }
             }
         }
     }
 
-    /// Each row's loss, and δ = ∂ℒ/∂ŷ. The targets have passed [`Loss::check`].
+    /// Checks that these weights are such as a loss over so many classes can have.
+    pub(crate) fn check_class_weights(self, weights: &[f64], classes: usize) -> Result<()> {
+        if self.element_loss().is_some() {
+            return Err(Error::ClassWeights { loss: self });
+        }
+        check_length("class_weights", weights.len(), classes)?;
+        weights.iter().try_for_each(|&weight| not_negative("class_weights", weight))
+    }
+
+    /// Each row's loss, and δ = ∂ℒ/∂ŷ. The targets have passed [`Loss::check`]; no class weights
+    /// are none.
     pub(crate) fn run<E: Element>(
         self,
         isa: Isa,
         (outputs, columns): (&[E], usize),
-        targets: Targets<'_, E>,
+        (targets, class_weights): (Targets<'_, E>, &[E]),
         scale: E,
         losses: &mut [E],
         delta: &mut [E],
@@ -199,13 +217,18 @@ impl Loss {
             let rows = ElementRows { shape, predictions, targets, scale, losses, delta };
             return loss.evaluate(isa, rows);
         }
-        if let (Self::SoftmaxCrossEntropy, Targets::Classes(labels)) = (self, targets) {
+        if let (Self::SoftmaxCrossEntropy, Targets::Classes(labels), []) =
+            (self, targets, class_weights)
+        {
             return softmax_cross_entropy(isa, shape, outputs, labels, scale, losses, delta);
         }
-        let class_targets = match targets {
+        let mut class_targets = match targets {
             Targets::Values(probabilities) => ClassTargets::probabilities(probabilities),
             Targets::Classes(labels) => ClassTargets::labels(labels).smoothed(self.smoothing()),
         };
+        if !class_weights.is_empty() {
+            class_targets = class_targets.weighted(class_weights);
+        }
         let (logits, scale) = (outputs, scale.into());
         class_targets.cross_entropy(isa, SoftmaxRows { shape, logits, scale, losses, delta })
     }
@@ -215,6 +238,19 @@ impl Loss {
         match self {
             Self::SmoothedCrossEntropy { smoothing } => smoothing,
             _ => 0.0,
+        }
+    }
+}
+
+/// Checks that targets are 0, 1 or between, unless they are not finite, which is told of every
+/// loss. Beyond, as with labels of −1 and 1, the loss has no minimum.
+fn check_shares<E: Element>(argument: &'static str, values: &[E]) -> Result<()> {
+    let is_outside = |y: &&E| (**y < E::ZERO || **y > E::ONE) && y.to_f64().is_finite();
+    match values.iter().find(is_outside) {
+        None => Ok(()),
+        Some(value) => {
+            let expected = "between 0 and 1 for a binary cross-entropy";
+            Err(Error::OutOfRange { argument, value: value.to_f64(), expected })
         }
     }
 }

@@ -306,6 +306,43 @@ fn an_error_leaves_a_trainer_that_works() {
     trainer.fit(&thirds()).run().unwrap();
 }
 
+/// And is named by its place among all rows, not in a batch of them.
+#[test]
+fn a_bad_row_is_found_before_the_first_step() {
+    let (good, mut trainer) = (thirds(), trainer());
+    let mut with_nan = good.clone();
+    with_nan.features_mut()[100] = f32::NAN;
+    let mut labels = good.labels().to_vec();
+    labels[77] = 3;
+    let with_label = Dataset::from_classes(good.features().to_vec(), 2, labels).unwrap();
+    let nan = "is NaN, but only finite values can be learned from";
+    let class = "is class 3, but there are only 3 classes";
+    for (train, validation, message) in [
+        (&with_nan, None, format!("`x[100]` {nan}")),
+        (&good, Some(&with_nan), format!("`validation x[100]` {nan}")),
+        (&with_label, None, format!("`targets[77]` {class}")),
+        (&good, Some(&with_label), format!("`validation targets[77]` {class}")),
+    ] {
+        let fit = trainer.fit(train).batch(4);
+        let fit = match validation {
+            Some(rows) => fit.validation(rows),
+            None => fit.validation_split(0.2),
+        };
+        assert_eq!(fit.run().unwrap_err().to_string(), message);
+        assert_eq!(trainer.steps(), 0);
+    }
+    let network = Network::builder(2).dense(1, Activation::Identity).build().unwrap();
+    let builder = Trainer::builder(network, Loss::MeanAbsoluteError, Optimizer::sgd(0.1));
+    let mut trainer = builder.build().unwrap();
+    let mut values = vec![0.0; ROWS];
+    values[50] = f32::INFINITY;
+    let data = Dataset::from_values(good.features().to_vec(), 2, values, 1).unwrap();
+    let error = trainer.fit(&data).batch(4).run().unwrap_err();
+    let value = f64::INFINITY;
+    assert_eq!(error, Error::NonFinite { argument: "targets", index: 50, value });
+    assert_eq!(trainer.steps(), 0);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_before_the_first_step() {
     let data = thirds();
@@ -328,7 +365,7 @@ fn what_makes_no_sense_is_refused_before_the_first_step() {
     let values = Dataset::from_values(vec![0.0; 4], 2, vec![0.0; 2], 1).unwrap();
     fails(
         &|t| t.fit(&data).validation(&values).run(),
-        "`targets` has 1 elements, but 3 are needed",
+        "`validation targets` has 2 elements, but 6 are needed",
     );
     fails(
         &|t| t.fit(&data).validation_split(1.5).run(),
@@ -336,7 +373,11 @@ fn what_makes_no_sense_is_refused_before_the_first_step() {
     );
     fails(
         &|t| t.fit(&data).validation_split(0.0).run(),
-        "`x` has 0 elements, but at least 1 is needed",
+        "`validation rows` has 0 elements, but at least 1 is needed",
+    );
+    fails(
+        &|t| t.fit(&data).validation_split(1.0).run(),
+        "`training rows` has 0 elements, but at least 1 is needed",
     );
     fails(
         &|t| t.fit(&data).schedule(Schedule::step(0.0, 0.5)).run(),
@@ -364,6 +405,12 @@ fn what_makes_no_sense_is_refused_before_the_first_step() {
     fails(
         &|t| t.fit(&data).early_stopping(negative).run(),
         "`min_delta` is -1, but it must be finite and not negative",
+    );
+    fails(&|t| t.fit(&data).metric(Metric::TopK(0)).run(), "`k` is 0, but at least 1 is needed");
+    let ones = Dataset::from_classes(vec![0.0; 4], 2, vec![1; 2]).unwrap();
+    fails(
+        &|t| t.fit(&data).validation(&ones).metric(Metric::RocAuc).run(),
+        "`labels` have no row of class 0",
     );
     let small = builder(Optimizer::sgd(0.1)).max_batch(16);
     let mut small = small.build().unwrap();

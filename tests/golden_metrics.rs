@@ -67,6 +67,9 @@ fn probabilities() {
         |metric: Metric| metric.evaluate(&logits, 4, Targets::Classes(&labels)).unwrap();
     check("log_loss", &[of_logits(Metric::LogLoss)]);
     check("one_vs_rest", &[of_logits(Metric::RocAuc)]);
+    let precision = metrics::average_precision_one_vs_rest(&p, 4, &labels).unwrap();
+    check("average_precision", &[precision]);
+    check("average_precision", &[of_logits(Metric::AveragePrecision)]);
     check("top_k", &[1, 2, 3].map(|k| of_logits(Metric::TopK(k))));
     let logits = golden.get::<f32>(case, "logits");
     check("top_k", &[1, 2, 3].map(|k| metrics::top_k_accuracy(&logits, 4, &labels, k).unwrap()));
@@ -80,14 +83,24 @@ fn probabilities() {
 fn ties() {
     let golden = golden();
     let (labels, scores) = (golden.labels("ties"), golden.get::<f64>("ties", "scores"));
-    let area = metrics::roc_auc(&scores, &labels).unwrap();
-    golden.check("metrics", "ties", "roc_auc", &[area], 1e-15);
     let targets: Vec<f64> = labels.iter().map(|&label| label as f64).collect();
-    let area = Metric::RocAuc.evaluate(&scores, 1, Targets::Values(&targets)).unwrap();
-    golden.check("metrics", "ties", "roc_auc", &[area], 1e-15);
     let two_logits: Vec<f64> = scores.iter().flat_map(|&score| [-score, score]).collect();
-    let area = Metric::RocAuc.evaluate(&two_logits, 2, Targets::Classes(&labels)).unwrap();
-    golden.check("metrics", "ties", "roc_auc", &[area], 1e-15);
+    for (key, metric, value) in [
+        ("roc_auc", Metric::RocAuc, metrics::roc_auc(&scores, &labels)),
+        (
+            "average_precision",
+            Metric::AveragePrecision,
+            metrics::average_precision(&scores, &labels),
+        ),
+    ] {
+        for value in [
+            value,
+            metric.evaluate(&scores, 1, Targets::Values(&targets)),
+            metric.evaluate(&two_logits, 2, Targets::Classes(&labels)),
+        ] {
+            golden.check("metrics", "ties", key, &[value.unwrap()], 1e-15);
+        }
+    }
 }
 
 #[test]

@@ -200,6 +200,19 @@ fn what_does_not_fit_is_named() {
     assert!(error.to_string().contains("it has no layers"), "{error}");
 }
 
+#[test]
+fn what_is_no_file_is_named() {
+    let directory = std::env::temp_dir();
+    let empty = directory.join(format!("deltarule-empty-{}.safetensors", std::process::id()));
+    std::fs::write(&empty, []).unwrap();
+    for (path, problem) in [(&directory, "is a directory"), (&empty, "the file is empty")] {
+        let error = Network::<f32>::load_safetensors(path).unwrap_err();
+        assert!(matches!(error, Error::File { .. }), "{error}");
+        assert_eq!(error.to_string(), format!("{}: {problem}", path.display()));
+    }
+    std::fs::remove_file(&empty).unwrap();
+}
+
 fn dtype_bytes(dtype: Dtype) -> usize {
     if dtype == Dtype::F32 { 4 } else { 8 }
 }

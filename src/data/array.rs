@@ -2,7 +2,7 @@
 
 use deltarule_kernels::Element;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use super::{Dataset, ReadError};
@@ -170,7 +170,12 @@ impl<E: Element> Array<E> {
 /// Opens a file to read from.
 pub(super) fn open(path: &Path) -> Result<BufReader<File>, ReadError> {
     let error = |source| ReadError::Open { path: path.to_owned(), source };
-    Ok(BufReader::new(File::open(path).map_err(error)?))
+    let file = File::open(path).map_err(error)?;
+    // A directory opens, but can't be read, which would be told without its name.
+    if file.metadata().map_err(error)?.is_dir() {
+        return Err(error(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(BufReader::new(file))
 }
 
 /// What a header promises: an array of this shape in this format.

@@ -2,6 +2,7 @@
 
 use deltarule_kernels::Element;
 
+use super::split::rows_of_classes;
 use super::{Scaling, Split, gather, random_split, stratified_split};
 use crate::error::{Error, Result, check_length, checked_area, try_vec, whole_rows};
 use crate::loss::Targets;
@@ -46,7 +47,8 @@ impl<'a, E: Element> Rows<'a, E> {
     ///
     /// # Errors
     /// [`Error::Zero`] without columns, [`Error::Empty`] or [`Error::PartialRow`] if `x` is not
-    /// whole rows, and the same for `targets`, or [`Error::Length`], if they are not as many.
+    /// whole rows, [`Error::Length`] if there is not a class for each, [`Error::Empty`] or
+    /// [`Error::Uneven`] if there are not as many values for each.
     pub fn new(x: &'a [E], columns: usize, targets: Targets<'a, E>) -> Result<Self> {
         if columns == 0 {
             return Err(Error::Zero { argument: "columns" });
@@ -55,12 +57,12 @@ impl<'a, E: Element> Rows<'a, E> {
         match targets {
             Targets::Classes(labels) => check_length("targets", labels.len(), rows)?,
             Targets::Values(values) => {
-                let (length, columns) = (values.len(), rows);
+                let (argument, length) = ("targets", values.len());
                 if length == 0 {
-                    return Err(Error::Empty { argument: "targets" });
+                    return Err(Error::Empty { argument });
                 }
                 if !length.is_multiple_of(rows) {
-                    return Err(Error::PartialRow { argument: "targets", length, columns });
+                    return Err(Error::Uneven { argument, length, rows });
                 }
             }
         }
@@ -303,6 +305,33 @@ impl<E: Element> Dataset<E> {
         }
     }
 
+    /// Weights by which every class counts alike, for
+    /// [`TrainerBuilder::class_weights`](crate::TrainerBuilder::class_weights): n/(C·nⱼ) of each of C
+    /// classes, nⱼ of whose rows are among all n. They are scikit-learn's `balanced`.
+    ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// let data: Dataset = Dataset::from_classes(vec![0.5; 8], 1, vec![0, 0, 0, 0, 1, 0, 0, 1])?;
+    /// assert_eq!(data.balanced_weights()?, [8.0 / (2.0 * 6.0), 8.0 / (2.0 * 2.0)]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Empty`] if the targets are values, [`Error::MissingClass`] for a class without
+    /// rows.
+    pub fn balanced_weights(&self) -> Result<Vec<f64>> {
+        let labels = self.labels();
+        if labels.is_empty() {
+            return Err(Error::Empty { argument: "labels" });
+        }
+        let rows = rows_of_classes(labels);
+        if let Some(class) = (0..self.outputs()).find(|class| !rows.contains_key(class)) {
+            return Err(Error::MissingClass { argument: "labels", class });
+        }
+        let share = labels.len() as f64 / rows.len() as f64;
+        Ok(rows.values().map(|rows| share / rows.len() as f64).collect())
+    }
+
     /// The rows' values, (rows, outputs); empty if the targets are classes.
     pub fn values(&self) -> &[E] {
         match &self.targets {
@@ -362,6 +391,9 @@ impl<E: Element> Dataset<E> {
     /// # Errors
     /// [`Error::Empty`] for no rows, [`Error::Row`] for one that is not there.
     pub fn select(&self, rows: &[usize]) -> Result<Self> {
+        if rows.is_empty() {
+            return Err(Error::Empty { argument: "rows" });
+        }
         let count = self.rows();
         if let Some(index) = rows.iter().position(|&row| row >= count) {
             return Err(Error::Row { argument: "rows", index, row: rows[index], rows: count });
@@ -390,6 +422,11 @@ impl<E: Element> Dataset<E> {
     /// [`Error::OutOfRange`] for a share outside 0 to 1, [`Error::Empty`] if one side has no row.
     pub fn split(&self, test_share: f64, seed: u64) -> Result<(Self, Self)> {
         let split = self.view().split(test_share, seed)?;
+        for (argument, rows) in [("training rows", &split.train), ("test rows", &split.test)] {
+            if rows.is_empty() {
+                return Err(Error::Empty { argument });
+            }
+        }
         Ok((self.select(&split.train)?, self.select(&split.test)?))
     }
 }
@@ -451,7 +488,16 @@ mod tests {
         assert!(Dataset::from_values(x(), 2, vec![0.0; 4], 1).is_err());
         let data = Dataset::from_classes(x(), 2, vec![0, 1, 2]).unwrap();
         assert_eq!(message(data.select(&[0, 3])), "`rows[1]` is row 3, but there are only 3 rows");
-        assert_eq!(message(data.select(&[])), "`x` has 0 elements, but at least 1 is needed");
+        assert_eq!(message(data.select(&[])), "`rows` has 0 elements, but at least 1 is needed");
+        assert_eq!(
+            message(Dataset::from_values(x(), 2, vec![0.0; 4], 1)),
+            "`targets` has 4 elements, which are not as many for each of 3 rows"
+        );
+        let values = Dataset::from_values(x(), 2, x(), 2).unwrap();
+        assert_eq!(values.balanced_weights(), Err(Error::Empty { argument: "labels" }));
+        let far = Dataset::from_classes(x(), 2, vec![0, usize::MAX, 0]).unwrap();
+        let missing = Error::MissingClass { argument: "labels", class: 1 };
+        assert_eq!(far.balanced_weights(), Err(missing));
         assert!(data.clone().with_names(vec![String::new()], vec![]).is_err());
         assert!(data.with_names(vec![], vec![String::new(); 2]).is_err());
     }

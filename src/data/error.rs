@@ -72,6 +72,16 @@ pub enum ReadError {
         /// What is wrong with it.
         problem: String,
     },
+    /// The value of a row that is in no file is not what its column needs.
+    #[error("column `{column}`: `{value}` {problem}")]
+    Value {
+        /// The column's name.
+        column: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A table's column is not there, or is of no use.
     #[error("column `{column}` {problem}")]
     Column {

@@ -7,7 +7,8 @@ use crate::error::{Error, Result, check_length, try_vec, whole_rows};
 /// x ↦ (x − c)·f, with a centre c and a factor f of each column.
 ///
 /// It is fitted to training data, applied to whatever comes later, and plain data: it can travel
-/// with a model, or become part of it by [`Scaling::fold_into`].
+/// with a model, or become part of it by [`Scaling::fold_into`]. From JSON its numbers come back
+/// bit for bit if `serde_json` has its feature `float_roundtrip`.
 ///
 /// ```
 /// use deltarule::data::Scaling;
@@ -94,7 +95,8 @@ impl Scaling {
     ///
     /// # Errors
     /// [`Error::Zero`] without columns, [`Error::Empty`] or [`Error::PartialRow`] for `x`,
-    /// [`Error::NonFinite`] for a number that is infinite or NaN.
+    /// [`Error::NonFinite`] for a number that is infinite or NaN, [`Error::OutOfRange`] if what the
+    /// factor is made of overflows f64.
     pub fn standard<E: Element>(x: &[E], columns: usize) -> Result<Self> {
         let rows = check(x, columns)? as f64;
         let mut scaling = Self::unit(columns)?;
@@ -102,6 +104,7 @@ impl Scaling {
             let numbers = || x[column..].iter().step_by(columns).map(|x| x.to_f64());
             *center = numbers().sum::<f64>() / rows;
             let variance = numbers().map(|x| (x - *center) * (x - *center)).sum::<f64>() / rows;
+            check_spread("variance of a column", variance)?;
             let smallest = (f64::EPSILON * *center).abs();
             if variance.sqrt() > smallest {
                 *factor = variance.sqrt().recip();
@@ -135,6 +138,7 @@ impl Scaling {
                 .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
                     (low.min(x), high.max(x))
                 });
+            check_spread("range of a column", largest - smallest)?;
             *center = smallest;
             let inverse = (largest - smallest).recip();
             if inverse.is_finite() && inverse > 0.0 {
@@ -273,6 +277,12 @@ fn check<E: Element>(x: &[E], columns: usize) -> Result<usize> {
     Ok(rows)
 }
 
+/// Checks that what a factor is made of has not overflowed.
+fn check_spread(argument: &'static str, value: f64) -> Result<()> {
+    let expected = "finite: its numbers are too far apart";
+    if value.is_finite() { Ok(()) } else { Err(Error::OutOfRange { argument, value, expected }) }
+}
+
 fn check_finite<E: Element>(argument: &'static str, x: &[E]) -> Result<()> {
     match x.iter().position(|x| !x.to_f64().is_finite()) {
         None => Ok(()),
@@ -333,6 +343,12 @@ mod tests {
             message(Scaling::new(vec![0.0], vec![0.0])),
             "`factors` is 0, but it must be other than 0"
         );
+        assert_eq!(
+            message(Scaling::standard(&[1e200, -1e200], 1)),
+            "`variance of a column` is inf, but it must be finite: its numbers are too far apart"
+        );
+        assert!(Scaling::standard(&[f64::MAX; 2], 1).is_err());
+        assert!(Scaling::min_max(&[f64::MAX, f64::MIN], 1).is_err());
         assert!(Scaling::new(vec![0.0], vec![]).is_err());
         assert!(Scaling::new(vec![], vec![]).is_err());
         assert!(Scaling::standard(&[0.0f32], 0).is_err());

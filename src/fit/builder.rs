@@ -345,7 +345,10 @@ impl<'a, E: Element> Fit<'a, E> {
     /// [`Error::BatchTooLarge`] for one that is larger than the trainer's `max_batch`,
     /// [`Error::Length`] for rows of another width than the network's, [`Error::OutOfRange`] for a
     /// share, a schedule's or another number, [`Error::Empty`] if no training or validation row is
-    /// left, [`Error::MetricNotEvaluated`], [`Error::MetricTargets`].
+    /// left, [`Error::TargetKind`], [`Error::Class`], [`Error::Category`] and [`Error::NonFinite`]
+    /// for rows that can't be learned from or judged by, with their places among all rows;
+    /// [`Error::MetricNotEvaluated`], [`Error::MetricTargets`], and what a metric says of targets
+    /// on which it is not defined.
     ///
     /// Later, as [`Trainer::step`]: then the network is as it was before the step that failed,
     /// or, with early stopping, has its best weights, if an epoch has passed.
@@ -358,6 +361,10 @@ impl<'a, E: Element> Fit<'a, E> {
     /// [`Error::Empty`]: crate::Error::Empty
     /// [`Error::MetricNotEvaluated`]: crate::Error::MetricNotEvaluated
     /// [`Error::MetricTargets`]: crate::Error::MetricTargets
+    /// [`Error::TargetKind`]: crate::Error::TargetKind
+    /// [`Error::Class`]: crate::Error::Class
+    /// [`Error::Category`]: crate::Error::Category
+    /// [`Error::NonFinite`]: crate::Error::NonFinite
     pub fn run(self) -> Result<History> {
         run::run(self)
     }

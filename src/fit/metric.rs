@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use crate::error::{Error, Result, check_length, whole_rows};
 use crate::loss::Targets;
 use crate::metrics::{
-    self, Average, ClassScore, ConfusionMatrix, largest_of_rows, mean_absolute_error, r2, roc_auc,
-    roc_auc_one_vs_rest, root_mean_squared_error, top_k_accuracy,
+    self, Average, ClassScore, ConfusionMatrix, average_precision, average_precision_one_vs_rest,
+    largest_of_rows, mean_absolute_error, r2, roc_auc, roc_auc_one_vs_rest,
+    root_mean_squared_error, top_k_accuracy,
 };
 
 /// What is to be known of a network's outputs on rows with targets.
@@ -40,6 +41,8 @@ pub enum Metric {
     F1(Average),
     /// [`roc_auc`] of two classes, [`roc_auc_one_vs_rest`] of more.
     RocAuc,
+    /// [`average_precision`] of two classes, [`average_precision_one_vs_rest`] of more.
+    AveragePrecision,
     /// The mean of −ln p, p the probability of the row's class by softmax.
     LogLoss,
     /// [`root_mean_squared_error`].
@@ -159,20 +162,13 @@ impl Metric {
                 class_score(logits, classes, labels, average, |score| score.recall)
             }
             Self::F1(average) => class_score(logits, classes, labels, average, |score| score.f1),
-            Self::RocAuc if classes == 2 => {
-                let difference = |row: &[E]| row[1].to_f64() - row[0].to_f64();
-                let scores: Vec<f64> = logits.chunks_exact(2).map(difference).collect();
-                roc_auc(&scores, labels)
+            Self::RocAuc if classes == 2 => roc_auc(&differences(logits), labels),
+            Self::RocAuc => roc_auc_one_vs_rest(&softmax(logits, classes), classes, labels),
+            Self::AveragePrecision if classes == 2 => {
+                average_precision(&differences(logits), labels)
             }
-            Self::RocAuc => {
-                let rows = logits.chunks_exact(classes);
-                let probabilities: Vec<f64> = rows
-                    .flat_map(|row| {
-                        let sum = log_sum_exp(row);
-                        row.iter().map(move |z| (z.to_f64() - sum).exp())
-                    })
-                    .collect();
-                roc_auc_one_vs_rest(&probabilities, classes, labels)
+            Self::AveragePrecision => {
+                average_precision_one_vs_rest(&softmax(logits, classes), classes, labels)
             }
             _ => {
                 let rows = logits.chunks_exact(classes).zip(labels);
@@ -206,6 +202,7 @@ impl Metric {
             Self::Recall(average) => averaged(average, "recall"),
             Self::F1(average) => averaged(average, "f1"),
             Self::RocAuc => "roc_auc".into(),
+            Self::AveragePrecision => "average_precision".into(),
             Self::LogLoss => "log_loss".into(),
             Self::RootMeanSquaredError => "rmse".into(),
             Self::MeanAbsoluteError => "mae".into(),
@@ -231,6 +228,21 @@ fn class_score<E: Element>(
     let mut confusion = ConfusionMatrix::new(classes)?;
     confusion.add(&predicted, labels)?;
     Ok(confusion.average(average).map_or(f64::NAN, value))
+}
+
+/// What speaks for class 1 of two, in each row.
+fn differences<E: Element>(logits: &[E]) -> Vec<f64> {
+    logits.chunks_exact(2).map(|row| row[1].to_f64() - row[0].to_f64()).collect()
+}
+
+/// The probabilities of all classes, in each row.
+fn softmax<E: Element>(logits: &[E], classes: usize) -> Vec<f64> {
+    let rows = logits.chunks_exact(classes);
+    let probabilities = rows.flat_map(|row| {
+        let sum = log_sum_exp(row);
+        row.iter().map(move |z| (z.to_f64() - sum).exp())
+    });
+    probabilities.collect()
 }
 
 /// ln Σ eᶻ.

@@ -7,7 +7,7 @@ use super::course::{Course, Position};
 use super::rate::RateKind;
 use super::{EarlyStopping, Fit, Metric, Monitor, Validation};
 use crate::error::{Error, Result};
-use crate::formats::{Checkpoint, Every, Saving, Stand, Weights, check_described};
+use crate::formats::{Checkpoint, Every, Saving, Stand, Weights, check_described, check_directory};
 use crate::schedule::ReduceOnPlateau;
 
 /// How a training goes, but for the number of its epochs, which may be raised.
@@ -117,7 +117,8 @@ impl<E: Element> Fit<'_, E> {
     /// # Ok::<(), deltarule::Error>(())
     /// ```
     ///
-    /// If one can't be written, the training ends with [`Error::File`].
+    /// If one can't be written, the training ends with [`Error::File`]; where the directory is not
+    /// there, before the first step.
     pub fn checkpoint(mut self, path: impl AsRef<Path>, every: Every) -> Self {
         self.saving = Some(Saving { path: path.as_ref().to_owned(), every });
         self
@@ -163,8 +164,12 @@ pub(super) fn take_up<E: Element>(
     rows: usize,
     course: &mut Course<E>,
 ) -> Result<()> {
-    if let Some(Saving { every: Every::Epochs(0) | Every::Steps(0), .. }) = fit.saving {
-        return Err(Error::Zero { argument: "every" });
+    if let Some(Saving { path, every }) = &fit.saving {
+        if matches!(every, Every::Epochs(0) | Every::Steps(0)) {
+            return Err(Error::Zero { argument: "every" });
+        }
+        // Hours may pass before the first one is written.
+        check_directory(path)?;
     }
     let Some(checkpoint) = fit.resumed.take() else { return Ok(()) };
     let own = Plan::new(fit, rows);

@@ -20,7 +20,7 @@ use crate::trainer::Trainer;
 
 /// Trains as it was said.
 pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
-    check(&mut fit)?;
+    check(&fit)?;
     let data = fit.data;
     let (train, validation): (Dataset<E>, Dataset<E>);
     let (rows, judged) = match fit.validation {
@@ -28,11 +28,19 @@ pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
         Validation::Rows(rows) => (data, Some(rows)),
         Validation::Share(share) => {
             let split = data.split(share, fit.seed)?;
+            for (argument, rows) in
+                [("training rows", &split.train), ("validation rows", &split.test)]
+            {
+                if rows.is_empty() {
+                    return Err(Error::Empty { argument });
+                }
+            }
             train = data.select(&split.train)?;
             validation = data.select(&split.test)?;
             (train.view(), Some(validation.view()))
         }
     };
+    check_metrics(&fit, judged.unwrap_or(rows))?;
     let mut course = Course::new(&fit);
     #[cfg(feature = "checkpoint")]
     super::resume::take_up(&mut fit, rows.rows(), &mut course)?;
@@ -55,7 +63,7 @@ pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
 }
 
 /// Checks everything that can be checked before the first step.
-fn check<E: Element>(fit: &mut Fit<'_, E>) -> Result<()> {
+fn check<E: Element>(fit: &Fit<'_, E>) -> Result<()> {
     for (argument, value) in [("batch", fit.batch as u64), ("epochs", fit.epochs)] {
         if value == 0 {
             return Err(Error::Zero { argument });
@@ -67,13 +75,11 @@ fn check<E: Element>(fit: &mut Fit<'_, E>) -> Result<()> {
     }
     let network = fit.trainer.network();
     check_length("columns of the data", fit.data.columns(), network.inputs())?;
+    fit.trainer.check_rows(fit.data, ["x", "targets"])?;
     if let Validation::Rows(rows) = fit.validation {
         check_length("columns of the validation data", rows.columns(), network.inputs())?;
-        // One row is enough to see whether the loss takes these targets.
-        let target = rows.targets().rows(0..1, rows.target_columns());
-        fit.trainer.evaluate(&rows.x()[..rows.columns()], target)?;
+        fit.trainer.check_rows(rows, ["validation x", "validation targets"])?;
     }
-    let network = fit.trainer.network();
     fit.rate.check()?;
     if let Some(rule) = &fit.early_stopping {
         rule.check(&fit.metrics)?;
@@ -87,6 +93,19 @@ fn check<E: Element>(fit: &mut Fit<'_, E>) -> Result<()> {
         if let Validation::Rows(rows) = &fit.validation {
             metric.check_targets(network.outputs(), rows.targets())?;
         }
+    }
+    Ok(())
+}
+
+/// Checks that the metrics are defined on these rows: they are, or are not, whatever the outputs.
+fn check_metrics<E: Element>(fit: &Fit<'_, E>, rows: Rows<'_, E>) -> Result<()> {
+    if fit.metrics.is_empty() {
+        return Ok(());
+    }
+    let columns = fit.trainer.network().outputs();
+    let outputs = try_vec("outputs", checked_area("outputs", rows.rows(), columns)?)?;
+    for metric in &fit.metrics {
+        metric.evaluate(&outputs, columns, rows.targets())?;
     }
     Ok(())
 }

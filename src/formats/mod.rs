@@ -17,3 +17,5 @@ pub use checkpoint::{Checkpoint, Every};
 pub(crate) use checkpoint::{Saving, Stand, Weights, check_described};
 #[cfg(feature = "onnx")]
 pub use onnx::Head;
+#[cfg(feature = "checkpoint")]
+pub(crate) use replace::check_directory;

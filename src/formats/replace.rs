@@ -18,9 +18,8 @@ pub(crate) fn replace(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let (temporary, file) = create_beside(path)?;
-    let done = write_and_sync(file, write)
-        .map_err(|error| Error::file(&temporary, &error))
-        .and_then(|()| {
+    let done =
+        write_and_sync(file, write).map_err(|error| Error::file(path, &error)).and_then(|()| {
             fs::rename(&temporary, path).map_err(|error| Error::file(path, &error))?;
             sync_directory(path).map_err(|error| Error::file(path, &error))
         });
@@ -29,6 +28,25 @@ pub(crate) fn replace(
         let _ = fs::remove_file(&temporary);
     }
     done
+}
+
+/// Checks that the directory is there in which a file is to be written, and that this is no
+/// directory itself.
+#[cfg(feature = "checkpoint")]
+pub(crate) fn check_directory(path: &Path) -> Result<()> {
+    let error = |error: io::Error| Err(Error::file(path, &error));
+    match fs::metadata(directory_of(path)) {
+        Err(problem) => error(problem),
+        Ok(parent) if !parent.is_dir() => error(io::ErrorKind::NotADirectory.into()),
+        Ok(_) if path.is_dir() => error(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(any(unix, feature = "checkpoint"))]
+fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }
 
 /// A new file in the same directory, so that it can be renamed.
@@ -48,7 +66,8 @@ fn create_beside(path: &Path) -> Result<(PathBuf, File)> {
             Ok(file) => return Ok((temporary, file)),
             // Left by a process with the same id that was killed.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(Error::file(&temporary, &error)),
+            // The other name is none that the caller knows.
+            Err(error) => return Err(Error::file(path, &error)),
         }
     }
 }
@@ -65,8 +84,7 @@ fn write_and_sync(
 /// Hands a directory's new entry to the disk, where a directory can be opened.
 #[cfg(unix)]
 fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory_of(path))?.sync_all()
 }
 
 #[cfg(not(unix))]
@@ -113,7 +131,7 @@ mod tests {
             });
             let Err(Error::File { path: named, kind, .. }) = error else { panic!("{error:?}") };
             assert_eq!(kind, io::ErrorKind::StorageFull);
-            assert_eq!(named.parent(), path.parent());
+            assert_eq!(named, path);
             assert_eq!(fs::read(&path).unwrap(), old);
             assert_eq!(directory.names(), ["file"]);
         }
@@ -128,7 +146,7 @@ mod tests {
         let path = directory.0.join("no such directory").join("file");
         let error = replace(&path, |to| to.write_all(b"x")).unwrap_err();
         assert!(matches!(error, Error::File { kind: io::ErrorKind::NotFound, .. }), "{error}");
-        assert!(error.to_string().contains("no such directory"), "{error}");
+        assert!(matches!(&error, Error::File { path: named, .. } if *named == path), "{error}");
         // A directory can't be replaced by a file.
         let path = directory.0.join("directory");
         fs::create_dir_all(path.join("with something in it")).unwrap();

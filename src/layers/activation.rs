@@ -4,12 +4,31 @@ use deltarule_kernels::activation::{Activation, DerivativeFrom};
 use deltarule_kernels::{Element, ShapeError};
 
 use super::{Backward, Forward, LayerRef, Operation, Pass, Shape};
+use crate::error::Result;
+use crate::optimizer::check;
 
 /// y = σ(x).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Activate {
-    pub(super) width: usize,
-    pub(super) activation: Activation,
+    width: usize,
+    activation: Activation,
+}
+
+impl Activate {
+    pub(super) fn new(width: usize, activation: Activation) -> Result<Self> {
+        check_numbers(activation)?;
+        Ok(Self { width, activation })
+    }
+}
+
+/// Checks that an activation's number, if it has one, has a meaning.
+pub(super) fn check_numbers(activation: Activation) -> Result<()> {
+    let finite = |argument, value: f64| check(argument, value, value.is_finite(), "finite");
+    match activation {
+        Activation::Elu { alpha } => finite("alpha", alpha),
+        Activation::LeakyRelu { slope } => finite("slope", slope),
+        _ => Ok(()),
+    }
 }
 
 impl Shape for Activate {

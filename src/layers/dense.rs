@@ -7,6 +7,7 @@ use deltarule_kernels::gemm::{
 };
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
+use super::activation::check_numbers;
 use super::{Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, Stored, parts_of};
 use crate::error::{Error, Result, checked_area};
 use crate::init::Init;
@@ -72,6 +73,7 @@ impl Dense {
             return Err(Error::Zero { argument: "outputs" });
         }
         init.map_or(Ok(()), Init::check)?;
+        check_numbers(activation)?;
         let inputs = to.width;
         checked_area("weights", outputs, inputs)?;
         let start = to.parameters(outputs, inputs)?;

@@ -138,9 +138,7 @@ impl Layer {
                 Op::LayerNorm(LayerNorm::new(to, epsilon, affine)?)
             }
             Self::Dropout { rate } => Op::Dropout(Dropout::new(to, rate)?),
-            Self::Activation(activation) => {
-                Op::Activation(Activate { width: to.width, activation })
-            }
+            Self::Activation(activation) => Op::Activation(Activate::new(to.width, activation)?),
             Self::Residual(block) => Op::Residual(Residual::new(to, block)?),
             Self::Embedding { columns, init } => Op::Embedding(Embedding::new(to, columns, init)?),
         };

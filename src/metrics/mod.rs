@@ -23,7 +23,10 @@ mod rank;
 mod regression;
 
 pub use confusion::{Average, ClassScore, ConfusionMatrix};
-pub use rank::{log_loss, roc_auc, roc_auc_one_vs_rest, top_k_accuracy};
+pub use rank::{
+    average_precision, average_precision_one_vs_rest, log_loss, roc_auc, roc_auc_one_vs_rest,
+    top_k_accuracy,
+};
 pub use regression::{mean_absolute_error, r2, root_mean_squared_error};
 
 use deltarule_kernels::Element;

@@ -14,7 +14,7 @@ impl<E: Element> Network<E> {
     /// The outputs for every row of `x`, (rows, [`Network::inputs`]) row-major.
     ///
     /// The outputs of a row are the same bits alone as in any batch. A row that holds NaN gives
-    /// NaN.
+    /// NaN. All is done on the calling thread: rows that are many can be shared out to threads.
     ///
     /// ```
     /// use deltarule::{Activation, Error, Network};
@@ -117,7 +117,9 @@ impl<E: Element> Network<E> {
         Ok(())
     }
 
-    /// The class of every row of `x`: the index of its largest output, the first of equals.
+    /// The class of every row of `x`: the index of its largest output, the first of equals. A single
+    /// output, as after a training on binary cross-entropy, is always class 0: it is the logit of
+    /// another class, which is the likelier one where it is above 0.
     ///
     /// ```
     /// use deltarule::{Activation, Network};

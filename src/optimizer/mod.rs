@@ -283,7 +283,11 @@ impl Optimizer {
         positive("clip_value", self.clip_value)?;
         positive("clip_norm", self.clip_norm)?;
         match self.rule {
-            Rule::Momentum(rule) => below_one("momentum", rule.momentum),
+            Rule::Momentum(rule) => {
+                below_one("momentum", rule.momentum)?;
+                let (dampening, good) = (rule.dampening, (0.0..=1.0).contains(&rule.dampening));
+                check("dampening", dampening, good, "between 0 and 1")
+            }
             Rule::RmsProp(rule) => {
                 below_one("rho", rule.rho)?;
                 below_one("momentum", rule.momentum)?;
@@ -360,6 +364,9 @@ pub(crate) fn positive(argument: &'static str, value: Option<f64>) -> Result<()>
 
 fn check_epsilon(epsilon: Epsilon) -> Result<()> {
     match epsilon {
-        Epsilon::InsideRoot(value) | Epsilon::OutsideRoot(value) => not_negative("epsilon", value),
+        // With 0, a gradient of 0 would be divided by 0.
+        Epsilon::InsideRoot(value) | Epsilon::OutsideRoot(value) => {
+            positive("epsilon", Some(value))
+        }
     }
 }

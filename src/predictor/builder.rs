@@ -3,8 +3,8 @@
 use deltarule_kernels::gemm::{CompactMatrix, Format, PackedMatrix};
 use deltarule_kernels::{Element, MatRef};
 
-use super::Predictor;
 use super::fold::{Linear, Map, Piece, fold};
+use super::{Head, Predictor};
 use crate::data::Scaling;
 use crate::error::{Result, try_vec};
 use crate::layers::{Compiler, Dense, Layer, Op, Residual};
@@ -31,13 +31,13 @@ use crate::network::{Network, Route};
 pub struct PredictorBuilder<'a, E: Element = f32> {
     network: &'a Network<E>,
     scaling: Option<&'a Scaling>,
-    softmax: bool,
+    head: Head,
     format: Option<Format>,
 }
 
 impl<'a, E: Element> PredictorBuilder<'a, E> {
     pub(super) fn new(network: &'a Network<E>) -> Self {
-        Self { network, scaling: None, softmax: false, format: None }
+        Self { network, scaling: None, head: Head::None, format: None }
     }
 
     /// Lets the predictor take inputs as they are, where the network takes what this scaling makes
@@ -72,8 +72,34 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
     /// assert!((p[0] - 0.25).abs() < 1e-6 && (p[1] - 0.75).abs() < 1e-6);
     /// # Ok::<(), deltarule::Error>(())
     /// ```
-    pub fn softmax(mut self, softmax: bool) -> Self {
-        self.softmax = softmax;
+    pub fn softmax(self, softmax: bool) -> Self {
+        self.with_head(Head::Softmax, softmax)
+    }
+
+    /// Sets whether the outputs are the sigmoid of the network's, which are the probabilities of
+    /// their classes after a training on
+    /// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy). Of this and softmax the one
+    /// that was asked for last counts.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Predictor};
+    /// let mut network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// network.parameters_mut().copy_from_slice(&[0.0, 3f32.ln()]); // the logit is b
+    /// let p = Predictor::builder(&network).sigmoid(true).build()?.predict(&[1.0])?;
+    /// assert!((p[0] - 0.75).abs() < 1e-6);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn sigmoid(self, sigmoid: bool) -> Self {
+        self.with_head(Head::Sigmoid, sigmoid)
+    }
+
+    /// With this head, or without it.
+    fn with_head(mut self, head: Head, is_wanted: bool) -> Self {
+        if is_wanted {
+            self.head = head;
+        } else if self.head == head {
+            self.head = Head::None;
+        }
         self
     }
 
@@ -119,7 +145,7 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
     /// [`Error::Overflow`]: crate::Error::Overflow
     /// [`Error::OutOfMemory`]: crate::Error::OutOfMemory
     pub fn build(self) -> Result<Predictor<E>> {
-        let Self { network, scaling, softmax, format } = self;
+        let Self { network, scaling, head, format } = self;
         let mut parts = Parts {
             network,
             format,
@@ -152,7 +178,7 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
             compact,
             moments,
             route,
-            softmax,
+            head,
         })
     }
 }

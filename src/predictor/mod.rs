@@ -8,7 +8,7 @@ pub use builder::PredictorBuilder;
 pub use rank::Ranked;
 
 use core::fmt;
-use deltarule_kernels::activation::RowActivation;
+use deltarule_kernels::activation::{Activation, RowActivation};
 use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
 use deltarule_kernels::{Element, Isa};
 
@@ -67,7 +67,15 @@ pub struct Predictor<E: Element = f32> {
     compact: Vec<CompactMatrix<E>>,
     moments: Vec<E>,
     route: Route,
-    softmax: bool,
+    head: Head,
+}
+
+/// What becomes of a network's outputs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Head {
+    None,
+    Softmax,
+    Sigmoid,
 }
 
 impl<E: Element> Network<E> {
@@ -144,7 +152,7 @@ impl<E: Element> Predictor<E> {
     /// The outputs for every row of `x`, (rows, [`Predictor::inputs`]) row-major.
     ///
     /// The outputs of a row are the same bits alone as in any batch. A row that holds NaN gives
-    /// NaN.
+    /// NaN. All is done on the calling thread: rows that are many can be shared out to threads.
     ///
     /// ```
     /// use deltarule::{Activation, Error, Network};
@@ -203,14 +211,20 @@ impl<E: Element> Predictor<E> {
             ..Pass::evaluation(self.isa, &self.parameters, &self.moments)
         };
         self.route.run(&self.ops, &pass, x, out, &mut workspace.buffers)?;
-        if self.softmax {
-            let shape = (x.len() / self.inputs, self.outputs);
-            RowActivation::Softmax.forward_in_place(self.isa, shape, out)?;
+        match self.head {
+            Head::None => {}
+            Head::Softmax => {
+                let shape = (x.len() / self.inputs, self.outputs);
+                RowActivation::Softmax.forward_in_place(self.isa, shape, out)?;
+            }
+            Head::Sigmoid => Activation::Sigmoid.forward_in_place(self.isa, out),
         }
         Ok(())
     }
 
-    /// The class of every row of `x`: the index of its largest output, the first of equals.
+    /// The class of every row of `x`: the index of its largest output, the first of equals. A single
+    /// output, as after a training on binary cross-entropy, is always class 0: it is the logit of
+    /// another class, which is the likelier one where it is above 0.
     ///
     /// ```
     /// use deltarule::{Activation, Network};
@@ -234,7 +248,7 @@ impl<E: Element> fmt::Debug for Predictor<E> {
             .field("inputs", &self.inputs)
             .field("outputs", &self.outputs)
             .field("layers", &self.ops.len())
-            .field("softmax", &self.softmax)
+            .field("head", &self.head)
             .finish_non_exhaustive()
     }
 }

@@ -24,7 +24,10 @@ use chart::Histogram;
 /// use deltarule::ReportError;
 /// let history = trainer.fit(&data).epochs(2).run()?;
 /// match history.report("no such folder/run.html") {
-///     Err(ReportError::Io(error)) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
+///     Err(ReportError::Io(error)) => {
+///         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+///         assert!(error.to_string().starts_with("no such folder/run.html: "));
+///     }
 ///     other => panic!("{other:?}"),
 /// }
 /// # Ok::<(), deltarule::Error>(())
@@ -202,7 +205,11 @@ impl<'a> Report<'a> {
     /// # Errors
     /// As [`Report::to_html`]; [`ReportError::Io`] if the file can't be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), ReportError> {
-        Ok(std::fs::write(path, self.to_html()?)?)
+        let (path, page) = (path.as_ref(), self.to_html()?);
+        std::fs::write(path, page).map_err(|error| {
+            let named = format!("{}: {error}", path.display());
+            ReportError::Io(io::Error::new(error.kind(), named))
+        })
     }
 }
 

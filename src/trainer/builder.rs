@@ -38,6 +38,7 @@ pub struct TrainerBuilder<E: Element = f32> {
     network: Network<E>,
     loss: Loss,
     reduction: Reduction,
+    class_weights: Option<Vec<f64>>,
     optimizer: Optimizer,
     groups: Vec<(Bound<usize>, Bound<usize>, ParameterGroup)>,
     seed: u64,
@@ -51,6 +52,7 @@ impl<E: Element> TrainerBuilder<E> {
             network,
             loss,
             reduction: Reduction::default(),
+            class_weights: None,
             optimizer,
             groups: Vec::new(),
             seed: 0,
@@ -139,6 +141,33 @@ impl<E: Element> TrainerBuilder<E> {
     /// ```
     pub fn reduction(mut self, reduction: Reduction) -> Self {
         self.reduction = reduction;
+        self
+    }
+
+    /// Weighs the classes of [`Loss::SoftmaxCrossEntropy`] or [`Loss::SmoothedCrossEntropy`], all 1
+    /// otherwise: qᵢⱼ of the loss is multiplied by wⱼ, so that a rare class counts as much as a
+    /// frequent one. [`Dataset::balanced_weights`](crate::data::Dataset::balanced_weights) has such
+    /// weights. They count in steps and in [`Trainer::evaluate`]; metrics do not know them.
+    ///
+    /// The loss is still divided by the rows, as Keras does, and not by the sum of their weights,
+    /// as PyTorch does.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1)
+    /// #     .dense(2, Activation::Identity)
+    /// #     .init(deltarule::Init::Zeros)
+    /// #     .build()?;
+    /// let builder = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1));
+    /// let mut trainer = builder.clone().class_weights([1.0, 9.0]).build()?;
+    /// let rare = trainer.evaluate(&[1.0], Targets::Classes(&[1]))?.loss;
+    /// assert!((rare - 9.0 * 2f64.ln()).abs() < 1e-5);
+    /// let error = builder.class_weights([1.0]).build().unwrap_err();
+    /// assert_eq!(error, Error::Length { argument: "class_weights", expected: 2, actual: 1 });
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn class_weights(mut self, weights: impl Into<Vec<f64>>) -> Self {
+        self.class_weights = Some(weights.into());
         self
     }
 
@@ -237,7 +266,8 @@ impl<E: Element> TrainerBuilder<E> {
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
     /// the optimizer's, a group's or the loss's that has no meaning, [`Error::Layer`] for a group
-    /// with layers that are not there, [`Error::Overflow`] or [`Error::OutOfMemory`] if the
+    /// with layers that are not there, [`Error::Length`] for class weights that are not one for each
+    /// class, [`Error::ClassWeights`] for a loss without classes, [`Error::Overflow`] or [`Error::OutOfMemory`] if the
     /// buffers are too large.
     pub fn build(self) -> Result<Trainer<E>> {
         for (argument, value) in [("max_batch", self.max_batch), ("threads", self.threads.most)] {
@@ -247,8 +277,12 @@ impl<E: Element> TrainerBuilder<E> {
         }
         self.optimizer.check()?;
         self.loss.check_numbers()?;
+        if let Some(weights) = &self.class_weights {
+            self.loss.check_class_weights(weights, self.network.outputs())?;
+        }
         let groups = self.groups_of_layers()?;
         let Self { network, loss, reduction, optimizer, seed, max_batch, threads, .. } = self;
+        let class_weights = self.class_weights.unwrap_or_default();
         let ops = network.ops();
         let is_frozen: Vec<bool> = groups.iter().map(|group| group.frozen).collect();
         // Without fused multiply-adds the bits of a product depend on its shape.
@@ -294,6 +328,7 @@ impl<E: Element> TrainerBuilder<E> {
             network,
             loss,
             reduction,
+            class_weights: class_weights.into_iter().map(E::from_f64).collect(),
             optimizer,
             #[cfg(feature = "checkpoint")]
             groups,

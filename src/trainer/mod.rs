@@ -21,6 +21,7 @@ use deltarule_kernels::optimizer::{MAX_STATES, Update};
 use deltarule_kernels::{Element, Isa, reduce};
 use std::sync::Arc;
 
+use crate::data;
 use crate::error::{Error, Result, check_length, try_vec, whole_rows};
 use crate::layers::{Mode, Occurrences, Op, Span};
 use crate::loss::{Loss, Reduction, Targets};
@@ -62,6 +63,8 @@ pub struct Trainer<E: Element = f32> {
     network: Network<E>,
     loss: Loss,
     reduction: Reduction,
+    /// Those of the classes; none for none.
+    class_weights: Vec<E>,
     optimizer: Optimizer,
     /// How each layer is trained.
     #[cfg(feature = "checkpoint")]
@@ -283,7 +286,8 @@ impl<E: Element> Trainer<E> {
         Ok(())
     }
 
-    /// The score on any number of rows. No parameter is changed.
+    /// The score on any number of rows, whose outputs are those of a prediction: dropout does
+    /// nothing, and batch normalizations use their running statistics. No parameter is changed.
     ///
     /// It is the same bits for any `max_batch`.
     ///
@@ -306,13 +310,14 @@ impl<E: Element> Trainer<E> {
     pub fn evaluate(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
         self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
-        self.loss.check(targets, rows, self.network.outputs())?;
+        self.loss.check("targets", targets, rows, self.network.outputs())?;
         let mut losses = try_vec("losses", rows)?;
         let mut correct = 0;
         let batch = self.batch(x, targets, Mode::Evaluation, PartOfBatch::whole(rows));
         let parts = self.parts(self.max_batch.min(rows));
         let span_rows = self.begin_batch(rows, parts)?;
         let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
+        let batch = Batch { class_weights: &self.class_weights, ..batch };
         let propagate = Propagate::new(&self.network, layout, batch);
         let first_rows = (0..rows).step_by(span_rows);
         for (first_row, losses) in first_rows.zip(losses.chunks_mut(span_rows)) {
@@ -336,8 +341,26 @@ impl<E: Element> Trainer<E> {
             let max_batch = self.max_batch;
             return Err(Error::BatchTooLarge { argument: "x", rows, max_batch });
         }
-        self.loss.check(targets, rows, self.network.outputs())?;
+        self.loss.check("targets", targets, rows, self.network.outputs())?;
         Ok(rows)
+    }
+
+    /// Checks all that [`Trainer::step`] would of these rows, but for their number, and names what
+    /// is wrong by its place among them, in `x` or `targets`, which are the names to use.
+    pub(crate) fn check_rows(
+        &self,
+        rows: data::Rows<'_, E>,
+        [x, targets]: [&'static str; 2],
+    ) -> Result<()> {
+        self.check_network()?;
+        let (isa, outputs) = (self.network.isa(), self.network.outputs());
+        self.loss.check(targets, rows.targets(), rows.rows(), outputs)?;
+        self.network.check_categories(rows.x(), 0)?;
+        check_finite(isa, x, rows.x())?;
+        match rows.targets() {
+            Targets::Classes(_) => Ok(()),
+            Targets::Values(values) => check_finite(isa, targets, values),
+        }
     }
 
     /// Into how many parts to divide the work on so many rows.
@@ -345,6 +368,7 @@ impl<E: Element> Trainer<E> {
         self.threads.parts(self.work.saturating_mul(rows))
     }
 
+    /// A batch, but for the weights of its classes.
     fn batch<'a>(
         &self,
         x: &'a [E],
@@ -355,24 +379,29 @@ impl<E: Element> Trainer<E> {
         let PartOfBatch { first_row, batch_rows } = of_batch;
         let scale = self.loss.scale(self.reduction, batch_rows, self.network.outputs());
         let scale = E::from_f64(scale);
-        Batch { x, targets, loss: self.loss, scale, mode, first_row }
+        Batch { x, targets, loss: self.loss, class_weights: &[], scale, mode, first_row }
     }
 
     /// The score of these rows, if their loss is finite.
     fn score(&self, losses: &[E], targets: Targets<'_, E>, correct: usize) -> Result<Score> {
         let rows = losses.len();
         let loss = reduce::sum(self.network.isa(), losses).to_f64();
-        if let (false, Targets::Values(values)) = (loss.is_finite(), targets)
-            && let Some(index) = reduce::first_non_finite(self.network.isa(), values)
-        {
-            let value = values[index].to_f64();
-            return Err(Error::NonFinite { argument: "targets", index, value });
+        if let (false, Targets::Values(values)) = (loss.is_finite(), targets) {
+            check_finite(self.network.isa(), "targets", values)?;
         }
         if !loss.is_finite() {
             return Err(Error::NonFiniteLoss { rows, loss });
         }
         let correct = matches!(targets, Targets::Classes(_)).then_some(correct);
         Ok(Score { loss, rows, correct })
+    }
+}
+
+/// Checks that there is neither infinity nor NaN.
+fn check_finite<E: Element>(isa: Isa, argument: &'static str, x: &[E]) -> Result<()> {
+    match reduce::first_non_finite(isa, x) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFinite { argument, index, value: x[index].to_f64() }),
     }
 }
 

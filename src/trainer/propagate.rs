@@ -22,6 +22,8 @@ pub(crate) struct Batch<'a, E: Element> {
     pub(crate) x: &'a [E],
     pub(crate) targets: Targets<'a, E>,
     pub(crate) loss: Loss,
+    /// Those of the classes; none for none.
+    pub(crate) class_weights: &'a [E],
     pub(crate) scale: E,
     /// In training δ is wanted of every layer, in evaluation just the loss.
     pub(crate) mode: Mode,
@@ -273,7 +275,8 @@ impl<'a, E: Element> Propagate<'a, E> {
         let last = self.network.ops().len() - 1;
         let (y, delta) = (shard.y(last), &mut errors[self.layout.delta(last, rows.len())]);
         let isa = self.network.isa();
-        self.batch.loss.run(isa, (y, outputs), targets, self.batch.scale, losses, delta)?;
+        let Batch { loss, class_weights, scale, .. } = self.batch;
+        loss.run(isa, (y, outputs), (targets, class_weights), scale, losses, delta)?;
         if let Targets::Classes(labels) = targets {
             let predicted = |row: usize| largest(&y[row * outputs..][..outputs]);
             let correct =

@@ -9,7 +9,7 @@ use core::ops::Range;
 use deltarule_kernels::Element;
 
 use super::layout::ShardLayout;
-use super::propagate::{Propagate, Rows};
+use super::propagate::{Batch, Propagate, Rows};
 use super::update::Keep;
 use super::{Buffers, PartOfBatch, Score, Trainer};
 use crate::diagnostics::Diagnostics;
@@ -154,6 +154,7 @@ impl<E: Element> Trainer<E> {
         let mode = Mode::Training { seed: self.seed, step: self.number() };
         let batch = self.batch(x, targets, mode, of_batch);
         let Buffers { layout, arena, moments, scratch, occurrences, .. } = &mut self.buffers;
+        let batch = Batch { class_weights: &self.class_weights, ..batch };
         let propagate = Propagate::new(&self.network, layout, batch);
         let losses = &mut self.losses[span.clone()];
         let first_row = span.start;

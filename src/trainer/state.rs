@@ -12,6 +12,9 @@ use crate::optimizer::{Optimizer, ParameterGroup};
 pub(crate) struct Settings {
     pub(crate) loss: Loss,
     pub(crate) reduction: Reduction,
+    /// Version 1 of the format had none.
+    #[serde(default)]
+    pub(crate) class_weights: Vec<f64>,
     pub(crate) optimizer: Optimizer,
     pub(crate) groups: Vec<ParameterGroup>,
     pub(crate) seed: u64,
@@ -19,11 +22,12 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// All but the learning rate, which changes in the course of a training, in words.
-    pub(crate) fn describe(&self) -> [(&'static str, String); 5] {
-        let Self { loss, reduction, optimizer, groups, seed } = self;
+    pub(crate) fn describe(&self) -> [(&'static str, String); 6] {
+        let Self { loss, reduction, class_weights, optimizer, groups, seed } = self;
         [
             ("loss", format!("{loss:?}")),
             ("reduction", format!("{reduction:?}")),
+            ("list of class weights", format!("{class_weights:?}")),
             ("optimizer", format!("{:?}", optimizer.with_learning_rate(0.0))),
             ("parameter groups", format!("{groups:?}")),
             ("seed of the masks", seed.to_string()),
@@ -34,10 +38,11 @@ impl Settings {
 impl<E: Element> Trainer<E> {
     /// How the network is trained now.
     pub(crate) fn settings(&self) -> Settings {
-        let Self { loss, reduction, optimizer, groups, seed, .. } = self;
+        let Self { loss, reduction, class_weights, optimizer, groups, seed, .. } = self;
         Settings {
             loss: *loss,
             reduction: *reduction,
+            class_weights: class_weights.iter().map(|weight| weight.to_f64()).collect(),
             optimizer: *optimizer,
             groups: groups.clone(),
             seed: *seed,

@@ -41,7 +41,8 @@ impl<E: Element> Trainer<E> {
     /// # Errors
     /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
     /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
-    /// [`Error::TargetKind`] for `targets`; [`Error::NonFinite`] for an input or a target that is
+    /// [`Error::TargetKind`] for `targets`; [`Error::OutOfRange`] for those of a binary cross-entropy
+    /// outside 0 to 1; [`Error::NonFinite`] for an input or a target that is
     /// infinite or NaN; [`Error::Category`] for a categorical column;
     /// [`Error::NonFiniteLoss`] if the loss is infinite or NaN, and
     /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by;

@@ -8,8 +8,9 @@ use super::common::bits;
 use super::training::{data, fit, trainer};
 
 const VERSION_1: &[u8] = include_bytes!("../golden/version_1.checkpoint");
+const VERSION_2: &[u8] = include_bytes!("../golden/version_2.checkpoint");
 
-/// Made the golden file: 2 epochs and 2 of 3 steps of the next.
+/// Made the golden files: 2 epochs and 2 of 3 steps of the next.
 #[test]
 #[ignore = "writes a file beside the golden ones"]
 fn write_the_golden_file() {
@@ -22,28 +23,31 @@ fn write_the_golden_file() {
 }
 
 #[test]
-fn version_1_is_read() {
-    let data = data();
-    let checkpoint = Checkpoint::from_bytes(VERSION_1).unwrap();
-    assert_eq!(checkpoint.steps(), 8);
-    let mut resumed = trainer();
-    let history = fit(&mut resumed, &data).resume(checkpoint.clone()).run().unwrap();
-    assert_eq!(history.epochs().len(), 4);
-    // Written and read again it goes on in the same way.
-    let again = Checkpoint::from_bytes(&checkpoint.to_bytes()).unwrap();
-    let mut other = trainer();
-    fit(&mut other, &data).resume(again).run().unwrap();
-    assert_eq!(bits(other.network().parameters()), bits(resumed.network().parameters()));
+fn every_version_is_read() {
+    for (version, file) in [(1, VERSION_1), (2, VERSION_2)] {
+        assert_eq!(file[8], version);
+        let data = data();
+        let checkpoint = Checkpoint::from_bytes(file).unwrap();
+        assert_eq!(checkpoint.steps(), 8);
+        let mut resumed = trainer();
+        let history = fit(&mut resumed, &data).resume(checkpoint.clone()).run().unwrap();
+        assert_eq!(history.epochs().len(), 4);
+        // Written and read again it goes on in the same way.
+        let again = Checkpoint::from_bytes(&checkpoint.to_bytes()).unwrap();
+        let mut other = trainer();
+        fit(&mut other, &data).resume(again).run().unwrap();
+        assert_eq!(bits(other.network().parameters()), bits(resumed.network().parameters()));
+    }
 }
 
 #[test]
 fn a_later_version_says_who_wrote_it() {
     let mut bytes = VERSION_1.to_vec();
-    bytes[8] = 2;
+    bytes[8] = 3;
     bytes[12..28].copy_from_slice(b"7.8.9\0\0\0\0\0\0\0\0\0\0\0");
     let error = Checkpoint::<f32>::from_bytes(&bytes).unwrap_err();
     let (format, written_by) = ("checkpoint", "7.8.9".to_owned());
-    assert_eq!(error, Error::Version { format, version: 2, written_by, newest: 1 });
+    assert_eq!(error, Error::Version { format, version: 3, written_by, newest: 2 });
     assert!(error.to_string().contains("written by deltarule 7.8.9"), "{error}");
 }
 

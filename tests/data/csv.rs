@@ -1,6 +1,6 @@
 //! CSV files.
 
-use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target};
+use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target, Unknown};
 use deltarule::data::{Dataset, Prefetch, ReadError};
 
 const TABLE: &str = "\
@@ -139,6 +139,106 @@ fn fields_that_are_wrong() {
         "column `x` has no number to take a mean of"
     );
     assert_eq!(error(&regression, "x,y\n,2\n"), "column `x` has no category");
+    let mean = regression.clone().missing(Missing::Mean);
+    assert_eq!(
+        error(&mean, "x,y\n1e308,1\n1e308,2\n,3\n"),
+        "column `x` has numbers whose sum, for a mean, overflows"
+    );
+    let narrow = |csv: &Csv, text: &str| csv.read::<f32>(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(
+        narrow(&regression, "x,y\n1,2\n-4e38,3\n"),
+        "line 3, column `x`: `-4e38` is beyond the largest f32"
+    );
+    assert_eq!(
+        narrow(&regression, "x,y\n1,2\n1,1e300\n"),
+        "line 3, column `y`: `1e300` is beyond the largest f32"
+    );
+    assert_eq!(
+        narrow(&regression.clone().missing(Missing::Constant(1e300)), "x,y\n1,2\nNA,3\n"),
+        "line 3, column `x`: `NA` is beyond the largest f32"
+    );
+    assert!(read(&regression, "x,y\n1e300,2\n").is_ok()); // in f64
+}
+
+#[test]
+fn categories_that_were_stated_are_told_apart() {
+    let stated = |names: &[&str]| {
+        let csv = Csv::regression("y").categories("x", Encoding::OneHot, names.to_vec());
+        error(&csv, "x,y\na,1\n")
+    };
+    assert_eq!(stated(&["a", "b", "a"]), "column `x` has the category `a` twice");
+    assert_eq!(stated(&[]), "column `x` has no category");
+    let classes = Csv::classification("y").categories("y", Encoding::Index, ["1", "1"]);
+    assert_eq!(error(&classes, "x,y\na,1\n"), "column `y` has the category `1` twice");
+}
+
+#[test]
+fn a_category_that_was_not_there() {
+    let header = TABLE.lines().next().unwrap();
+    let later = format!("{header}\nz,1,green,7,0\n");
+    let read = |csv: Csv| {
+        let schema = csv.learn(TABLE.as_bytes()).unwrap();
+        schema.read::<f64>(later.as_bytes()).map_err(|error| error.to_string())
+    };
+    let ignoring = csv().unknown(Unknown::Ignore);
+    let filled = ignoring.clone().missing(Missing::Mean);
+    let grade = "line 2, column `grade`: `7` is no known category";
+    // Grades are never missing, so that they have no category for it.
+    assert_eq!(read(filled.clone()).unwrap_err(), grade);
+    assert_eq!(
+        read(filled.one_hot("grade")).unwrap().features(),
+        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    );
+    let index = ignoring.clone().missing(Missing::Mean).index("colour").one_hot("grade");
+    assert_eq!(read(index).unwrap().features(), [1.0, 2.0, 0.0, 0.0, 0.0]);
+    let colour = "line 2, column `colour`: `green` is no known category";
+    assert_eq!(read(csv().missing(Missing::Mean)).unwrap_err(), colour);
+    // What is missing is not unknown, and a class not a category.
+    let missing = ignoring.missing(Missing::DropRow).learn(TABLE.as_bytes()).unwrap();
+    let error = missing.features_of::<f64>(|name| (name != "colour").then_some("10")).unwrap_err();
+    assert_eq!(error.to_string(), "column `colour`: `` is missing");
+    let classes = Csv::classification("y").unknown(Unknown::Ignore);
+    let classes = classes.learn("x,y\n1,a\n2,b\n".as_bytes()).unwrap();
+    assert!(classes.read::<f64>("x,y\n1,c\n".as_bytes()).is_err());
+}
+
+#[test]
+fn a_row_from_elsewhere_has_the_features_of_one_in_the_file() {
+    for policy in [Missing::Mean, Missing::Constant(-1.0)] {
+        let csv = csv().missing(policy);
+        let schema = csv.learn(TABLE.as_bytes()).unwrap();
+        let data = read(&csv, TABLE).unwrap();
+        let header: Vec<&str> = TABLE.lines().next().unwrap().split(',').collect();
+        for (line, features) in TABLE.lines().skip(1).zip(data.features().chunks(schema.features()))
+        {
+            let field = |column: &str| {
+                assert!(column != "price" && column != "id");
+                let at = header.iter().position(|name| *name == column).unwrap();
+                line.split(',').nth(at).filter(|field| !field.is_empty())
+            };
+            assert_eq!(schema.features_of::<f64>(field).unwrap(), features);
+        }
+    }
+    let schema = csv().missing(Missing::DropRow).learn(TABLE.as_bytes()).unwrap();
+    let problem = |size: Option<&'static str>, colour: &'static str| {
+        let field = |column: &str| match column {
+            "size" => size,
+            "colour" => Some(colour),
+            _ => Some("10"),
+        };
+        schema.features_of::<f32>(field).map_err(|error| error.to_string())
+    };
+    assert_eq!(problem(Some(" 1.5 "), "red").unwrap(), [1.5, 0.0, 1.0, 1.0]);
+    assert_eq!(problem(None, "red").unwrap_err(), "column `size`: `` is missing");
+    assert_eq!(problem(Some("NA"), "red").unwrap_err(), "column `size`: `NA` is missing");
+    assert_eq!(
+        problem(Some("1e39"), "red").unwrap_err(),
+        "column `size`: `1e39` is beyond the largest f32"
+    );
+    assert_eq!(
+        problem(Some("1"), "green").unwrap_err(),
+        "column `colour`: `green` is no known category"
+    );
 }
 
 #[test]
@@ -189,4 +289,7 @@ fn other_ways_to_write_a_table() {
     assert_eq!(csv.open::<f64>(&path).unwrap(), read(&csv, TABLE).unwrap());
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(csv.open::<f64>(&path), Err(ReadError::Open { .. })));
+    let directory = std::env::temp_dir();
+    let error = csv.open::<f64>(&directory).unwrap_err();
+    assert!(matches!(&error, ReadError::Open { path, .. } if *path == directory), "{error}");
 }

@@ -54,6 +54,7 @@ file.case(
     probabilities=probabilities,
     log_loss=metrics.log_loss(labels, probabilities),
     one_vs_rest=metrics.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro"),
+    average_precision=metrics.average_precision_score(labels, probabilities),
     top_k=[metrics.top_k_accuracy_score(labels, probabilities, k=k) for k in (1, 2, 3)],
 )
 
@@ -72,7 +73,13 @@ file.case(
 # Scores of few values, so that there are many ties.
 labels = random.choice(2, 50)
 scores = numpy.round(labels + 1.5 * random.normal(size=50)) / 2
-file.case("ties", labels=labels, scores=scores, roc_auc=metrics.roc_auc_score(labels, scores))
+file.case(
+    "ties",
+    labels=labels,
+    scores=scores,
+    roc_auc=metrics.roc_auc_score(labels, scores),
+    average_precision=metrics.average_precision_score(labels, scores),
+)
 
 targets = random.normal(size=(30, 3)) * [1, 10, 0] + [5, -2, 4]
 predicted = targets + random.normal(size=(30, 3)) * [0.3, 4, 1]

@@ -1,7 +1,7 @@
 //! What can not be built gives a typed error that names the argument and the number.
 
 use crate::common::network;
-use deltarule::kernels::optimizer::{Adam, Epsilon};
+use deltarule::kernels::optimizer::{Adam, Epsilon, Momentum};
 use deltarule::{
     Activation, Categorical, Error, Init, Layer, Loss, Network, NetworkBuilder, Optimizer,
     ParameterGroup, Trainer,
@@ -37,13 +37,20 @@ fn numbers_that_have_no_meaning() {
     }
     let share = "must be at least 0 and below 1";
     fails(Optimizer::momentum(0.1, 1.0), &format!("`momentum` is 1, but it {share}"));
+    for dampening in [f64::NAN, -0.1, 1.5] {
+        let message = format!("`dampening` is {dampening}, but it must be between 0 and 1");
+        fails(Optimizer::new(Momentum { dampening, ..Momentum::default() }), &message);
+    }
     let adam = Adam { beta2: -0.5, ..Adam::default() };
     fails(Optimizer::new(adam), &format!("`beta2` is -0.5, but it {share}"));
-    let epsilon = Epsilon::OutsideRoot(f64::NAN);
-    fails(
-        Optimizer::new(Adam { epsilon, ..Adam::default() }),
-        "`epsilon` is NaN, but it must be finite and not negative",
-    );
+    for number in [0.0, f64::NAN] {
+        for epsilon in [Epsilon::InsideRoot(number), Epsilon::OutsideRoot(number)] {
+            fails(
+                Optimizer::new(Adam { epsilon, ..Adam::default() }),
+                &format!("`epsilon` is {number}, but it must be finite and above 0"),
+            );
+        }
+    }
     fails(
         Optimizer::adam_w(0.1, -1.0),
         "`decay.decoupled` is -1, but it must be finite and not negative",
@@ -111,6 +118,10 @@ fn layers_that_can_not_be() {
     fails(batch_norm(0.1, 0.0), &format!("`epsilon` is 0, but it {above}"));
     let layer_norm = Layer::LayerNorm { epsilon: f64::INFINITY, affine: false };
     fails(layer_norm, &format!("`epsilon` is inf, but it {above}"));
+    let (elu, leaky) = (Activation::Elu { alpha: f64::NAN }, f64::NEG_INFINITY);
+    fails(Layer::dense(1, elu), "`alpha` is NaN, but it must be finite");
+    let leaky = Layer::Activation(Activation::LeakyRelu { slope: leaky });
+    fails(leaky, "`slope` is -inf, but it must be finite");
     let init = |init| Layer::dense(1, Activation::Tanh).with_init(init);
     let not_negative = "must be finite and not negative";
     fails(init(Init::Orthogonal { gain: -1.0 }), &format!("`gain` is -1, but it {not_negative}"));

@@ -33,7 +33,9 @@ fn fails(loss: Loss, x: &[f32], targets: Targets<'_>, message: &str) {
         }
         assert_eq!(bits(trainer.network().parameters()), before, "{isa}: the weights changed");
 
-        let (x, labels, values) = good();
+        let (x, labels, mut values) = good();
+        // A binary cross-entropy takes no others.
+        values.iter_mut().for_each(|value| *value = value.abs());
         let targets = match loss {
             Loss::SoftmaxCrossEntropy => Targets::Classes(&labels),
             _ => Targets::Values(&values),
@@ -139,6 +141,20 @@ fn the_first_of_many_in_a_pool() {
     assert_eq!(bits(trainer.network().parameters()), before);
 }
 
+/// Labels of −1 and 1 are no probabilities, and would be learned from without end.
+#[test]
+fn a_binary_target_that_is_no_probability() {
+    let (x, _, mut values) = good();
+    values.iter_mut().for_each(|value| *value = value.abs());
+    let loss = Loss::BinaryCrossEntropy { positive_weight: 1.0 };
+    for value in [-1.0, 1.5] {
+        values[7] = value;
+        let expected = "must be between 0 and 1 for a binary cross-entropy";
+        let message = format!("`targets` is {value}, but it {expected}");
+        fails(loss, &x, Targets::Values(&values), &message);
+    }
+}
+
 #[test]
 fn a_loss_that_overflows() {
     let (x, _, mut values) = good();
@@ -147,7 +163,8 @@ fn a_loss_that_overflows() {
         Loss::MeanSquaredError,
         &x,
         Targets::Values(&values),
-        "the loss of 70 rows is inf: the parameters or the outputs have overflowed",
+        "the loss of 70 rows is inf: the parameters or the outputs have overflowed; try a smaller \
+         learning rate, clipping, or inputs and targets that are scaled",
     );
 
     let (x, labels, _) = good();

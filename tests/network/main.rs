@@ -2,6 +2,7 @@
 
 mod bad_builders;
 mod bad_input;
+mod class_weights;
 mod common;
 mod diagnostics;
 #[path = "../golden/mod.rs"]

@@ -7,7 +7,7 @@ use deltarule::data::Scaling;
 use deltarule::kernels::activation::RowActivation;
 use deltarule::{
     Activation, Categorical, Element, Error, Isa, Layer, LayerRef, Network, NetworkBuilder,
-    Predictor, Ranked, WeightFormat,
+    Predictor, PredictorBuilder, Ranked, WeightFormat,
 };
 
 /// The network, as if it had been trained: no parameter or statistic is what it begins as.
@@ -39,6 +39,24 @@ fn widened(builder: NetworkBuilder<f64>, network: &Network<f32>) -> Network<f64>
     copy(network.parameters(), wide.parameters_mut());
     copy(network.statistics(), wide.statistics_mut());
     wide
+}
+
+#[test]
+fn outputs_as_probabilities_of_their_classes() {
+    let network = network::<f32>(&[3, 5, 4], Activation::Tanh).build().unwrap();
+    let x = sample::<f32>(3 * 300, 1);
+    let logits = network.predict(&x).unwrap();
+    let predict = |builder: PredictorBuilder<'_>| builder.build().unwrap().predict(&x).unwrap();
+    let mut expected = logits.clone();
+    Activation::Sigmoid.forward_in_place(network.isa(), &mut expected);
+    let builder = Predictor::builder(&network);
+    assert_eq!(bits(&predict(builder.clone().sigmoid(true))), bits(&expected));
+    // The last wish counts, and what was not wished can't be taken back.
+    let softmax = predict(builder.clone().softmax(true));
+    assert_eq!(predict(builder.clone().sigmoid(true).softmax(true)), softmax);
+    assert_eq!(predict(builder.clone().softmax(true).sigmoid(true)), expected);
+    assert_eq!(predict(builder.clone().sigmoid(true).softmax(false)), expected);
+    assert_eq!(predict(builder.sigmoid(true).sigmoid(false)), logits);
 }
 
 #[test]

@@ -72,6 +72,7 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         let (argument, expected) = ("missing", "finite");
         return Err(Error::OutOfRange { argument, value, expected }.into());
     }
+    check_stated(csv)?;
     let mut reader = fields(reader, csv.delimiter);
     let names = header(&mut reader)?;
     let unknown = csv.wishes.keys().chain([&csv.target]).find(|name| !names.contains(name));
@@ -83,6 +84,7 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         columns: Vec::new(),
         missing: csv.missing,
         missing_names: csv.missing_names.clone(),
+        unknown: csv.unknown,
         delimiter: csv.delimiter,
     };
     let skipped = |name: &String| *name != csv.target && csv.wishes.get(name) == Some(&Wish::Skip);
@@ -120,6 +122,21 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         return Err(Error::Empty { argument: "features" }.into());
     }
     Ok(schema)
+}
+
+/// Checks that categories that were stated can be told from each other.
+fn check_stated(csv: &Csv) -> Result<(), ReadError> {
+    for (column, wish) in &csv.wishes {
+        let Wish::Category { categories: Some(stated), .. } = wish else { continue };
+        let twice = (1..stated.len()).find(|&at| stated[..at].contains(&stated[at]));
+        let problem = match twice {
+            Some(at) => format!("has the category `{}` twice", stated[at]),
+            None if stated.is_empty() => "has no category".to_owned(),
+            None => continue,
+        };
+        return Err(ReadError::Column { column: column.clone(), problem });
+    }
+    Ok(())
 }
 
 /// What a column is, by what is wished and what was seen.
@@ -160,6 +177,10 @@ fn numbers(missing: Missing, seen: &Seen, name: &str) -> Result<ColumnKind, Read
         Missing::Constant(number) => Some(number),
         Missing::Mean if seen.numbers == 0 => {
             let problem = "has no number to take a mean of".to_owned();
+            return Err(ReadError::Column { column: name.to_owned(), problem });
+        }
+        Missing::Mean if !seen.sum.is_finite() => {
+            let problem = "has numbers whose sum, for a mean, overflows".to_owned();
             return Err(ReadError::Column { column: name.to_owned(), problem });
         }
         Missing::Mean => Some(seen.sum / seen.numbers as f64),

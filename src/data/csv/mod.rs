@@ -63,6 +63,32 @@ pub enum Missing {
     Constant(f64),
 }
 
+/// What to do with a category that was not there when the schema was learned.
+///
+/// ```
+/// use deltarule::data::csv::{Csv, Unknown};
+/// let training = "size,colour,y\n1,red,10\n2,blue,20\n";
+/// let later = "size,colour,y\n3,green,30\n";
+/// let read = |unknown| {
+///     let schema = Csv::regression("y").unknown(unknown).learn(training.as_bytes())?;
+///     schema.read::<f32>(later.as_bytes())
+/// };
+/// assert_eq!(read(Unknown::Ignore)?.features(), [3.0, 0.0, 0.0]);
+/// let error = read(Unknown::Error).unwrap_err();
+/// assert_eq!(error.to_string(), "line 2, column `colour`: `green` is no known category");
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Unknown {
+    /// It is an error, which names line and column.
+    #[default]
+    Error,
+    /// None of a one-hot column's features is 1. In a column of indices it is the category of what
+    /// is missing, and an error if there is none.
+    Ignore,
+}
+
 /// What is said of a column before the file is seen.
 #[derive(Clone, Debug, PartialEq)]
 enum Wish {
@@ -94,6 +120,7 @@ pub struct Csv {
     wishes: BTreeMap<String, Wish>,
     missing: Missing,
     missing_names: Vec<String>,
+    unknown: Unknown,
     delimiter: u8,
     max_categories: usize,
 }
@@ -134,6 +161,7 @@ impl Csv {
             wishes: BTreeMap::new(),
             missing: Missing::default(),
             missing_names: names.map(str::to_owned).to_vec(),
+            unknown: Unknown::default(),
             delimiter: b',',
             max_categories: 1000,
         }
@@ -248,6 +276,22 @@ impl Csv {
     /// ```
     pub fn missing_names<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.missing_names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets what to do with a category that a later file or row has, but not the one that the schema
+    /// was learned from, or that was not stated; it is an error otherwise. A target's classes are
+    /// not meant.
+    ///
+    /// ```
+    /// use deltarule::data::csv::{Csv, Encoding, Unknown};
+    /// let csv = Csv::regression("y").categories("size", Encoding::OneHot, ["S", "M", "L"]);
+    /// let data = csv.unknown(Unknown::Ignore).read::<f32>("size,y\nM,10\nXL,20\n".as_bytes())?;
+    /// assert_eq!(data.features(), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    pub fn unknown(mut self, unknown: Unknown) -> Self {
+        self.unknown = unknown;
         self
     }
 

@@ -4,7 +4,7 @@ use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::{Missing, number, rows::CsvRows};
+use super::{Missing, Unknown, number, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
 use crate::loss::Targets;
@@ -139,6 +139,8 @@ pub struct Schema {
     pub(super) columns: Vec<Column>,
     pub(super) missing: Missing,
     pub(super) missing_names: Vec<String>,
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub(super) unknown: Unknown,
     pub(super) delimiter: u8,
 }
 
@@ -281,47 +283,120 @@ impl Schema {
                 value: field.to_owned(),
                 problem: problem.to_owned(),
             };
-            let missing = self.is_missing(field) && *kind != ColumnKind::Skipped;
-            if missing && self.missing == Missing::DropRow {
+            if self.missing == Missing::DropRow
+                && *kind != ColumnKind::Skipped
+                && self.is_missing(field)
+            {
                 return Ok(Encoded::Dropped);
             }
-            let parsed = || number(field).ok_or_else(|| error("is no finite number"));
-            let index = |names: &[String]| names.iter().position(|name| name == field);
             match kind {
-                ColumnKind::Skipped => {}
-                ColumnKind::Target(_) if missing => return Err(error("is a missing target")),
-                ColumnKind::Target(Target::Numbers) => {
-                    target = Encoded::Value(E::from_f64(parsed()?));
-                }
-                ColumnKind::Target(Target::Classes(names)) => {
-                    let class = index(names).ok_or_else(|| error("is no known class"))?;
-                    target = Encoded::Class(class);
-                }
-                ColumnKind::Number { missing: Some(instead) } if missing => {
-                    features.push(E::from_f64(*instead));
-                }
-                ColumnKind::Number { .. } if missing => return Err(error("is missing")),
-                ColumnKind::Number { .. } => features.push(E::from_f64(parsed()?)),
-                ColumnKind::Category { encoding, categories, missing: own } => {
-                    let found = match (index(categories), missing, own) {
-                        (Some(index), _, _) => index,
-                        (None, true, true) => categories.len(),
-                        (None, true, false) => return Err(error("is missing")),
-                        (None, false, _) => return Err(error("is no known category")),
-                    };
-                    match encoding {
-                        Encoding::Index => features.push(E::from_f64(found as f64)),
-                        Encoding::OneHot => {
-                            let start = features.len();
-                            features.resize(start + kind.width(), E::ZERO);
-                            features[start + found] = E::ONE;
-                        }
-                    }
-                }
+                ColumnKind::Target(kind) => target = self.target(kind, field).map_err(error)?,
+                kind => self.push_features(kind, Some(field), features).map_err(error)?,
             }
         }
         Ok(target)
     }
+
+    /// The features of a single row, to predict from: `field` gives what stands in the column of
+    /// this name, `None` if it is missing. It is not asked for the target.
+    ///
+    /// ```
+    /// use deltarule::data::csv::{Csv, Missing};
+    /// use std::collections::HashMap;
+    /// let training = "size,colour,price\n1.5,red,10\n2,blue,20\n";
+    /// let schema = Csv::regression("price").missing(Missing::Mean).learn(training.as_bytes())?;
+    /// let request = HashMap::from([("colour", "blue"), ("size", "7")]);
+    /// let features = schema.features_of::<f32>(|column| request.get(column).copied())?;
+    /// assert_eq!(features, [7.0, 1.0, 0.0]);
+    /// let without_size =
+    ///     schema.features_of::<f32>(|column| (column == "colour").then_some("red"))?;
+    /// assert_eq!(without_size, [1.75, 0.0, 1.0]); // the mean of the training file
+    /// let error = schema.features_of::<f32>(|_| Some("green")).unwrap_err();
+    /// assert_eq!(error.to_string(), "column `size`: `green` is no finite number");
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError::Value`] for a field that is not what its column needs, or is missing where the
+    /// schema has nothing to stand for it, as [`Missing::DropRow`] has not.
+    pub fn features_of<'a, E: Element>(
+        &self,
+        mut field: impl FnMut(&str) -> Option<&'a str>,
+    ) -> Result<Vec<E>, ReadError> {
+        let mut features = Vec::with_capacity(self.features());
+        for Column { name, kind } in &self.columns {
+            if matches!(kind, ColumnKind::Skipped | ColumnKind::Target(_)) {
+                continue;
+            }
+            let value = field(name).map(str::trim);
+            let error = |problem: &str| ReadError::Value {
+                column: name.clone(),
+                value: value.unwrap_or_default().to_owned(),
+                problem: problem.to_owned(),
+            };
+            self.push_features(kind, value, &mut features).map_err(error)?;
+        }
+        Ok(features)
+    }
+
+    /// What is to be predicted, or what is wrong with it.
+    fn target<E: Element>(&self, kind: &Target, field: &str) -> Result<Encoded<E>, &'static str> {
+        match kind {
+            _ if self.is_missing(field) => Err("is a missing target"),
+            Target::Numbers => Ok(Encoded::Value(parsed(field)?)),
+            Target::Classes(names) => {
+                let class = names.iter().position(|name| name == field);
+                Ok(Encoded::Class(class.ok_or("is no known class")?))
+            }
+        }
+    }
+
+    /// Adds the features that a column makes of a field, or says what is wrong with it.
+    fn push_features<E: Element>(
+        &self,
+        kind: &ColumnKind,
+        field: Option<&str>,
+        features: &mut Vec<E>,
+    ) -> Result<(), &'static str> {
+        let present = field.filter(|field| !self.is_missing(field));
+        match kind {
+            ColumnKind::Skipped | ColumnKind::Target(_) => {}
+            ColumnKind::Number { missing } => features.push(match (present, missing) {
+                (Some(field), _) => parsed(field)?,
+                (None, Some(instead)) => element(*instead)?,
+                (None, None) => return Err("is missing"),
+            }),
+            ColumnKind::Category { encoding, categories, missing: own } => {
+                let named = field.and_then(|field| categories.iter().position(|it| it == field));
+                let of_missing = |problem| own.then_some(categories.len()).ok_or(problem);
+                let unknown = "is no known category";
+                let found = match (named, present, encoding) {
+                    (Some(_), ..) => named,
+                    (None, None, _) => Some(of_missing("is missing")?),
+                    (None, Some(_), _) if self.unknown == Unknown::Error => return Err(unknown),
+                    (None, Some(_), Encoding::OneHot) => None,
+                    (None, Some(_), Encoding::Index) => Some(of_missing(unknown)?),
+                };
+                let one_of = |it| if found == Some(it) { E::ONE } else { E::ZERO };
+                match encoding {
+                    Encoding::Index => features.extend(found.map(|it| E::from_f64(it as f64))),
+                    Encoding::OneHot => features.extend((0..kind.width()).map(one_of)),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number in a field.
+fn parsed<E: Element>(field: &str) -> Result<E, &'static str> {
+    element(number(field).ok_or("is no finite number")?)
+}
+
+/// A number as an element.
+fn element<E: Element>(number: f64) -> Result<E, &'static str> {
+    let element = E::from_f64(number);
+    if element.to_f64().is_finite() { Ok(element) } else { Err("is beyond the largest f32") }
 }
 
 impl fmt::Display for Schema {

@@ -31,7 +31,7 @@ use crate::trainer::Settings;
 
 const FORMAT: &str = "checkpoint";
 const MAGIC: [u8; 8] = *b"\x89DELTA\r\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The bytes before the header.
 const PREFIX: usize = 44;
 /// Those of the checksum.

@@ -16,7 +16,7 @@ use crate::trainer::{Settings, Trainer};
 ///
 /// That is the network's layers, weights and running statistics; the optimizer with its learning
 /// rate, moments and step; the seed of dropout's masks, which are a function of it and the step;
-/// the loss and the parameter groups. Of a [`Fit`](crate::Fit) it is also the epoch and the batch
+/// the loss with its class weights, and the parameter groups. Of a [`Fit`](crate::Fit) it is also the epoch and the batch
 /// in it, the seed of the rows' order, the schedule and what
 /// [`ReduceOnPlateau`](crate::ReduceOnPlateau) has seen, the best weights for early stopping, and
 /// the history. 100 steps are the same bits as 50, a checkpoint, and 50 more in another process.
@@ -316,8 +316,8 @@ impl<E: Element> Trainer<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::OtherTraining`] if layers, loss, reduction, optimizer, parameter groups or the seed
-    /// of the masks differ. Nothing was changed then.
+    /// [`Error::OtherTraining`] if layers, loss, reduction, class weights, optimizer, parameter
+    /// groups or the seed of the masks differ. Nothing was changed then.
     pub fn restore(&mut self, checkpoint: &Checkpoint<E>) -> Result<()> {
         checkpoint.check(self)?;
         self.set_learning_rate(checkpoint.settings.optimizer.learning_rate())?;

@@ -9,6 +9,7 @@ use mmap_guard::FileData;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use std::collections::HashSet;
 use std::path::Path;
+use std::{fs, io};
 
 use super::names::{Names, Place};
 use super::{Config, FORMAT, KEY, VERSION, invalid};
@@ -19,7 +20,16 @@ use crate::network::{Network, NetworkBuilder};
 
 /// Maps a file into memory.
 pub(super) fn map(path: &Path) -> Result<FileData> {
-    mmap_guard::map_file(path).map_err(|error| Error::file(path, &error))
+    let error = |error: io::Error| Error::file(path, &error);
+    let metadata = fs::metadata(path).map_err(error)?;
+    // What can't be mapped, of which the system would only say that it can't.
+    if metadata.is_dir() {
+        return Err(error(io::ErrorKind::IsADirectory.into()));
+    }
+    if metadata.len() == 0 {
+        return Err(error(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is empty")));
+    }
+    mmap_guard::map_file(path).map_err(error)
 }
 
 /// A file whose header is right.
