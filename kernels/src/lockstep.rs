@@ -10,6 +10,9 @@ pub(crate) trait Update<E: Element, const R: usize, const N: usize>: Copy {
     /// Whether lines are asked for before their use, because the arithmetic keeps a CPU so busy
     /// that it does not come to it by itself.
     const ASKS_AHEAD: bool = false;
+    /// Whether the results of a register wait for each other so long that several registers go side
+    /// by side.
+    const IS_HEAVY: bool = false;
 
     /// The new target and the new others, for the elements from index `at` on.
     fn update<V: Lanes<Element = E>>(
@@ -68,6 +71,21 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     // Loops that end by what is left show a compiler that every register is within its slice.
     let line = len.max(LINE / size_of::<E>());
     let mut start = 0;
+    let group = <E::Lanes<S> as Lanes>::Group::LEN;
+    if U::IS_HEAVY && group > len {
+        while length - start >= group {
+            update_register::<<E::Lanes<S> as Lanes>::Group, _, _, _>(
+                simd,
+                update,
+                (start, group),
+                0,
+                &read,
+                target,
+                &mut others,
+            );
+            start += group;
+        }
+    }
     while length - start >= line {
         if U::ASKS_AHEAD {
             let next = start + AHEAD / size_of::<E>();
@@ -80,13 +98,29 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
             simd.prefetch(target.as_ptr().wrapping_add(next));
         }
         for at in (0..line).step_by(len) {
-            update_register(simd, update, (start, line), at, &read, target, &mut others);
+            update_register::<E::Lanes<S>, _, _, _>(
+                simd,
+                update,
+                (start, line),
+                at,
+                &read,
+                target,
+                &mut others,
+            );
         }
         start += line;
     }
     let whole = length - length % len;
     for start in (start..whole).step_by(len) {
-        update_register(simd, update, (start, len), 0, &read, target, &mut others);
+        update_register::<E::Lanes<S>, _, _, _>(
+            simd,
+            update,
+            (start, len),
+            0,
+            &read,
+            target,
+            &mut others,
+        );
     }
     if whole < length {
         let mut inputs = [zero; R];
@@ -108,23 +142,22 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
 
 /// One register of each slice, from index `at` on of the `count` elements from index `start` on.
 #[inline(always)]
-fn update_register<S, E, U, const R: usize, const N: usize>(
-    simd: S,
+fn update_register<V, U, const R: usize, const N: usize>(
+    simd: V::Simd,
     update: U,
     (start, count): (usize, usize),
     at: usize,
-    read: &[&[E]; R],
-    target: &mut [E],
-    others: &mut [&mut [E]; N],
+    read: &[&[V::Element]; R],
+    target: &mut [V::Element],
+    others: &mut [&mut [V::Element]; N],
 ) where
-    S: Simd,
-    E: Element,
-    U: Update<E, R, N>,
+    V: Lanes,
+    U: Update<V::Element, R, N>,
 {
-    let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
+    let zero = V::splat_in(simd, V::Element::ZERO);
     let block = start..start + count;
-    let lanes = at..at + E::Lanes::<S>::LEN;
-    let load = |slice: &[E]| E::Lanes::load(simd, &slice[block.clone()][lanes.clone()]);
+    let lanes = at..at + V::LEN;
+    let load = |slice: &[V::Element]| V::load(simd, &slice[block.clone()][lanes.clone()]);
     let mut inputs = [zero; R];
     for (value, slice) in inputs.iter_mut().zip(read) {
         *value = load(slice);

@@ -222,7 +222,7 @@ avx2_lanes! {
         first _mm256_cvtsd_f64, swaps 2 => _mm256_permute2f128_pd 1, 1 => _mm256_shuffle_pd 0b0101
     },
     more {
-        type Group = Self;
+        type Group = Group<Self, 4>;
 
         #[inline(always)]
         fn entry_of(self, table: &[f64; 8]) -> Self {

@@ -158,7 +158,7 @@ pub(crate) fn store<V: Lanes>(
 
 /// The elements, column by column.
 #[inline(always)]
-fn elements<V: Lanes>(columns: &Columns<V>) -> &[V::Element] {
+pub(crate) fn elements<V: Lanes>(columns: &Columns<V>) -> &[V::Element] {
     const { assert!(size_of::<V>() == V::LEN * size_of::<V::Element>()) };
     // SAFETY: lanes are so many elements, one after another.
     unsafe { core::slice::from_raw_parts(columns.as_ptr().cast(), MOST * V::LEN) }
@@ -166,7 +166,7 @@ fn elements<V: Lanes>(columns: &Columns<V>) -> &[V::Element] {
 
 /// [`elements`] to write.
 #[inline(always)]
-fn elements_mut<V: Lanes>(columns: &mut Columns<V>) -> &mut [V::Element] {
+pub(crate) fn elements_mut<V: Lanes>(columns: &mut Columns<V>) -> &mut [V::Element] {
     const { assert!(size_of::<V>() == V::LEN * size_of::<V::Element>()) };
     // SAFETY: lanes are so many elements, one after another, and any bits are elements.
     unsafe { core::slice::from_raw_parts_mut(columns.as_mut_ptr().cast(), MOST * V::LEN) }

@@ -3,12 +3,13 @@
 use super::Scale;
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::columns::{self, Columns};
+use crate::lanes::columns::{self, Columns, NarrowRows};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, sign};
-use crate::math::{exp, log};
+use crate::math::{exp, log, log_of_1_to_2};
 use crate::reduce::fixed_tree::{LANES, Terms, are_narrow, sum_of_columns, sum_terms};
 use crate::{Element, Isa, ShapeError};
+use core::ops::Range;
 
 /// A loss that is a sum over the elements ŷ of the network's output and y of the targets.
 ///
@@ -119,18 +120,29 @@ impl ElementLoss {
 
 pub(super) fn evaluate<E: Element>(loss: ElementLoss, isa: Isa, arguments: ElementRows<'_, E>) {
     match loss {
-        ElementLoss::SquaredError => isa.run(Rows { loss: SquaredError, arguments }),
-        ElementLoss::AbsoluteError => isa.run(Rows { loss: AbsoluteError, arguments }),
+        ElementLoss::SquaredError => run(isa, SquaredError, arguments),
+        ElementLoss::AbsoluteError => run(isa, AbsoluteError, arguments),
         ElementLoss::Huber { threshold } => {
             let half = E::from_f64(0.5 * threshold);
-            let loss = Huber { threshold: E::from_f64(threshold), half };
-            isa.run(Rows { loss, arguments });
+            run(isa, Huber { threshold: E::from_f64(threshold), half }, arguments);
         }
         ElementLoss::BinaryCrossEntropy { positive_weight } => {
-            let loss = BinaryCrossEntropy { positive_weight: E::from_f64(positive_weight) };
-            isa.run(Rows { loss, arguments });
+            let positive_weight = E::from_f64(positive_weight);
+            run(isa, BinaryCrossEntropy { positive_weight }, arguments);
         }
-        ElementLoss::KlDivergence => isa.run(Rows { loss: KlDivergence, arguments }),
+        ElementLoss::KlDivergence => run(isa, KlDivergence, arguments),
+    }
+}
+
+/// One kernel for all widths would have more slices than registers for them.
+fn run<E: Element, L: Loss<E>>(isa: Isa, loss: L, arguments: ElementRows<'_, E>) {
+    let (rows, columns) = arguments.shape;
+    if columns == 1 {
+        isa.run(SingleElements { loss, arguments });
+    } else if columns > 1 && are_narrow(rows, columns) {
+        isa.run(ShortRows { loss, arguments });
+    } else {
+        isa.run(LongRows { loss, arguments });
     }
 }
 
@@ -169,6 +181,9 @@ pub fn squared_error<'a, E: Element>(
 
 /// One element's loss.
 trait Loss<E: Element>: Copy {
+    /// As [`Terms::IS_HEAVY`].
+    const IS_HEAVY: bool;
+
     /// `sum` plus the loss, and its derivative by the prediction.
     fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V);
 }
@@ -177,6 +192,8 @@ trait Loss<E: Element>: Copy {
 struct SquaredError;
 
 impl<E: Element> Loss<E> for SquaredError {
+    const IS_HEAVY: bool = false;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
         let error = prediction - target;
@@ -188,6 +205,8 @@ impl<E: Element> Loss<E> for SquaredError {
 struct AbsoluteError;
 
 impl<E: Element> Loss<E> for AbsoluteError {
+    const IS_HEAVY: bool = false;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
         let error = prediction - target;
@@ -202,6 +221,8 @@ struct Huber<E> {
 }
 
 impl<E: Element> Loss<E> for Huber<E> {
+    const IS_HEAVY: bool = false;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
         let error = prediction - target;
@@ -219,31 +240,29 @@ struct BinaryCrossEntropy<E> {
     positive_weight: E,
 }
 
-/// `a · b`, or 0 where `a` is 0 and `b` not NaN.
-#[inline(always)]
-fn weighted<V: Lanes>(a: V, b: V) -> V {
-    let zero = a.splat(V::Element::ZERO);
-    zero.select(a.eq(zero) & !b.is_nan(), a * b)
-}
-
 impl<E: Element> Loss<E> for BinaryCrossEntropy<E> {
+    const IS_HEAVY: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, logit: V, target: V, sum: V) -> (V, V) {
         let (zero, one) = (logit.splat(E::ZERO), logit.splat(E::ONE));
-        let small = exp(-logit.abs());
+        let magnitude = logit.abs();
+        let small = exp(-magnitude);
         let total = one + small;
         let greater = one / total;
         let lesser = small * greater;
+        let past_one = total - one;
         // log1p: the logarithm of the rounded total, and what the rounding lost.
-        let log1p = (small - (total - one)).mul_add(greater, log(total));
+        let log1p = (small - past_one).mul_add(greater, log_of_1_to_2(total, past_one));
         let positive = zero.lt(logit);
-        let (sigmoid, complement) =
-            (greater.select(positive, lesser), lesser.select(positive, greater));
-        let softplus = logit.select(positive, zero) + log1p;
-        let softplus_of_minus = zero.select(positive, -logit) + log1p;
         let (off, on) = (one - target, target * logit.splat(self.positive_weight));
-        let loss = weighted(off, softplus) + weighted(on, softplus_of_minus);
-        (sum + loss, off * sigmoid - on * complement)
+        // The weights of the softplus that has the magnitude in it, and of the other one.
+        let (major, minor) = (off.select(positive, on), on.select(positive, off));
+        let major_loss = zero.select(major.eq(zero), major * (magnitude + log1p));
+        // log1p is finite, unless the logit is NaN.
+        let loss = major_loss + minor * log1p;
+        let (up, down) = (major * greater, minor * lesser);
+        (sum + loss, (up - down).select(positive, down - up))
     }
 }
 
@@ -251,6 +270,8 @@ impl<E: Element> Loss<E> for BinaryCrossEntropy<E> {
 struct KlDivergence;
 
 impl<E: Element> Loss<E> for KlDivergence {
+    const IS_HEAVY: bool = true;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
         (sum + divergence(target, prediction), -target)
@@ -264,29 +285,39 @@ pub(super) fn divergence<V: Lanes>(t: V, log_q: V) -> V {
     zero.select(t.eq(zero) & !log_q.is_nan(), t * (log(t) - log_q))
 }
 
-struct Rows<'a, E, L> {
+/// Rows of one element, a lane a row.
+struct SingleElements<'a, E, L> {
     loss: L,
     arguments: ElementRows<'a, E>,
 }
 
-impl<E: Element, L: Loss<E>> Kernel for Rows<'_, E, L> {
+impl<E: Element, L: Loss<E>> Kernel for SingleElements<'_, E, L> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (rows, columns) = self.arguments.shape;
-        if columns > 1 && are_narrow(rows, columns) {
-            return self.a_lane_a_row(simd);
-        }
+        let ElementRows { predictions, targets, scale, losses, delta, .. } = self.arguments;
+        let weights = scale.weights.unwrap_or(targets);
+        let weighted = scale.weights.is_some();
+        let column = Column { loss: self.loss, factor: scale.factor, weighted };
+        lockstep::update_all(simd, column, [predictions, targets, weights], losses, [delta]);
+    }
+}
+
+/// Rows of many elements, or of few if the rows are few too, one after the other.
+struct LongRows<'a, E, L> {
+    loss: L,
+    arguments: ElementRows<'a, E>,
+}
+
+impl<E: Element, L: Loss<E>> Kernel for LongRows<'_, E, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
         let Self { loss, arguments } = self;
-        let ElementRows { predictions, targets, scale, losses, delta, .. } = arguments;
-        if columns == 1 {
-            // A lane a row.
-            let weights = scale.weights.unwrap_or(targets);
-            let column = Column { loss, factor: scale.factor, weighted: scale.weights.is_some() };
-            let read = [predictions, targets, weights];
-            return lockstep::update_all(simd, column, read, losses, [delta]);
-        }
+        let ElementRows { shape, predictions, targets, scale, losses, delta } = arguments;
+        let (_, columns) = shape;
         for (i, total) in losses.iter_mut().enumerate() {
             let elements = i * columns..(i + 1) * columns;
             let scale = scale.of_row(i);
@@ -297,44 +328,53 @@ impl<E: Element, L: Loss<E>> Kernel for Rows<'_, E, L> {
     }
 }
 
-impl<E: Element, L: Loss<E>> Rows<'_, E, L> {
-    /// Rows of 2 to 16 elements: as many as a register has lanes are one run of elements, whose
-    /// losses alone are then summed a lane a row.
+/// Rows of 2 to 16 elements: as many as there are lanes are one run of elements, whose losses alone
+/// are then summed a lane a row.
+struct ShortRows<'a, E, L> {
+    loss: L,
+    arguments: ElementRows<'a, E>,
+}
+
+impl<E: Element, L: Loss<E>> Kernel for ShortRows<'_, E, L> {
+    type Output = ();
+
     #[inline(always)]
-    fn a_lane_a_row<S: Simd>(self, simd: S) {
+    fn run<S: Simd>(self, simd: S) {
+        columns::run_narrow(simd, self.arguments.shape.0, self);
+    }
+}
+
+impl<E: Element, L: Loss<E>> NarrowRows<E> for ShortRows<'_, E, L> {
+    #[inline(always)]
+    fn run<V: Lanes<Element = E>>(&mut self, simd: V::Simd, rows: Range<usize>) {
         let Self { loss, arguments } = self;
         let ElementRows { shape: (_, columns), predictions, targets, scale, losses, delta } =
             arguments;
-        let len = E::Lanes::<S>::LEN;
-        let zero = E::Lanes::splat_in(simd, E::ZERO);
-        let area = len * columns;
-        let mut scales = [scale.of_all(); LANES * LANES];
-        let mut terms = [E::ZERO; LANES * LANES];
-        let mut turned: Columns<E::Lanes<S>> = [zero; LANES];
-        let inputs = predictions.chunks(area).zip(targets.chunks(area));
-        let outputs = losses.chunks_mut(len).zip(delta.chunks_mut(area));
-        for (i, ((predictions, targets), (losses, delta))) in inputs.zip(outputs).enumerate() {
-            scale.spread(i * len..i * len + losses.len(), columns, &mut scales);
-            let whole = delta.len() - delta.len() % len;
-            for at in (0..whole).step_by(len) {
-                let lanes = at..at + len;
-                let x = E::Lanes::load(simd, &predictions[lanes.clone()]);
-                let y = E::Lanes::load(simd, &targets[lanes.clone()]);
-                let (term, slope) = loss.add(x, y, zero);
-                term.store(&mut terms[lanes.clone()]);
-                (slope * E::Lanes::load(simd, &scales[lanes.clone()])).store(&mut delta[lanes]);
+        let columns = *columns;
+        let zero = V::splat_in(simd, E::ZERO);
+        let mut scales: Columns<V> = [zero.splat(scale.of_all()); LANES];
+        let [mut terms, mut turned]: [Columns<V>; 2] = [[zero; LANES]; 2];
+        for first in rows.clone().step_by(V::LEN) {
+            let rows = first..rows.end.min(first + V::LEN);
+            let area = rows.start * columns..rows.end * columns;
+            scale.spread(rows.clone(), columns, columns::elements_mut(&mut scales));
+            let inputs =
+                predictions[area.clone()].chunks(V::LEN).zip(targets[area.clone()].chunks(V::LEN));
+            let outputs = delta[area].chunks_mut(V::LEN).zip(&mut terms);
+            for (((x, y), (delta, term)), scale) in inputs.zip(outputs).zip(&scales) {
+                let is_whole = delta.len() == V::LEN;
+                let load = |slice: &[E]| {
+                    if is_whole { V::load(simd, slice) } else { V::load_partial(simd, slice) }
+                };
+                let (loss, slope) = loss.add(load(x), load(y), zero);
+                *term = loss;
+                let slope = slope * *scale;
+                if is_whole { slope.store(delta) } else { slope.store_partial(delta) }
             }
-            if whole < delta.len() {
-                let x = E::Lanes::load_partial(simd, &predictions[whole..]);
-                let y = E::Lanes::load_partial(simd, &targets[whole..]);
-                let (term, slope) = loss.add(x, y, zero);
-                term.store(&mut terms[whole..whole + len]);
-                let scales = E::Lanes::load(simd, &scales[whole..whole + len]);
-                (slope * scales).store_partial(&mut delta[whole..]);
-            }
-            columns::load_whole(simd, &terms, columns, &mut turned);
-            let scale: E::Lanes<S> = scale.of_rows(simd, i * len, losses.len());
-            (scale * sum_of_columns(simd, &turned[..columns])).store_partial(losses);
+            columns::load_whole(simd, columns::elements(&terms), columns, &mut turned);
+            let scale: V = scale.of_rows(simd, first, rows.len());
+            let sum = scale * sum_of_columns(simd, &turned[..columns]);
+            sum.store_partial(&mut losses[rows]);
         }
     }
 }
@@ -347,6 +387,8 @@ struct Row<L, E> {
 }
 
 impl<E: Element, L: Loss<E>> Terms<E, 2, 1> for Row<L, E> {
+    const IS_HEAVY: bool = L::IS_HEAVY;
+
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(
         self,
@@ -368,6 +410,8 @@ struct Column<L, E> {
 }
 
 impl<E: Element, L: Loss<E>> lockstep::Update<E, 3, 1> for Column<L, E> {
+    const IS_HEAVY: bool = L::IS_HEAVY;
+
     #[inline(always)]
     fn update<V: Lanes<Element = E>>(
         self,

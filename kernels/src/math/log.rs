@@ -108,6 +108,16 @@ impl<V: Lanes> Split<V> {
     }
 }
 
+/// [`log`] of 1 ≤ x ≤ 2, given x − 1; anything for anything else.
+#[inline(always)]
+pub(crate) fn log_of_1_to_2<V: Lanes>(x: V, past_one: V) -> V {
+    let (zero, one, half) =
+        (x.splat(V::Element::ZERO), x.splat(V::Element::ONE), x.splat(V::Element::HALF));
+    let is_halved = (one + half).le(x);
+    let f = x.mul_add(half, -one).select(is_halved, past_one);
+    log_of(one.select(is_halved, zero), f)
+}
+
 /// k·ln 2 + ln(1 + f).
 #[inline(always)]
 pub(super) fn log_of<V: Lanes>(k: V, f: V) -> V {
@@ -119,4 +129,63 @@ pub(super) fn log_of<V: Lanes>(k: V, f: V) -> V {
     let low = k * f.splat(V::Element::LN_2_LO);
     let correction = s.mul_add(half_square + remainder, low) - half_square;
     k.mul_add(f.splat(V::Element::LN_2_HI), f + correction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elementwise::{self, Update};
+    use crate::{Isa, MatMut, MatRef};
+
+    #[derive(Clone, Copy)]
+    struct Of1To2;
+
+    impl Update for Of1To2 {
+        #[inline(always)]
+        fn update<V: Lanes>(self, x: V, _: V) -> V {
+            log_of_1_to_2(x, x - x.splat(V::Element::ONE))
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    struct Of;
+
+    impl Update for Of {
+        #[inline(always)]
+        fn update<V: Lanes>(self, x: V, _: V) -> V {
+            log(x)
+        }
+    }
+
+    fn the_bits_are_the_same<E: Element>(epsilon: f64) {
+        let around = |x: f64| [x - epsilon, x, x + epsilon];
+        let x: Vec<E> = (0..=10_000)
+            .map(|i| 1.0 + f64::from(i) / 10_000.0)
+            .chain(around(1.5))
+            .chain([1.0 + epsilon, 2.0 - epsilon])
+            .map(E::from_f64)
+            .collect();
+        for isa in Isa::available() {
+            let run = |y: &mut [E], is_short| {
+                let (x, y) = (Some(MatRef::row(&x)), MatMut::row(y));
+                if is_short {
+                    elementwise::update(isa, Of1To2, x, y);
+                } else {
+                    elementwise::update(isa, Of, x, y);
+                }
+            };
+            let [mut a, mut b] = [vec![E::ZERO; x.len()], vec![E::ZERO; x.len()]];
+            run(&mut a, true);
+            run(&mut b, false);
+            for ((a, b), x) in a.iter().zip(&b).zip(&x) {
+                assert!(crate::testing::same_bits(*a, *b), "{isa}: ln {x}: {a}, not {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_logarithm_from_1_to_2_is_the_general_one() {
+        the_bits_are_the_same::<f32>(f32::EPSILON.into());
+        the_bits_are_the_same::<f64>(f64::EPSILON);
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) use erf::erf;
 pub(crate) use exp::exp;
 pub(crate) use expm1::{expm1, expm1_below};
 pub(crate) use gelu_tanh::{gelu_tanh, gelu_tanh_derivative};
-pub(crate) use log::log;
+pub(crate) use log::{log, log_of_1_to_2};
 pub(crate) use log1p::{log1p, log1p_inside};
 pub(crate) use logistic::{Logistic, sigmoid, times_sigmoid, times_sigmoid_derivative};
 pub(crate) use tail::{erfc, times_normal_cdf, times_normal_cdf_derivative};

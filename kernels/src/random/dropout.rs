@@ -1,6 +1,6 @@
 //! Dropout.
 
-use super::philox::{BLOCKS, Keys, keys, rounds};
+use super::philox::{BLOCKS, Keys, Words, keys, rounds};
 use crate::dispatch::Kernel;
 use crate::lanes::Simd;
 use crate::{Element, Isa, ShapeError};
@@ -122,60 +122,107 @@ impl<E: Element> Kernel for Apply<'_, E> {
         let threshold = (rate * 2f64.powi(32)).round() as u64;
         let kept = E::from_f64(1.0 / (1.0 - rate.clamp(0.0, 1.0)));
         let kept = if kept.is_finite() { kept } else { E::ONE };
-        let mut mask = Mask {
+        let mask = Mask {
             keys: keys(stream.seed),
             threshold: threshold as u32,
             // Above all words is only the threshold that drops them all.
             kept: if threshold > u32::MAX.into() { E::ZERO } else { kept },
-            row: 0,
             step: stream.step as u32,
             high: u32::from(stream.layer) | ((stream.step >> 32) as u32) << 16,
         };
-        for (i, row) in self.x.chunks_exact_mut(self.columns.max(1)).enumerate() {
-            mask.row = (self.first_row + i) as u32;
+        if self.columns <= GROUP_BLOCKS {
+            return mask.multiply_narrow(self.first_row, self.columns, self.x);
+        }
+        for (i, row) in self.x.chunks_exact_mut(self.columns).enumerate() {
+            let number = (self.first_row + i) as u64;
             let (groups, rest) = row.as_chunks_mut();
             let mut first_block = 0;
             for group in groups {
-                mask.multiply(first_block, group);
-                first_block += GROUP_BLOCKS as u32;
+                mask.multiply_group(number, first_block, group);
+                first_block += GROUP_BLOCKS as u64;
             }
             if !rest.is_empty() {
                 let mut group = [E::ZERO; GROUP];
                 group[..rest.len()].copy_from_slice(rest);
-                mask.multiply(first_block, &mut group);
+                mask.multiply_group(number, first_block, &mut group);
                 rest.copy_from_slice(&group[..rest.len()]);
             }
         }
     }
 }
 
-/// The masks of a row.
+/// The masks of a layer in a step.
 struct Mask<E> {
     keys: Keys,
     /// Words from this one on keep their element.
     threshold: u32,
     kept: E,
-    row: u32,
     step: u32,
     high: u32,
 }
 
 impl<E: Element> Mask<E> {
-    /// Multiplies a whole group, whose length the compiler knows, so that it makes vectors of it.
+    /// Multiplies rows of at most [`GROUP_BLOCKS`] elements. Each element gets the first word of a
+    /// block, so that as many go side by side as blocks do, of however many rows.
     #[inline(always)]
-    fn multiply(&self, first_block: u32, group: &mut [E; GROUP]) {
+    fn multiply_narrow(&self, first_row: usize, columns: usize, x: &mut [E]) {
+        if x.is_empty() {
+            return;
+        }
+        let columns = columns as u64;
+        let [mut rows, mut blocks] = [[0; BLOCKS]; 2];
+        for (b, (row, block)) in rows.iter_mut().zip(&mut blocks).enumerate() {
+            *row = first_row as u64 + b as u64 / columns;
+            *block = b as u64 % columns;
+        }
+        let [whole_rows, columns_more] = [BLOCKS as u64 / columns, BLOCKS as u64 % columns];
+        let (parts, rest) = x.as_chunks_mut();
+        for part in parts {
+            self.multiply(part, &self.words(rows, blocks)[0]);
+            for (row, block) in rows.iter_mut().zip(&mut blocks) {
+                *row += whole_rows;
+                *block += columns_more;
+                if *block >= columns {
+                    *row += 1;
+                    *block -= columns;
+                }
+            }
+        }
+        if !rest.is_empty() {
+            let mut part = [E::ZERO; BLOCKS];
+            part[..rest.len()].copy_from_slice(rest);
+            self.multiply(&mut part, &self.words(rows, blocks)[0]);
+            rest.copy_from_slice(&part[..rest.len()]);
+        }
+    }
+
+    /// Multiplies a whole group of a row.
+    #[inline(always)]
+    fn multiply_group(&self, row: u64, first_block: u64, group: &mut [E; GROUP]) {
         for half in (0..GROUP_BLOCKS).step_by(BLOCKS) {
             let mut blocks = [0; BLOCKS];
             for (b, block) in blocks.iter_mut().enumerate() {
-                *block = u64::from(first_block) + (half + b) as u64;
+                *block = first_block + (half + b) as u64;
             }
-            let [row, step, high] = [self.row.into(), self.step.into(), self.high.into()];
-            let words = rounds([blocks, [row; BLOCKS], [step; BLOCKS], [high; BLOCKS]], &self.keys);
-            for (part, words) in group.chunks_exact_mut(GROUP_BLOCKS).zip(&words) {
-                for (x, &word) in part[half..half + BLOCKS].iter_mut().zip(words) {
-                    *x = *x * if (word as u32) < self.threshold { E::ZERO } else { self.kept };
-                }
+            let words = self.words([row; BLOCKS], blocks);
+            for (part, words) in group.as_chunks_mut::<GROUP_BLOCKS>().0.iter_mut().zip(&words) {
+                self.multiply(&mut part.as_chunks_mut().0[half / BLOCKS], words);
             }
+        }
+    }
+
+    /// The words of these blocks of rows.
+    #[inline(always)]
+    fn words(&self, rows: [u64; BLOCKS], blocks: [u64; BLOCKS]) -> Words {
+        let [step, high] = [self.step, self.high].map(|word| [word.into(); BLOCKS]);
+        rounds([blocks, rows, step, high], &self.keys)
+    }
+
+    /// Multiplies as many elements as the compiler makes vectors of.
+    #[inline(always)]
+    fn multiply(&self, x: &mut [E; BLOCKS], words: &[u64; BLOCKS]) {
+        for (x, &word) in x.iter_mut().zip(words) {
+            *x = *x * if (word as u32) < self.threshold { E::ZERO } else { self.kept };
         }
     }
 }
@@ -248,22 +295,45 @@ mod tests {
     #[test]
     fn elements_get_their_documented_words() {
         let stream = MaskStream { step: 0x1_2345_6789_abcd, ..STREAM };
-        let x = mask(Isa::detect(), 0.5, stream, 3, 200);
-        for (row, column) in [(0, 0), (1, 17), (2, 63), (2, 64), (1, 199)] {
-            let (g, w, b) = (column / 64, column % 64 / 16, column % 16);
-            let counter = [16 * g as u32 + b as u32, row as u32, 0x6789_abcd, 0x2345 << 16 | 2];
-            let word = rounds(counter.map(|word| [word.into(); BLOCKS]), &keys(stream.seed))[w][0];
-            let is_dropped = (word as u32) < 1 << 31;
-            assert_eq!(x[row * 200 + column] == 0.0, is_dropped, "({row}, {column})");
+        let keys = keys(stream.seed);
+        for columns in (1..=40).chain([64, 65, 200]) {
+            for isa in Isa::available() {
+                let x = mask(isa, 0.5, stream, 9, columns);
+                for (i, &x) in x.iter().enumerate() {
+                    let (row, column) = (i / columns, i % columns);
+                    let (g, w, b) = (column / 64, column % 64 / 16, column % 16);
+                    let counter =
+                        [16 * g as u32 + b as u32, row as u32, 0x6789_abcd, 0x2345 << 16 | 2];
+                    let word = rounds(counter.map(|word| [word.into(); BLOCKS]), &keys)[w][0];
+                    let is_dropped = (word as u32) < 1 << 31;
+                    assert_eq!(x == 0.0, is_dropped, "{isa}: {columns}: ({row}, {column})");
+                }
+            }
         }
     }
 
     #[test]
     fn nan_is_not_dropped() {
-        for isa in Isa::available() {
+        for (isa, columns) in Isa::available().flat_map(|isa| [1, 5, 40].map(|c| (isa, c))) {
             let mut x = [f32::NAN; 40];
-            Dropout { rate: 0.5, stream: STREAM }.apply(isa, 0, 40, &mut x).unwrap();
+            Dropout { rate: 0.5, stream: STREAM }.apply(isa, 0, columns, &mut x).unwrap();
             assert!(x.iter().all(|&x| same_bits(x, f32::NAN)));
+        }
+    }
+
+    /// The last rows that there can be, of which lanes without an element are beyond.
+    #[test]
+    fn the_last_rows_have_masks_too() {
+        let dropout = Dropout { rate: 0.5, stream: STREAM };
+        let first = u32::MAX as usize - 4;
+        for (isa, columns) in Isa::available().flat_map(|isa| (1..=20).map(move |c| (isa, c))) {
+            let mut x = vec![1.0_f32; 5 * columns];
+            dropout.apply(isa, first, columns, &mut x).unwrap();
+            for (i, row) in x.chunks(columns).enumerate() {
+                let mut alone = vec![1.0_f32; columns];
+                dropout.apply(isa, first + i, columns, &mut alone).unwrap();
+                assert_eq!(row, alone, "{isa}: {columns}");
+            }
         }
     }
 

@@ -35,6 +35,8 @@ const PIECE_LEVELS: usize = 4;
 const BLOCK_LEVELS: usize = 44;
 /// The most registers that 16 lanes take: f64 in 256 bits.
 const MOST_REGISTERS: usize = 4;
+/// The most lanes of a [`Lanes::Group`].
+const MOST_IN_GROUP: usize = 32;
 
 /// Makes the terms of a sum, a register at a time, from `R` slices that it reads; on the way it
 /// may write to `W` slices. All have the same length.
@@ -42,6 +44,9 @@ pub(crate) trait Terms<E: Element, const R: usize, const W: usize>: Copy {
     /// Whether a term is so little work that the additions of one piece would wait for each other:
     /// then pieces go side by side.
     const IS_LIGHT: bool = false;
+    /// Whether a term is so much work that several registers of them go side by side. It is made
+    /// before it is added, without a fused multiply-add.
+    const IS_HEAVY: bool = false;
 
     /// What to write, and `sum` plus the terms, for the elements from index `at` on.
     fn add<V: Lanes<Element = E>>(self, at: usize, read: [V; R], sum: V) -> ([V; W], V);
@@ -53,6 +58,8 @@ pub(crate) trait ManyTerms<E: Element, const R: usize, const W: usize, const N: 
 {
     /// As [`Terms::IS_LIGHT`].
     const IS_LIGHT: bool = false;
+    /// As [`Terms::IS_HEAVY`].
+    const IS_HEAVY: bool = false;
 
     /// As [`Terms::add`].
     fn add_to_each<V: Lanes<Element = E>>(
@@ -65,6 +72,7 @@ pub(crate) trait ManyTerms<E: Element, const R: usize, const W: usize, const N: 
 
 impl<E: Element, T: Terms<E, R, W>, const R: usize, const W: usize> ManyTerms<E, R, W, 1> for T {
     const IS_LIGHT: bool = <T as Terms<E, R, W>>::IS_LIGHT;
+    const IS_HEAVY: bool = <T as Terms<E, R, W>>::IS_HEAVY;
 
     #[inline(always)]
     fn add_to_each<V: Lanes<Element = E>>(
@@ -253,6 +261,18 @@ impl<V: Lanes> Sixteen<V> {
         self
     }
 
+    /// Adds terms of whole groups of 16.
+    #[inline(always)]
+    fn add_terms(&mut self, terms: V::Group) {
+        let mut elements = [V::Element::ZERO; MOST_IN_GROUP];
+        terms.store(&mut elements);
+        let simd = self.0[0].simd();
+        for (i, register) in elements[..V::Group::LEN].chunks_exact(V::LEN).enumerate() {
+            let sum = &mut self.0[i % Self::REGISTERS];
+            *sum = *sum + V::load(simd, register);
+        }
+    }
+
     /// The sum of the lanes.
     #[inline(always)]
     fn across(self) -> V::Element {
@@ -364,7 +384,8 @@ where
         let mut sums = zeros(self.zero.simd());
         let groups = count / LANES;
         let mut window = self.window(at / LANES, groups);
-        for group in 0..groups {
+        let side_by_side = if T::IS_HEAVY { window.add_side_by_side(groups, &mut sums) } else { 0 };
+        for group in side_by_side..groups {
             window.add_group(group, &mut sums);
         }
         if !count.is_multiple_of(LANES) {
@@ -447,6 +468,42 @@ impl<V: Lanes, T, const R: usize, const W: usize> Window<'_, V, T, R, W> {
                 value.store(&mut slice[group][lanes.clone()]);
             }
         }
+    }
+
+    /// Adds the terms of the first of `count` groups, as many as several registers take, and says
+    /// how many.
+    #[inline(always)]
+    fn add_side_by_side<const N: usize>(
+        &mut self,
+        count: usize,
+        sums: &mut [Sixteen<V>; N],
+    ) -> usize
+    where
+        T: ManyTerms<V::Element, R, W, N>,
+    {
+        let at_once = V::Group::LEN / LANES;
+        if at_once == 0 {
+            return 0;
+        }
+        let simd = self.zero.simd();
+        let zero = V::Group::splat_in(simd, V::Element::ZERO);
+        let whole = count - count % at_once;
+        for group in (0..whole).step_by(at_once) {
+            let groups = group..group + at_once;
+            let mut values = [zero; R];
+            for (value, slice) in values.iter_mut().zip(&self.read) {
+                *value = V::Group::load(simd, slice[groups.clone()].as_flattened());
+            }
+            let at = (self.first + group) * LANES;
+            let (out, terms) = self.terms.add_to_each(at, values, [zero; N]);
+            for (sum, terms) in sums.iter_mut().zip(terms) {
+                sum.add_terms(terms);
+            }
+            for (value, slice) in out.into_iter().zip(&mut self.write) {
+                value.store(slice[groups.clone()].as_flattened_mut());
+            }
+        }
+        whole
     }
 }
 

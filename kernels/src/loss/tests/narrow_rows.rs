@@ -111,6 +111,46 @@ fn narrow_and_wide_rows_agree<E: Element>() {
     }
 }
 
+/// However many elements go side by side, each has the bits that it has alone, and the losses of a
+/// row are added in the order of [`crate::reduce`]: whatever its width, and wherever NaN is.
+fn elements_have_their_bits_in_any_row<E: Element>() {
+    const ELEMENTS: usize = 3 * 300;
+    let mut x: Vec<E> = values(1, ELEMENTS);
+    x.iter_mut().step_by(97).for_each(|x| *x = E::from_f64(f64::NAN));
+    let y: Vec<E> = probabilities(7, ELEMENTS);
+    // A squared error is added by a fused multiply-add.
+    let losses = element_losses().into_iter().filter(|&loss| loss != ElementLoss::SquaredError);
+    for (isa, loss) in losses.flat_map(|loss| Isa::available().map(move |isa| (isa, loss))) {
+        let run = |shape, x: &[E], y: &[E]| evaluate(isa, loss, shape, x, y, E::ONE.into());
+        let (mut terms, mut slopes) = (Vec::new(), Vec::new());
+        for (x, y) in x.chunks(1).zip(y.chunks(1)) {
+            let (term, slope) = run((1, 1), x, y);
+            terms.extend(term);
+            slopes.extend(slope);
+        }
+        for columns in (1..=40).chain([64, 255, 256, 257, 300]) {
+            let rows = (ELEMENTS / columns).min(70);
+            let area = rows * columns;
+            let (sums, delta) = run((rows, columns), &x[..area], &y[..area]);
+            let expected = terms[..area].chunks(columns).map(|row| crate::reduce::sum(isa, row));
+            for (i, (sum, expected)) in sums.into_iter().zip(expected).enumerate() {
+                let is_same = crate::testing::same_bits(sum, expected);
+                assert!(is_same, "{isa}: {loss:?}: row {i} of {columns}: {sum}, not {expected}");
+            }
+            for (i, (slope, &expected)) in delta.into_iter().zip(&slopes).enumerate() {
+                let is_same = crate::testing::same_bits(slope, expected);
+                assert!(is_same, "{isa}: {loss:?}: {i} of {columns}: {slope}, not {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn elements_have_the_bits_that_they_have_alone() {
+    elements_have_their_bits_in_any_row::<f32>();
+    elements_have_their_bits_in_any_row::<f64>();
+}
+
 #[test]
 fn narrow_rows_have_the_bits_of_wide_ones() {
     narrow_and_wide_rows_agree::<f32>();
