@@ -1,5 +1,6 @@
-//! A training step beside candle's, beside the same step in plain loops, and beside what one writes by
-//! hand with `ndarray`: products by `matrixmultiply`, all else in scalar loops, buffers made once.
+//! A training step beside candle's, beside the same step in plain loops, and beside what one writes
+//! by hand with `ndarray`: products by `matrixmultiply`, all else in scalar loops, buffers made
+//! once.
 
 #![allow(missing_docs, reason = "criterion_group! makes functions without documentation")]
 

@@ -266,9 +266,9 @@ impl<E: Element> TrainerBuilder<E> {
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
     /// the optimizer's, a group's or the loss's that has no meaning, [`Error::Layer`] for a group
-    /// with layers that are not there, [`Error::Length`] for class weights that are not one for each
-    /// class, [`Error::ClassWeights`] for a loss without classes, [`Error::Overflow`] or [`Error::OutOfMemory`] if the
-    /// buffers are too large.
+    /// with layers that are not there, [`Error::Length`] for class weights that are not one for
+    /// each class, [`Error::ClassWeights`] for a loss without classes, [`Error::Overflow`] or
+    /// [`Error::OutOfMemory`] if the buffers are too large.
     pub fn build(self) -> Result<Trainer<E>> {
         for (argument, value) in [("max_batch", self.max_batch), ("threads", self.threads.most)] {
             if value == 0 {

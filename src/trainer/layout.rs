@@ -9,8 +9,8 @@ use crate::layers::{Op, PARTIAL_ROWS, Stored};
 /// Rows of a shard where they must not depend on the batch or the threads.
 const FIXED_ROWS: usize = PARTIAL_ROWS;
 
-/// The most rows of a shard, of which each reads all weights. A step of 784-512-512-10 on 1,024 rows
-/// takes 1.14 times as long in shards of 64 rows, and as long in shards of 256 as of 512.
+/// The most rows of a shard, of which each reads all weights. A step of 784-512-512-10 on 1,024
+/// rows takes 1.14 times as long in shards of 64 rows, and as long in shards of 256 as of 512.
 const MOST_ROWS: usize = 512;
 
 /// How a batch is cut in shards, and how a shard's stretch of the arena is laid out: the layers'

@@ -1,8 +1,8 @@
 //! A block of B against all rows of A.
 //!
 //! For each strip of MR rows of A, for each panel of the block: one tile. The strip is in L1 after
-//! its first panel; the panels stream from L2 or L3. A strip of C is handed to the epilogue when its
-//! last block of k is done.
+//! its first panel; the panels stream from L2 or L3. A strip of C is handed to the epilogue when
+//! its last block of k is done.
 
 use super::blocking::{Source, Sources};
 use super::driver::Part;

@@ -1,7 +1,7 @@
 //! A row, or up to four, times a matrix whose columns are contiguous: x Wᵀ of a single input.
 //!
-//! Lanes run across columns, so W has to be transposed. It is used so few times that this is done in
-//! registers: a square of it is loaded, transposed, and multiplied at once.
+//! Lanes run across columns, so W has to be transposed. It is used so few times that this is done
+//! in registers: a square of it is loaded, transposed, and multiplied at once.
 
 use super::Start;
 use super::blocking::is_aliased;
@@ -37,8 +37,8 @@ const WIDE_ROWS: usize = 2;
 /// The most squares that they are, of the fewest lanes.
 const SQUARES: usize = 4;
 
-/// Computes a part of at most [`MOST_ROWS`] rows, whose B has contiguous columns: the first element,
-/// and the distance to the next column.
+/// Computes a part of at most [`MOST_ROWS`] rows, whose B has contiguous columns: the first
+/// element, and the distance to the next column.
 ///
 /// # Safety
 /// As [`Multiplication::run`](super::driver::Multiplication::run), with any first column.

@@ -156,9 +156,10 @@ pub(super) fn unrelated<T>(mut pointer: *const T) -> *const T {
     pointer
 }
 
-/// Rows of B that are read where they lie are prefetched so many steps ahead by tiles of few rows, if
-/// they are at least so many bytes apart, and so many: of fewer, most come from L2 soon enough, and
-/// asking for them takes longer. Those that share a set of the L1 cache would drive each other out.
+/// Rows of B that are read where they lie are prefetched so many steps ahead by tiles of few rows,
+/// if they are at least so many bytes apart, and so many: of fewer, most come from L2 soon enough,
+/// and asking for them takes longer. Those that share a set of the L1 cache would drive each other
+/// out.
 const STEPS_AHEAD: usize = 8;
 const FAR_APART: usize = 512;
 const FAR_STEPS: usize = 128;

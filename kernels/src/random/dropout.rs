@@ -33,10 +33,10 @@ pub struct MaskStream {
 ///
 /// The mask of an element comes from Philox4x32-10 with the counter (block, row, step, layer), so
 /// it is the same on every ISA, for any number of threads, in a batch or alone, and the backward
-/// pass makes it anew instead of storing it: [`Dropout::apply`] serves both. In detail: the counter's
-/// words are the block, the row, the step's low 32 bits, and the layer with the step's next 16 bits
-/// above it; columns come in groups of 64, and the element in column 64g + 16w + b gets word w of
-/// block 16g + b. It is dropped where that word is below p·2³².
+/// pass makes it anew instead of storing it: [`Dropout::apply`] serves both. In detail: the
+/// counter's words are the block, the row, the step's low 32 bits, and the layer with the step's
+/// next 16 bits above it; columns come in groups of 64, and the element in column 64g + 16w + b
+/// gets word w of block 16g + b. It is dropped where that word is below p·2³².
 ///
 /// Source: N. Srivastava et al., JMLR 15 (2014).
 ///

@@ -16,6 +16,7 @@
 //! of f64. A term passes at most 16 + 3 + 4 + ⌈log₂(n/2048)⌉ additions, so the error is at most
 //! about that many half-ulps of Σ|tᵢ|.
 
+use super::tree::{Addend, Tree, pairwise};
 use crate::Element;
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{FAR, LINE};
@@ -288,16 +289,11 @@ impl<V: Lanes> Sixteen<V> {
     }
 }
 
-/// Step 2: the first `count` of `pieces`, a power of two, neighbours first.
-#[inline(always)]
-fn pairwise<T: Addend>(mut pieces: [T; PIECES], mut count: usize) -> T {
-    while count > 1 {
-        count /= 2;
-        for i in 0..count {
-            pieces[i] = pieces[2 * i].plus(pieces[2 * i + 1]);
-        }
+impl<V: Lanes> Addend for Sixteen<V> {
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.add(other)
     }
-    pieces[0]
 }
 
 /// Whole groups of 16 elements, and the rest.
@@ -515,70 +511,4 @@ fn register_of_each<V: Lanes, const N: usize>(sums: &[Sixteen<V>; N], r: usize, 
         *register = sum.0[r];
     }
     registers
-}
-
-/// What a [`Tree`] adds.
-trait Addend: Copy {
-    fn plus(self, other: Self) -> Self;
-}
-
-impl<E: Element> Addend for E {
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-}
-
-impl<V: Lanes> Addend for Sixteen<V> {
-    #[inline(always)]
-    fn plus(self, other: Self) -> Self {
-        self.add(other)
-    }
-}
-
-impl<T: Addend, const N: usize> Addend for [T; N] {
-    #[inline(always)]
-    fn plus(mut self, other: Self) -> Self {
-        for (sum, other) in self.iter_mut().zip(other) {
-            *sum = sum.plus(other);
-        }
-        self
-    }
-}
-
-/// Neighbours added pairwise, as the carries of a binary counter: `waiting[k]` is the sum of 2ᵏ
-/// neighbours.
-struct Tree<T, const LEVELS: usize> {
-    waiting: [T; LEVELS],
-    pushed: usize,
-}
-
-impl<T: Addend, const LEVELS: usize> Tree<T, LEVELS> {
-    #[inline(always)]
-    fn new(zero: T) -> Self {
-        Self { waiting: [zero; LEVELS], pushed: 0 }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, mut sum: T) {
-        let levels = self.pushed.trailing_ones() as usize;
-        for &left in &self.waiting[..levels] {
-            sum = left.plus(sum);
-        }
-        self.waiting[levels] = sum;
-        self.pushed += 1;
-    }
-
-    /// What waits, the shortest and last first; level 0 if nothing was pushed.
-    #[inline(always)]
-    fn total(&self) -> T {
-        let mut total = self.waiting[self.pushed.trailing_zeros() as usize % LEVELS];
-        // Without the lowest level, which may be none.
-        let mut levels = self.pushed & self.pushed.wrapping_sub(1);
-        while levels != 0 {
-            total = self.waiting[levels.trailing_zeros() as usize % LEVELS].plus(total);
-            levels &= levels - 1;
-        }
-        total
-    }
 }

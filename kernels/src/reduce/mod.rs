@@ -28,6 +28,7 @@ mod finite;
 pub(crate) mod fixed_tree;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use columns::{PIECE_ROWS, add_column_sums};
 pub use finite::first_non_finite;

@@ -16,8 +16,8 @@ use crate::trainer::{Settings, Trainer};
 ///
 /// That is the network's layers, weights and running statistics; the optimizer with its learning
 /// rate, moments and step; the seed of dropout's masks, which are a function of it and the step;
-/// the loss with its class weights, and the parameter groups. Of a [`Fit`](crate::Fit) it is also the epoch and the batch
-/// in it, the seed of the rows' order, the schedule and what
+/// the loss with its class weights, and the parameter groups. Of a [`Fit`](crate::Fit) it is also
+/// the epoch and the batch in it, the seed of the rows' order, the schedule and what
 /// [`ReduceOnPlateau`](crate::ReduceOnPlateau) has seen, the best weights for early stopping, and
 /// the history. 100 steps are the same bits as 50, a checkpoint, and 50 more in another process.
 ///
