@@ -452,6 +452,11 @@ mod tests {
         let data = Dataset::from_classes(x(), 2, vec![0, 1, 2]).unwrap();
         assert_eq!(message(data.select(&[0, 3])), "`rows[1]` is row 3, but there are only 3 rows");
         assert_eq!(message(data.select(&[])), "`x` has 0 elements, but at least 1 is needed");
+        let scaling = Scaling::new(vec![0.0], vec![2.0]).unwrap();
+        assert_eq!(
+            data.clone().scale(&scaling),
+            Err(Error::Length { argument: "scaling", expected: 2, actual: 1 })
+        );
         assert!(data.clone().with_names(vec![String::new()], vec![]).is_err());
         assert!(data.with_names(vec![], vec![String::new(); 2]).is_err());
     }
