@@ -218,6 +218,13 @@ fn more_epochs_go_on_from_the_end() {
     // There is nothing left to do.
     let resumed = fit(&mut parts, 2, Some(Checkpoint::read(&file.0).unwrap()));
     assert_eq!((resumed.epochs().len(), resumed.end()), (5, End::Epochs));
+    // What has stopped early does not go on.
+    let [mut stopped, mut again] = [(); 2].map(|()| trainer_builder().build().unwrap());
+    let fit = plan(&mut stopped, &data).checkpoint(&file.0, Every::Epochs(1000));
+    let history = fit.run().unwrap();
+    let fit = plan(&mut again, &data).resume(Checkpoint::read(&file.0).unwrap());
+    assert_eq!(timeless(&fit.run().unwrap()), timeless(&history));
+    assert_eq!(bits(again.network().parameters()), bits(stopped.network().parameters()));
 }
 
 #[test]
