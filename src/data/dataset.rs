@@ -448,7 +448,13 @@ mod tests {
         );
         assert!(Dataset::from_classes(x(), 0, vec![0]).is_err());
         assert!(Dataset::from_values(x(), 2, vec![], 0).is_err());
-        assert!(Dataset::from_values(x(), 2, vec![0.0; 4], 1).is_err());
+        assert_eq!(
+            message(Dataset::from_values(x(), 2, vec![0.0; 4], 1)),
+            "`targets` has 4 elements, which is no multiple of its 3 columns"
+        );
+        let values = Dataset::from_values(vec![0.0; 20], 1, vec![0.0; 20], 1).unwrap();
+        let split = |seed| values.view().split(0.5, seed).unwrap();
+        assert_eq!((split(1), split(1) == split(2)), (random_split(20, 0.5, 1).unwrap(), false));
         let data = Dataset::from_classes(x(), 2, vec![0, 1, 2]).unwrap();
         assert_eq!(message(data.select(&[0, 3])), "`rows[1]` is row 3, but there are only 3 rows");
         assert_eq!(message(data.select(&[])), "`x` has 0 elements, but at least 1 is needed");

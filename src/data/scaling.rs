@@ -336,6 +336,10 @@ mod tests {
             message(Scaling::new(vec![0.0], vec![0.0])),
             "`factors` is 0, but it must be other than 0"
         );
+        assert_eq!(
+            message(Scaling::new(vec![0.0], vec![f64::INFINITY])),
+            "`factors[0]` is inf, but only finite values can be learned from"
+        );
         assert!(Scaling::new(vec![0.0], vec![]).is_err());
         assert!(Scaling::new(vec![], vec![]).is_err());
         assert!(Scaling::standard(&[0.0f32], 0).is_err());

@@ -290,6 +290,8 @@ fn another_fit_is_refused_by_name() {
     refused(&|fit| differs_in(fit.validation(&data)), "number of rows");
     refused(&|fit| differs_in(fit.metric(Metric::LogLoss)), "metrics");
     refused(&|fit| differs_in(fit.schedule(Schedule::constant())), "schedule");
+    let by_step = Schedule::cosine(12.0, 0.1).warm_up(2.0, 0.5);
+    refused(&|fit| differs_in(fit.schedule_by_step(by_step)), "schedule");
     refused(&|fit| differs_in(fit.early_stopping(EarlyStopping::patience(9))), "early stopping");
     let rule = ReduceOnPlateau::default();
     refused(

@@ -258,6 +258,14 @@ fn the_rate_falls_on_a_plateau() {
     // No loss is better than −9 times the first.
     let rates = history.curve("learning_rate").unwrap();
     assert_eq!(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]);
+    let rule = ReduceOnPlateau { factor: 0.5, patience: 0, ..Default::default() };
+    let fit = trainer.fit(&data).epochs(10).metric(Metric::Accuracy);
+    let history = fit.reduce_on_plateau(rule, Monitor::Metric(Metric::Accuracy)).run().unwrap();
+    let mut plateau = rule.start();
+    let accuracies = history.epochs().iter().map(|epoch| epoch.metrics[0]);
+    let expected: Vec<f64> =
+        accuracies.map(|accuracy| 0.01 * plateau.observe(accuracy, true)).collect();
+    assert_eq!(history.curve("learning_rate").unwrap()[1..], expected[..9]);
 }
 
 #[test]
