@@ -9,7 +9,7 @@ mod golden;
 use common::{ZOO_INPUTS, bits, sample, zoo, zoo_rows};
 use core::fmt::Write as _;
 use deltarule::kernels::activation::RowActivation;
-use deltarule::{Activation, Element, Error, Head, Layer, Network, NetworkBuilder};
+use deltarule::{Activation, Categorical, Element, Error, Head, Layer, Network, NetworkBuilder};
 use golden::Golden;
 use std::fs;
 use std::path::PathBuf;
@@ -178,6 +178,10 @@ fn what_is_written_is_read() {
         let x = zoo_rows::<f32>(5, 1);
         assert_eq!(bits(&run(&again, &x)), bits(&run(&(network, head), &x)), "{name}");
     }
+    let columns = [Categorical { column: 1, categories: 3, dimensions: 2 }];
+    let embedding = Network::builder(2).embedding(columns).build().unwrap();
+    let (again, _) = Network::<f32>::from_onnx(&embedding.to_onnx(Head::None)).unwrap();
+    assert_eq!(again.specification(), embedding.specification());
     let network = NetworkBuilder::<f64>::new(2).dense(3, Activation::Mish).build().unwrap();
     let (again, _) = Network::<f64>::from_onnx(&network.to_onnx(Head::None)).unwrap();
     assert_eq!(bits(again.parameters()), bits(network.parameters()));

@@ -87,8 +87,31 @@ fn what_pytorch_loads_has_the_tensors_that_it_saves() {
     for (mut network, file) in [(plain::<f64>(), "plain_f64"), (nested(), "nested")] {
         let saved = golden_file(file);
         network.copy_state_dict(&saved, "").unwrap();
-        assert_eq!(tensors(&network.to_safetensors().unwrap()), tensors(&saved));
+        let written = network.to_safetensors().unwrap();
+        assert_eq!(tensors(&written), tensors(&saved));
+        let (_, metadata) = SafeTensors::read_metadata(&written).unwrap();
+        assert_eq!(metadata.metadata().as_ref().unwrap()["format"], "pt");
     }
+}
+
+/// The file without the tensors of this name.
+fn without(bytes: &[u8], name: &str) -> Vec<u8> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
+    let tensors = SafeTensors::deserialize(bytes).unwrap();
+    let left = tensors.iter().filter(|(other, _)| !other.ends_with(name));
+    serialize(left, metadata.metadata().clone()).unwrap()
+}
+
+#[test]
+fn a_file_without_a_tensor() {
+    // Older versions of PyTorch count no batches.
+    let mut network = plain::<f64>();
+    network
+        .copy_state_dict(&without(&golden_file("plain_f64"), "num_batches_tracked"), "")
+        .unwrap();
+    let bytes = network.to_safetensors().unwrap();
+    let error = Network::<f64>::from_safetensors(&without(&bytes, "running_var")).unwrap_err();
+    assert!(error.to_string().contains("it has no tensor `2.running_var`"), "{error}");
 }
 
 /// For `state_dicts.py FOLDER`.
@@ -219,12 +242,18 @@ fn dtype_bytes(dtype: Dtype) -> usize {
 
 #[test]
 fn a_later_version_says_who_wrote_it() {
-    let metadata = HashMap::from([(
-        "deltarule".to_owned(),
-        r#"{"version": 2, "written_by": "7.8.9", "graph": []}"#.to_owned(),
-    )]);
-    let file = serialize(Vec::<(&str, TensorView<'_>)>::new(), Some(metadata)).unwrap();
-    let error = Network::<f32>::from_safetensors(&file).unwrap_err();
-    let (format, written_by) = ("safetensors", "7.8.9".to_owned());
-    assert_eq!(error, Error::Version { format, version: 2, written_by, newest: 1 });
+    let error = |config: &str| {
+        let metadata = HashMap::from([("deltarule".to_owned(), config.to_owned())]);
+        let file = serialize(Vec::<(&str, TensorView<'_>)>::new(), Some(metadata)).unwrap();
+        Network::<f32>::from_safetensors(&file).unwrap_err()
+    };
+    for (by, written_by) in [("7.8.9", "7.8.9"), ("7.8.9-with-a-long-name", "7.8.9-with-a-lon")] {
+        let (format, written_by) = ("safetensors", written_by.to_owned());
+        assert_eq!(
+            error(&format!(r#"{{"version": 2, "written_by": "{by}", "graph": []}}"#)),
+            Error::Version { format, version: 2, written_by, newest: 1 }
+        );
+    }
+    let unknown = error(r#"{"written_by": "7.8.9"}"#).to_string();
+    assert!(unknown.ends_with("\"deltarule\" in its metadata has no version"), "{unknown}");
 }

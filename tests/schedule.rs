@@ -73,6 +73,28 @@ fn a_restart_is_where_its_period_begins() {
     }
 }
 
+/// Where it begins to the last bit, and just before.
+#[test]
+fn a_restart_is_as_sharp_as_time_is() {
+    for growth in [2.0, 3.0] {
+        let schedule = Schedule::cosine_restarts(1.0, growth, 0.0);
+        let (mut begin, mut period) = (0.0, 1.0);
+        for _ in 0..25 {
+            assert_eq!(schedule.factor(begin), 1.0, "growth {growth} at {begin}");
+            begin += period;
+            period *= growth;
+            let before = schedule.factor(f64::next_down(begin));
+            assert!(before < 1e-12, "growth {growth} before {begin}: {before}");
+        }
+    }
+}
+
+#[test]
+fn a_warm_up_ends_where_the_schedule_begins() {
+    let schedule = Schedule::one_cycle_with(10.0, 0.5, 0.25, 0.0).warm_up(4.0, 0.5);
+    assert_eq!([0.0, 2.0, 4.0].map(|time| schedule.factor(time)), [0.125, 0.1875, 0.25]);
+}
+
 #[test]
 fn no_time_is_out_of_range() {
     let schedules = [
@@ -120,6 +142,16 @@ fn numbers_that_have_no_meaning() {
         Schedule::one_cycle_with(1.0, 1.0, 0.0, 0.0),
         "`rise` is 1, but it must be above 0 and below 1",
     );
+    fails(
+        Schedule::one_cycle_with(1.0, 0.0, 0.0, 0.0),
+        "`rise` is 0, but it must be above 0 and below 1",
+    );
+    fails(Schedule::one_cycle(0.0), &format!("`length` is 0, {above}"));
+    let one_cycle = |start, end| Schedule::one_cycle_with(1.0, 0.5, start, end);
+    fails(one_cycle(-1.0, 0.0), &format!("`start` is -1, {not_negative}"));
+    fails(one_cycle(0.0, -1.0), &format!("`end` is -1, {not_negative}"));
+    fails(Schedule::cosine(1.0, -1.0), &format!("`end` is -1, {not_negative}"));
+    fails(Schedule::cosine_restarts(1.0, 1.0, -1.0), &format!("`end` is -1, {not_negative}"));
     let warm_up = |length, start| Schedule::constant().warm_up(length, start);
     fails(warm_up(0.0, 0.5), &format!("`warm_up.length` is 0, {above}"));
     fails(warm_up(1.0, -0.5), &format!("`warm_up.start` is -0.5, {not_negative}"));
@@ -138,6 +170,17 @@ fn numbers_that_have_no_meaning() {
     );
     let smallest = ReduceOnPlateau { smallest: -1.0, ..usual };
     fails(smallest, &format!("`plateau.smallest` is -1, {not_negative}"));
+}
+
+#[test]
+fn plateaus_that_nobody_described() {
+    let mut usual = ReduceOnPlateau::default().start();
+    let factors = [1.0; 12].map(|loss| usual.observe(loss, false));
+    assert_eq!((factors[10], factors[11]), (1.0, 0.1));
+    // A smallest factor raises none.
+    let rule = ReduceOnPlateau { patience: 0, smallest: 2.0, ..ReduceOnPlateau::default() };
+    let mut plateau = rule.start();
+    assert_eq!([1.0; 3].map(|loss| plateau.observe(loss, false)), [1.0; 3]);
 }
 
 #[test]

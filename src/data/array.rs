@@ -254,3 +254,40 @@ pub(super) fn header<const N: usize>(
     let problem = "it ends within its header".to_owned();
     Err(ReadError::Format { format, problem })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_as_large_as_is_exact() {
+        fn check<E: Element>(largest: f64) {
+            let labels =
+                |x: f64| Array { shape: vec![1], values: vec![E::from_f64(x)] }.to_labels();
+            assert_eq!(labels(largest), Ok(vec![largest as usize]));
+            assert!(labels(2.0 * largest).is_err() && labels(-1.0).is_err());
+        }
+        check::<f32>(2f64.powi(24));
+        check::<f64>(2f64.powi(53));
+    }
+
+    /// A byte at a time, each after an interruption.
+    struct Slow<'a>(&'a [u8], bool);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(std::io::ErrorKind::Interrupted.into());
+            }
+            self.0.read(&mut buffer[..1])
+        }
+    }
+
+    #[test]
+    fn a_reader_may_be_slow() {
+        let mut buffer = [7; 5];
+        assert_eq!(fill(&mut Slow(b"abc", false), &mut buffer).unwrap(), 3);
+        assert_eq!(buffer, *b"abc\x07\x07");
+    }
+}

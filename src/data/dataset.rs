@@ -485,7 +485,9 @@ mod tests {
         );
         assert!(Dataset::from_classes(x(), 0, vec![0]).is_err());
         assert!(Dataset::from_values(x(), 2, vec![], 0).is_err());
-        assert!(Dataset::from_values(x(), 2, vec![0.0; 4], 1).is_err());
+        let values = Dataset::from_values(vec![0.0; 20], 1, vec![0.0; 20], 1).unwrap();
+        let split = |seed| values.view().split(0.5, seed).unwrap();
+        assert_eq!((split(1), split(1) == split(2)), (random_split(20, 0.5, 1).unwrap(), false));
         let data = Dataset::from_classes(x(), 2, vec![0, 1, 2]).unwrap();
         assert_eq!(message(data.select(&[0, 3])), "`rows[1]` is row 3, but there are only 3 rows");
         assert_eq!(message(data.select(&[])), "`rows` has 0 elements, but at least 1 is needed");
@@ -498,6 +500,11 @@ mod tests {
         let far = Dataset::from_classes(x(), 2, vec![0, usize::MAX, 0]).unwrap();
         let missing = Error::MissingClass { argument: "labels", class: 1 };
         assert_eq!(far.balanced_weights(), Err(missing));
+        let scaling = Scaling::new(vec![0.0], vec![2.0]).unwrap();
+        assert_eq!(
+            data.clone().scale(&scaling),
+            Err(Error::Length { argument: "scaling", expected: 2, actual: 1 })
+        );
         assert!(data.clone().with_names(vec![String::new()], vec![]).is_err());
         assert!(data.with_names(vec![], vec![String::new(); 2]).is_err());
     }

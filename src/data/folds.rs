@@ -110,4 +110,16 @@ mod tests {
         }
         assert!(stratified_k_fold(&labels[..1], 2, 1).is_err());
     }
+
+    /// The numbers are from `tests/golden/random_streams.py`.
+    #[test]
+    fn the_folds_of_a_seed_are_those_of_version_0_1() {
+        let tested =
+            |splits: Vec<Split>| splits.into_iter().map(|split| split.test).collect::<Vec<_>>();
+        let folds = tested(k_fold(12, 3, 3).unwrap());
+        assert_eq!(folds, [[3, 8, 10, 11], [0, 2, 5, 9], [1, 4, 6, 7]]);
+        let labels = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1];
+        let folds = tested(stratified_k_fold(&labels, 3, 3).unwrap());
+        assert_eq!(folds, [[1, 4, 8, 9], [0, 2, 6, 10], [3, 5, 7, 11]]);
+    }
 }

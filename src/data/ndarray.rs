@@ -191,6 +191,11 @@ mod tests {
         );
         let one = x.slice_axis(Axis(0), (..1).into());
         assert!(Rows::from_value_arrays(x.view(), one).is_err());
+        // As many values as two rows of two would have.
+        assert_eq!(
+            Rows::from_value_arrays(x.view(), array![[1.0], [2.0], [3.0], [4.0]].view()),
+            Err(Error::Length { argument: "rows of the values", expected: 2, actual: 4 })
+        );
     }
 
     #[test]
@@ -200,7 +205,10 @@ mod tests {
         let x = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
         let out = network.predict_array(x.view()).unwrap();
         assert_eq!(out.as_slice().unwrap(), network.predict(x.as_slice().unwrap()).unwrap());
-        assert!(network.predict_array(x.t()).is_err());
+        assert_eq!(
+            network.predict_array(x.t()),
+            Err(Error::Length { argument: "columns of x", expected: 3, actual: 2 })
+        );
         assert!(network.predict_array(x.slice_axis(Axis(0), (..0).into())).is_err());
     }
 }

@@ -293,7 +293,7 @@ fn check_finite<E: Element>(argument: &'static str, x: &[E]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Activation, Network};
+    use crate::Activation;
 
     #[test]
     fn columns_of_equal_numbers_are_not_divided_by_nothing() {
@@ -304,6 +304,11 @@ mod tests {
             scaling.apply(&mut scaled).unwrap();
             assert!(scaled.iter().step_by(2).all(|x| x.abs() < 1e-7), "{scaled:?}");
         }
+        // Neither by what the rounding of the mean leaves, nor by a range that overflows.
+        for x in [0.1, -0.1] {
+            assert_eq!(Scaling::standard(&[x; 3], 1).unwrap().factors(), [1.0], "{x}");
+        }
+        assert_eq!(Scaling::min_max(&[-1.5e308, 1.5e308], 1).unwrap().factors(), [1.0]);
         let mut scaled = x;
         Scaling::min_max(&x, 2).unwrap().apply(&mut scaled).unwrap();
         assert_eq!(scaled[1..], [0.0, 0.0, 0.5, 0.0, 1.0]);
@@ -324,8 +329,6 @@ mod tests {
             approx::assert_relative_eq!(*got, expected, max_relative = 1e-12);
         }
         assert!(scaling.fold_into(&mut [0.0; 5], &mut [0.0; 2]).is_err());
-        let network: Network = Network::builder(3).dense(1, Activation::Relu).build().unwrap();
-        assert_eq!(network.inputs(), scaling.columns());
     }
 
     #[test]
@@ -349,6 +352,10 @@ mod tests {
         );
         assert!(Scaling::standard(&[f64::MAX; 2], 1).is_err());
         assert!(Scaling::min_max(&[f64::MAX, f64::MIN], 1).is_err());
+        assert_eq!(
+            message(Scaling::new(vec![0.0], vec![f64::INFINITY])),
+            "`factors[0]` is inf, but only finite values can be learned from"
+        );
         assert!(Scaling::new(vec![0.0], vec![]).is_err());
         assert!(Scaling::new(vec![], vec![]).is_err());
         assert!(Scaling::standard(&[0.0f32], 0).is_err());

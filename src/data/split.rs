@@ -119,4 +119,13 @@ mod tests {
         assert!(random_split(0, 0.5, 3).is_err());
         assert!(random_split(usize::MAX, 0.5, 3).is_err());
     }
+
+    /// The numbers are from `tests/golden/random_streams.py`.
+    #[test]
+    fn the_split_of_a_seed_is_that_of_version_0_1() {
+        let labels = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1];
+        let split = stratified_split(&labels, 0.5, 3).unwrap();
+        assert_eq!((split.test, split.train), (vec![2, 4, 5, 6, 8, 11], vec![0, 1, 3, 7, 9, 10]));
+        assert_eq!(random_split(12, 0.5, 3).unwrap().test, [1, 2, 5, 9, 10, 11]);
+    }
 }

@@ -314,6 +314,8 @@ fn read_all<E: Element>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn numbers(count: usize, size: usize) -> impl Source<f64> {
         let mut next = 0;
@@ -361,9 +363,10 @@ mod tests {
 
     #[test]
     fn errors_and_panics_come_to_the_caller() {
-        let mut first = true;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
         let mut stream = Prefetch::new(3, move |batch: &mut Batch| {
-            if !core::mem::take(&mut first) {
+            if counter.fetch_add(1, Ordering::Relaxed) > 0 {
                 return Err(std::io::Error::other("the cable is out").into());
             }
             Ok(batch.push_class(&[1.0], 0)?)
@@ -372,6 +375,7 @@ mod tests {
         assert_eq!(stream.next_batch().unwrap().unwrap().rows(), 1);
         assert_eq!(stream.next_batch().unwrap_err().to_string(), "the cable is out");
         assert!(stream.next_batch().unwrap().is_none());
+        assert_eq!(calls.load(Ordering::Relaxed), 2, "it is not read on");
 
         let mut stream = Prefetch::<f32>::new(1, |_: &mut Batch| panic!("on purpose")).unwrap();
         assert!(matches!(stream.next_batch(), Err(ReadError::SourcePanicked)));
@@ -394,6 +398,17 @@ mod tests {
         assert_eq!(
             (batch.rows(), batch.x(), batch.targets()),
             (1, [1.0, 2.0].as_slice(), Targets::Classes(&[3]))
+        );
+        // After `clear` any row fits.
+        batch.clear();
+        batch.push_class(&[4.0], 5).unwrap();
+        assert_eq!((batch.x(), batch.targets()), ([4.0].as_slice(), Targets::Classes(&[5])));
+        batch.clear();
+        batch.push_values(&[6.0], &[7.0, 8.0]).unwrap();
+        assert_eq!((batch.x(), batch.targets()), ([6.0].as_slice(), Targets::Values(&[7.0, 8.0])));
+        assert_eq!(
+            message(batch.push_values(&[6.0], &[7.0])),
+            "`values` has 1 elements, but 2 are needed"
         );
     }
 }

@@ -262,7 +262,7 @@ pub(super) struct Short(pub(super) f64);
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size = self.0.abs();
-        if size != 0.0 && !(1e-3..1e5).contains(&size) && size.is_finite() {
+        if size != 0.0 && !(1e-3..1e5).contains(&size) {
             write!(f, "{:.3e}", self.0)
         } else {
             write!(f, "{:.4}", self.0)

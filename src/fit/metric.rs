@@ -250,3 +250,51 @@ fn log_sum_exp<E: Element>(row: &[E]) -> f64 {
     let largest = row.iter().fold(f64::NEG_INFINITY, |largest, z| largest.max(z.to_f64()));
     largest + row.iter().map(|z| (z.to_f64() - largest).exp()).sum::<f64>().ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_which_are_better_high() {
+        for (metric, name, higher_is_better) in [
+            (Metric::Accuracy, "accuracy", true),
+            (Metric::TopK(3), "top_3_accuracy", true),
+            (Metric::Precision(Average::Macro), "macro_precision", true),
+            (Metric::Recall(Average::Micro), "micro_recall", true),
+            (Metric::F1(Average::Weighted), "weighted_f1", true),
+            (Metric::RocAuc, "roc_auc", true),
+            (Metric::LogLoss, "log_loss", false),
+            (Metric::RootMeanSquaredError, "rmse", false),
+            (Metric::MeanAbsoluteError, "mae", false),
+            (Metric::R2, "r2", true),
+        ] {
+            assert_eq!((&*metric.name(), metric.higher_is_better()), (name, higher_is_better));
+            assert_eq!(format!("{metric:>16}|"), format!("{name:>16}|"));
+        }
+    }
+
+    #[test]
+    fn targets_that_do_not_fit() {
+        let message = |columns, targets: Targets<'_>| {
+            Metric::Accuracy.evaluate(&[0.0; 4], columns, targets).unwrap_err().to_string()
+        };
+        let too_few = "`targets` has 1 elements, but 2 are needed";
+        assert_eq!(message(2, Targets::Classes(&[0])), too_few);
+        assert_eq!(
+            message(2, Targets::Classes(&[0, 2])),
+            "`targets[1]` is class 2, but there are only 2 classes"
+        );
+        assert_eq!(
+            message(1, Targets::Values(&[0.0])),
+            "`targets` has 1 elements, but 4 are needed"
+        );
+        assert_eq!(message(0, Targets::Classes(&[0])), "`columns` is 0, but at least 1 is needed");
+    }
+
+    #[test]
+    fn a_value_is_of_the_positive_class_above_a_half() {
+        let targets = Targets::Values(&[0.5, 0.75]);
+        assert_eq!(Metric::Accuracy.evaluate(&[-1.0f32, 1.0], 1, targets), Ok(1.0));
+    }
+}

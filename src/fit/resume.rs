@@ -215,3 +215,90 @@ pub(super) fn save<E: Element>(fit: &Fit<'_, E>, rows: usize, course: &Course<E>
     let stand = Stand { plan, position: course.at.clone(), best };
     fit.trainer.checkpoint().with_fit(stand).write(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::course::{Best, Total};
+    use super::super::history::Epoch;
+    use super::*;
+
+    /// After an epoch and two batches of the next, of 10 rows in batches of 4.
+    fn good() -> (Plan, Position) {
+        let plan = Plan {
+            rows: 10,
+            batch: 4,
+            seed: 0,
+            validation: None,
+            metrics: Vec::new(),
+            early_stopping: Some(EarlyStopping::default()),
+            rate: RateKind::Constant,
+            plateau: None,
+            gradient_norms: false,
+        };
+        let epoch = Epoch {
+            epoch: 1,
+            steps: 3,
+            learning_rate: 0.1,
+            loss: 1.0,
+            accuracy: None,
+            validation_loss: None,
+            validation_accuracy: None,
+            metrics: Vec::new(),
+            gradient_norms: Vec::new(),
+            seconds: 0.0,
+        };
+        let position = Position {
+            epochs: vec![epoch],
+            batch: 2,
+            total: Total::default(),
+            seconds: 0.0,
+            steps: 5,
+            base_rate: 0.1,
+            learning_rate: 0.1,
+            reduction: 1.0,
+            plateau: None,
+            best: Some(Best { index: 0, value: 1.0 }),
+        };
+        (plan, position)
+    }
+
+    #[test]
+    fn a_position_that_can_not_be() {
+        const NO_ROWS: &str = "its batches have no rows";
+        const APART: &str = "its epochs, batches and steps do not fit together";
+        const MORE_ROWS: &str = "its epoch has more rows than its data";
+        const NO_RULE: &str = "it has a plateau without a rule, or a rule without one";
+        type Change = fn(&mut Plan, &mut Position);
+        let changes: [(Change, Result<(), &str>); 12] = [
+            (|_, _| {}, Ok(())),
+            (|_, position| (position.batch, position.steps) = (3, 6), Ok(())),
+            (|_, position| (position.batch, position.steps) = (4, 7), Err(APART)),
+            (|_, position| position.steps = 6, Err(APART)),
+            (|plan, _| plan.batch = 0, Err(NO_ROWS)),
+            (|plan, _| plan.rows = 0, Err(NO_ROWS)),
+            (|_, position| position.total.rows = 11, Err(MORE_ROWS)),
+            (|_, position| position.total.correct = Some(11), Err(MORE_ROWS)),
+            (
+                |_, position| position.best = Some(Best { index: 1, value: 1.0 }),
+                Err("its best epoch has not been yet"),
+            ),
+            (
+                |plan, _| plan.early_stopping = None,
+                Err("it has a best epoch, but no early stopping"),
+            ),
+            (
+                |plan, _| plan.plateau = Some((ReduceOnPlateau::default(), Monitor::Loss)),
+                Err(NO_RULE),
+            ),
+            (
+                |_, position| position.plateau = Some(ReduceOnPlateau::default().start()),
+                Err(NO_RULE),
+            ),
+        ];
+        for (index, (change, expected)) in changes.into_iter().enumerate() {
+            let (mut plan, mut position) = good();
+            change(&mut plan, &mut position);
+            assert_eq!(position.check(&plan), expected, "change {index}");
+        }
+    }
+}

@@ -155,4 +155,24 @@ mod tests {
         assert_eq!(directory.names(), ["directory"]);
         assert!(replace(Path::new("/"), |to| to.write_all(b"x")).is_err());
     }
+
+    #[test]
+    fn what_killed_writers_left_is_passed_over() {
+        let directory = Directory::new("replace-left");
+        for number in 0..2000 {
+            let left = format!(".file.{}-{number}.tmp", process::id());
+            fs::write(directory.0.join(left), b"torn").unwrap();
+        }
+        let path = directory.0.join("file");
+        replace(&path, |to| to.write_all(b"whole")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert_eq!(directory.names().len(), 2001);
+    }
+
+    #[test]
+    fn a_name_alone_is_in_the_current_directory() {
+        let name = format!("deltarule-name-{}", process::id());
+        replace(Path::new(&name), |to| to.write_all(b"x")).unwrap();
+        fs::remove_file(name).unwrap();
+    }
 }

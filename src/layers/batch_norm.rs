@@ -108,11 +108,10 @@ impl BatchNorm {
         moments: &mut [E],
     ) -> Result<(), ShapeError> {
         let running_variance = &statistics[self.running_variance()];
-        let [mean, mean_low, inverse_std, variance, gamma_gradient, beta_gradient] =
+        let [mean, mean_low, inverse_std, _, gamma_gradient, beta_gradient] =
             self.slices_mut(moments);
         mean.copy_from_slice(&statistics[self.running_mean()]);
         mean_low.fill(E::ZERO);
-        variance.copy_from_slice(running_variance);
         gamma_gradient.fill(E::ZERO);
         beta_gradient.fill(E::ZERO);
         batch::inverse_std(isa, running_variance, self.affine.epsilon, inverse_std)

@@ -235,6 +235,11 @@ mod tests {
         let text = confusion.to_string();
         let rows: Vec<&str> = text.lines().map(|line| line[14..].trim_end()).collect();
         assert_eq!(rows, [" 0 1 2", " 1 0 0", " 0 1 1", " 0 0 1"]);
+        // As wide as the largest count, or class.
+        confusion.add(&[0; 9], &[0; 9]).unwrap();
+        let lengths = |text: String| text.lines().map(str::len).collect::<Vec<_>>();
+        assert_eq!(lengths(confusion.to_string()), [14 + 3 * 3; 4]);
+        assert_eq!(lengths(ConfusionMatrix::new(11).unwrap().to_string()), [14 + 11 * 3; 12]);
     }
 
     #[test]
@@ -244,6 +249,14 @@ mod tests {
             confusion.add(&[0, 2], &[0, 1]),
             Err(Error::Class { argument: "predicted", row: 1, class: 2, classes: 2 })
         ));
+        assert!(matches!(
+            confusion.add(&[0, 1], &[0, 2]),
+            Err(Error::Class { argument: "labels", row: 1, class: 2, classes: 2 })
+        ));
+        assert_eq!(
+            confusion.add(&[0, 1], &[0]),
+            Err(Error::Length { argument: "labels", expected: 2, actual: 1 })
+        );
         assert_eq!(confusion.accuracy(), None);
         assert_eq!(confusion.count(2, 0), None);
         assert!(ConfusionMatrix::new(usize::MAX).is_err());

@@ -95,4 +95,11 @@ mod tests {
         let largest: Vec<usize> = largest_of_rows(&x, 3).collect();
         assert_eq!(largest, [1, 1, 0, 0]);
     }
+
+    #[test]
+    fn an_accuracy_of_what_does_not_fit() {
+        let length = Error::Length { argument: "labels", expected: 1, actual: 2 };
+        assert_eq!(accuracy(&[1], &[1, 0]), Err(length));
+        assert_eq!(accuracy(&[], &[]), Err(Error::Empty { argument: "labels" }));
+    }
 }

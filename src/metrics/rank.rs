@@ -207,8 +207,8 @@ fn mean_precision<E: Element>(scores: impl Iterator<Item = (E, bool)>) -> Option
 /// Scores and whether they should be high, the lowest first.
 fn sorted<E: Element>(scores: impl Iterator<Item = (E, bool)>) -> Vec<(f64, bool)> {
     let mut sorted: Vec<(f64, bool)> = scores.map(|(score, high)| (score.to_f64(), high)).collect();
-    // −0 and +0 are equal scores, which `total_cmp` puts in order.
-    sorted.sort_unstable_by(|a, b| (a.0 + 0.0).total_cmp(&(b.0 + 0.0)));
+    // −0 comes before +0, but they are equal scores all the same.
+    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
     sorted
 }
 
@@ -298,6 +298,23 @@ mod tests {
             message(log_loss(&scores[..2], 2, &[0, 1])),
             "`probabilities` has 2 elements, but 4 are needed"
         );
+        assert_eq!(
+            message(roc_auc(&scores[..2], &[0, 0])),
+            "`labels` are all class 0, but at least two classes are needed"
+        );
+        assert_eq!(
+            message(roc_auc_one_vs_rest(&scores[..2], 2, &[0])),
+            "`labels` are all class 0, but at least two classes are needed"
+        );
+        assert_eq!(message(roc_auc(&scores, &[0; 4])), "`scores[2]` is NaN, which has no rank");
+        assert_eq!(
+            message(roc_auc(&scores[..2], &[0])),
+            "`labels` has 1 elements, but 2 are needed"
+        );
+        assert_eq!(
+            message(top_k_accuracy(&scores[..2], 2, &[2], 1)),
+            "`labels[0]` is class 2, but there are only 2 classes"
+        );
         assert!(top_k_accuracy(&scores[..2], 2, &[0], 0).is_err());
         assert!(top_k_accuracy(&scores[..2], 0, &[0], 1).is_err());
         assert!(roc_auc(&scores[..2], &[0, 2]).is_err());
@@ -311,5 +328,11 @@ mod tests {
             "`labels` have no row of class 0"
         );
         assert!(average_precision(&scores, &[0, 1, 0, 1]).is_err());
+    }
+
+    #[test]
+    fn a_probability_of_0_costs_as_much_as_the_element_can_tell_from_0() {
+        assert_eq!(log_loss(&[0.0f32, 1.0], 2, &[0]), Ok(-f64::from(f32::EPSILON).ln()));
+        assert_eq!(log_loss(&[0.0f64, 1.0], 2, &[0]), Ok(-f64::EPSILON.ln()));
     }
 }

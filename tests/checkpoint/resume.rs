@@ -4,10 +4,13 @@ use core::ops::ControlFlow::{Break, Continue};
 use deltarule::data::Dataset;
 use deltarule::kernels::optimizer::Decay;
 use deltarule::{
-    Activation, Checkpoint, EarlyStopping, Element, End, Epoch, Error, Every, Fit, History, Loss,
-    Metric, Monitor, Network, NetworkBuilder, Optimizer, ParameterGroup, ReduceOnPlateau,
+    Activation, Checkpoint, EarlyStopping, Element, End, Epoch, Error, Every, Fit, History, Layer,
+    Loss, Metric, Monitor, Network, NetworkBuilder, Optimizer, ParameterGroup, ReduceOnPlateau,
     Reduction, Schedule, Targets, Trainer, TrainerBuilder,
 };
+
+use std::thread::sleep;
+use std::time::Duration;
 
 use super::Temporary;
 use super::common::{ZOO_OUTPUTS, bits, sample, zoo, zoo_rows};
@@ -138,10 +141,28 @@ fn a_fit_that_is_broken_off_after_any_step() {
         assert_eq!(checkpoint.steps(), broken_after);
         let resumed = plan(&mut second, &data).resume(checkpoint).run().unwrap();
         assert_eq!(timeless(&resumed), timeless(&history), "after {broken_after}");
-        let weights = second.network().parameters();
-        assert_eq!(bits(weights), bits(whole.network().parameters()), "after {broken_after}");
+        let [second_network, whole_network] = [&second, &whole].map(Trainer::network);
+        let weights =
+            |network: &Network| bits(&[network.parameters(), network.statistics()].concat());
+        assert_eq!(weights(second_network), weights(whole_network), "after {broken_after}");
         assert_eq!(second.optimizer(), whole.optimizer());
     }
+}
+
+#[test]
+fn an_epoch_that_is_taken_up_again_has_the_seconds_of_both_parts() {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let (data, file) = (data(), Temporary::new("seconds"));
+    let mut trainer = trainer_builder().build().unwrap();
+    let fit = trainer.fit(&data).epochs(1).checkpoint(&file.0, Every::Steps(9));
+    let pausing = fit.on_step(|_| {
+        sleep(PAUSE);
+        Break(())
+    });
+    pausing.run().unwrap();
+    let checkpoint = Checkpoint::read(&file.0).unwrap();
+    let history = trainer.fit(&data).epochs(1).resume(checkpoint).run().unwrap();
+    assert!(history.epochs()[0].seconds >= PAUSE.as_secs_f64());
 }
 
 #[test]
@@ -200,6 +221,13 @@ fn more_epochs_go_on_from_the_end() {
     // There is nothing left to do.
     let resumed = fit(&mut parts, 2, Some(Checkpoint::read(&file.0).unwrap()));
     assert_eq!((resumed.epochs().len(), resumed.end()), (5, End::Epochs));
+    // What has stopped early does not go on.
+    let [mut stopped, mut again] = [(); 2].map(|()| trainer_builder().build().unwrap());
+    let fit = plan(&mut stopped, &data).checkpoint(&file.0, Every::Epochs(1000));
+    let history = fit.run().unwrap();
+    let fit = plan(&mut again, &data).resume(Checkpoint::read(&file.0).unwrap());
+    assert_eq!(timeless(&fit.run().unwrap()), timeless(&history));
+    assert_eq!(bits(again.network().parameters()), bits(stopped.network().parameters()));
 }
 
 #[test]
@@ -230,9 +258,21 @@ fn another_training_is_refused_by_name() {
     let other = |loss, optimizer| Trainer::builder(network(4), loss, optimizer).seed(1);
     refused(&checkpoint, other(Loss::MeanAbsoluteError, Optimizer::adam(0.1)), "loss");
     refused(&checkpoint, other(Loss::MeanSquaredError, Optimizer::lion(0.1)), "optimizer");
+    let deep = network(4).specification().to_vec();
+    let deep = deep.into_iter().chain([Layer::Dropout { rate: 0.5 }]);
+    let deep = deep.fold(Network::builder(3), NetworkBuilder::layer).build().unwrap();
+    let deep = Trainer::builder(deep, Loss::MeanSquaredError, Optimizer::adam(0.1)).seed(1);
+    refused(&checkpoint, deep, "number of layers");
     let wide = Network::builder(4).dense(2, Activation::Identity).build().unwrap();
     let wide = Trainer::builder(wide, Loss::MeanSquaredError, Optimizer::adam(0.1)).seed(1);
     refused(&checkpoint, wide, "number of inputs");
+}
+
+/// What this fit has that its checkpoint has not.
+fn differs_in(fit: Fit<'_>) -> String {
+    let error = fit.run().unwrap_err();
+    let Error::OtherTraining { what, .. } = error else { panic!("{error}") };
+    what
 }
 
 #[test]
@@ -242,26 +282,36 @@ fn another_fit_is_refused_by_name() {
     let mut trainer = trainer_builder().build().unwrap();
     plan(&mut trainer, &data).epochs(1).checkpoint(&file.0, Every::Epochs(1)).run().unwrap();
     let checkpoint = Checkpoint::read(&file.0).unwrap();
-    let refused = |change: &dyn Fn(Fit<'_>) -> Result<History, Error>, what: &str| {
+    let refused = |change: &dyn Fn(Fit<'_>) -> String, what: &str| {
         let mut trainer = trainer_builder().build().unwrap();
         let before = bits(trainer.network().parameters());
-        let error = change(plan(&mut trainer, &data).resume(checkpoint.clone())).unwrap_err();
-        let Error::OtherTraining { what: named, .. } = &error else { panic!("{error}") };
-        assert_eq!(named, what, "{error}");
+        assert_eq!(change(plan(&mut trainer, &data).resume(checkpoint.clone())), what);
         assert_eq!((trainer.steps(), bits(trainer.network().parameters())), (0, before));
     };
-    refused(&|fit| fit.batch(8).run(), "batch");
-    refused(&|fit| fit.seed(8).run(), "seed of the rows' order");
-    refused(&|fit| fit.validation(&data).run(), "number of rows");
-    refused(&|fit| fit.metric(Metric::LogLoss).run(), "metrics");
-    refused(&|fit| fit.schedule(Schedule::constant()).run(), "schedule");
-    refused(&|fit| fit.early_stopping(EarlyStopping::patience(9)).run(), "early stopping");
+    refused(&|fit| differs_in(fit.batch(8)), "batch");
+    refused(&|fit| differs_in(fit.seed(8)), "seed of the rows' order");
+    refused(&|fit| differs_in(fit.validation(&data)), "number of rows");
+    refused(&|fit| differs_in(fit.metric(Metric::LogLoss)), "metrics");
+    refused(&|fit| differs_in(fit.schedule(Schedule::constant())), "schedule");
+    let by_step = Schedule::cosine(12.0, 0.1).warm_up(2.0, 0.5);
+    refused(&|fit| differs_in(fit.schedule_by_step(by_step)), "schedule");
+    refused(&|fit| differs_in(fit.early_stopping(EarlyStopping::patience(9))), "early stopping");
     let rule = ReduceOnPlateau::default();
-    refused(&|fit| fit.reduce_on_plateau(rule, Monitor::Loss).run(), "reduction on a plateau");
+    refused(
+        &|fit| differs_in(fit.reduce_on_plateau(rule, Monitor::Loss)),
+        "reduction on a plateau",
+    );
     let mut trainer = trainer_builder().build().unwrap();
     let steps_only = trainer.checkpoint();
-    let error = plan(&mut trainer, &data).resume(steps_only).run().unwrap_err();
-    assert!(matches!(&error, Error::OtherTraining { what, .. } if what == "fit"), "{error}");
+    assert_eq!(differs_in(plan(&mut trainer, &data).resume(steps_only)), "fit");
+    let fit = trainer.fit(&data).epochs(1).validation(&data);
+    fit.checkpoint(&file.0, Every::Epochs(1)).run().unwrap();
+    let checkpoint = Checkpoint::read(&file.0).unwrap();
+    let few = data.select(&[0, 1, 2]).unwrap();
+    let fit = trainer.fit(&data).validation(&few).resume(checkpoint.clone());
+    assert_eq!(differs_in(fit), "validation (share, rows)");
+    let fit = trainer.fit(&data).validation(&data).gradient_norms().resume(checkpoint);
+    assert_eq!(differs_in(fit), "choice to keep gradient norms");
 }
 
 #[test]

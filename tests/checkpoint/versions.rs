@@ -49,6 +49,53 @@ fn a_later_version_says_who_wrote_it() {
     let (format, written_by) = ("checkpoint", "7.8.9".to_owned());
     assert_eq!(error, Error::Version { format, version: 3, written_by, newest: 2 });
     assert!(error.to_string().contains("written by deltarule 7.8.9"), "{error}");
+    bytes[8] = 0;
+    bytes[12..17].copy_from_slice(b"\x1b[31m");
+    let error = Checkpoint::<f32>::from_bytes(&bytes).unwrap_err();
+    let written_by = "?[31m".to_owned();
+    assert_eq!(error, Error::Version { format, version: 0, written_by, newest: 1 });
+}
+
+/// The golden file with other bytes in its header, and more or fewer of its numbers.
+fn forged(old: &[u8], new: &[u8], numbers: isize) -> Vec<u8> {
+    let length = |at: usize| u64::from_le_bytes(VERSION_1[at..at + 8].try_into().unwrap()) as usize;
+    let (header, body) = VERSION_1[44..VERSION_1.len() - 4].split_at(length(28));
+    let at = header.windows(old.len()).position(|part| part == old).expect("it is there");
+    let header = [&header[..at], new, &header[at + old.len()..]].concat();
+    let mut body = body.to_vec();
+    body.resize((body.len() as isize + 4 * numbers) as usize, 0);
+    let mut bytes = VERSION_1[..28].to_vec();
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend((body.len() as u64).to_le_bytes());
+    bytes.extend([header, body].concat());
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+#[test]
+fn what_does_not_fit_together_is_named() {
+    let refused = |old: &[u8], new: &[u8], numbers, message: &str| {
+        let error = Checkpoint::<f32>::from_bytes(&forged(old, new, numbers)).unwrap_err();
+        assert!(error.to_string().ends_with(message), "{error}");
+    };
+    refused(b"fstates", b"fstates", 1, "it has more numbers than its layers");
+    refused(b"fstates", b"fstates", -1, "numbers left");
+    refused(b"fstates\x02", b"fstates\x04", 0, "no optimizer has 4 states");
+    refused(b"ebatch\x06", b"ebatch\x08", 0, "its epochs, batches and steps do not fit together");
+    let header = &VERSION_1[44..];
+    let last = &header[..u64::from_le_bytes(VERSION_1[28..36].try_into().unwrap()) as usize];
+    refused(last, &[last, b"\xf6"].concat(), 0, "something follows its header");
+}
+
+#[test]
+fn states_that_the_optimizer_has_not_change_nothing() {
+    let mut trainer = trainer();
+    let count = trainer.network().parameters().len() as isize;
+    let one = forged(b"fstates\x02", b"fstates\x01", -count);
+    let before = bits(trainer.network().parameters());
+    let error = trainer.restore(&Checkpoint::from_bytes(&one).unwrap()).unwrap_err();
+    assert_eq!(error, Error::Length { argument: "states", expected: 2, actual: 1 });
+    assert_eq!(bits(trainer.network().parameters()), before);
 }
 
 #[test]
@@ -62,6 +109,7 @@ fn a_file_that_is_no_good_is_named() {
         error.to_string()
     };
     assert!(problem(b"PK").contains("does not begin as one"));
+    assert!(problem(&VERSION_1[..20]).contains("it ends after 20 bytes"));
     assert!(problem(&VERSION_1[..VERSION_1.len() - 1]).contains("before its end"));
     assert!(problem(&[VERSION_1, b"x"].concat()).contains("1 bytes follow its end"));
     let mut flipped = VERSION_1.to_vec();

@@ -42,6 +42,12 @@ fn every_policy_for_what_is_missing() {
         assert_eq!(filled.values(), [100.0, 200.0, 300.0, 400.0]);
     }
     assert!(read(&csv().missing(Missing::Constant(f64::NAN)), TABLE).is_err());
+    // What is skipped may be missing.
+    let without_id = TABLE.replace("a,1.5", "NA,1.5");
+    let dropped = read(&csv().missing(Missing::DropRow), &without_id).unwrap();
+    assert_eq!(dropped.values(), [100.0, 200.0]);
+    let nothing_there = Csv::regression("y").one_hot("x").missing(Missing::Mean);
+    assert_eq!(read(&nothing_there, "x,y\n,2\n").unwrap().feature_names(), ["x="]);
     let other_names = csv().missing_names(["-"]).missing(Missing::Mean);
     // NA is now no way to write a missing number, and so the column has categories.
     assert_eq!(read(&other_names, TABLE).unwrap().feature_names()[3], "size=NA");
@@ -56,6 +62,9 @@ fn classes_are_numbered_in_order() {
     let stated = Csv::classification("kind").categories("kind", Encoding::Index, ["10", "9", "8"]);
     let data = read(&stated, text).unwrap();
     assert_eq!((data.labels(), data.outputs()), ([0, 1, 0].as_slice(), 3));
+    // A target is not skipped.
+    let data = read(&Csv::classification("kind").skip("kind"), text).unwrap();
+    assert_eq!(data.class_names(), ["9", "10"]);
     let short = Csv::classification("kind").categories("kind", Encoding::Index, ["10"]);
     assert_eq!(error(&short, text), "line 3, column `kind`: `9` is no known class");
 }
@@ -266,13 +275,19 @@ fn tables_that_are_wrong() {
     }
     let few = regression.clone().max_categories(20);
     assert_eq!(read(&few, &names).unwrap().columns(), 1);
-    names += "3O,1\n";
+    names += "3O,1\n4O,1\n";
     assert_eq!(
         error(&few, &names),
         "column `x` has more than 20 categories; it is no column of numbers because of `3O` in \
          line 32"
     );
-    assert_eq!(read(&regression, &names).unwrap().columns(), 31);
+    assert_eq!(read(&regression, &names).unwrap().columns(), 32);
+    let words = |count: usize| {
+        let rows = (0..count).map(|row| format!("w{row},1\n"));
+        "x,y\n".to_owned() + &rows.collect::<String>()
+    };
+    assert_eq!(read(&regression, &words(1000)).unwrap().columns(), 1000);
+    assert_eq!(error(&regression, &words(1001)), "column `x` has more than 1000 categories");
 }
 
 #[test]

@@ -95,7 +95,9 @@ fn files_that_are_damaged() {
         }
     }
     let message = |bytes: &[u8]| error(bytes).to_string();
-    assert_eq!(message(&[1, 0, 8, 0, 0]), "no valid IDX file: its first two bytes are not 0");
+    for start in [[1, 0, 8, 0, 0], [0, 1, 8, 0, 0]] {
+        assert_eq!(message(&start), "no valid IDX file: its first two bytes are not 0");
+    }
     assert_eq!(message(&[0, 0, 7, 0, 0]), "no valid IDX file: 0x07 is no type of elements");
     assert_eq!(
         message(&idx_file(8, &[2], &[1, 2, 3])),

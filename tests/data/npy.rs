@@ -83,6 +83,23 @@ fn headers_that_are_wrong() {
 }
 
 #[test]
+fn headers_at_their_limits() {
+    let long = |length: usize| {
+        let mut header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}".to_vec();
+        header.resize(length, b' ');
+        let length = (length as u32).to_le_bytes();
+        [b"\x93NUMPY\x02\x00", &length[..], &header, &2.5f32.to_le_bytes()].concat()
+    };
+    let array: Array = npy::read(long(1 << 16).as_slice(), 1).unwrap();
+    assert_eq!(array.values(), [2.5]);
+    assert_eq!(error(&long((1 << 16) + 1)), "no valid NPY file: its header has 65537 bytes");
+    // One dimension is in both orders.
+    let header = "{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}";
+    let array: Array = npy::read(with_header(header, &[0; 4]).as_slice(), 1).unwrap();
+    assert_eq!(array.shape(), [1]);
+}
+
+#[test]
 fn files_that_end_early_or_late() {
     let whole = file("f4_version1");
     for length in 0..whole.len() {

@@ -1,4 +1,4 @@
-"""The numbers of the tests in src/random.rs and tests/network/init.rs, from an independent ChaCha8 (Python >= 3.8, no packages).
+"""The numbers of the tests in src/random.rs, src/data/ and tests/network/init.rs, from an independent ChaCha8 (Python >= 3.8, no packages).
 
 Run with: python3 tests/golden/random_streams.py
 """
@@ -69,3 +69,13 @@ source = words(42, b"initial.", 0)
 print("He uniform", [f32(math.sqrt(3.0) * (2 * uniform(source) - 1)) for _ in range(4)])
 source = words(42, b"initial.", 0)
 print("Xavier normal", [f32(math.sqrt(0.5) * normal(source)) for _ in range(4)])
+# src/data: twelve rows, the first six of class 0 and the others of class 1.
+classes = [(0, range(6)), (1, range(6, 12))]
+halves = [shuffled(words(3, b"split...", group), list(rows))[:3] for group, rows in classes]
+print("stratified split", [sorted(half) for half in halves])
+whole = shuffled(words(3, b"split...", 0), list(range(12)))
+print("split", sorted(whole[:6]))
+dealt = lambda order: [sorted(order[fold::3]) for fold in range(3)]
+print("folds", dealt(shuffled(words(3, b"folds...", 0), list(range(12)))))
+order = sum((shuffled(words(3, b"folds...", group), list(rows)) for group, rows in classes), [])
+print("stratified folds", dealt(order))

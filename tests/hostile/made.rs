@@ -1,6 +1,6 @@
 //! Files that are made to do harm.
 
-use deltarule::{Activation, Checkpoint, Head, Network};
+use deltarule::{Activation, Categorical, Checkpoint, Head, Loss, Network, Optimizer, Trainer};
 
 /// A good one, small.
 pub(crate) fn idx() -> Vec<u8> {
@@ -25,7 +25,10 @@ fn checkpoint(header: &[u8]) -> Vec<u8> {
 
 /// The header of a good one with other bytes in the place of some.
 fn changed_header(old: &[u8], new: &[u8]) -> Vec<u8> {
-    let trainer = super::bodies::trainer();
+    changed_header_of(&super::bodies::trainer(), old, new)
+}
+
+fn changed_header_of(trainer: &Trainer, old: &[u8], new: &[u8]) -> Vec<u8> {
     let good = trainer.checkpoint().to_bytes();
     let length = u64::from_le_bytes(good[28..36].try_into().unwrap()) as usize;
     let header = &good[44..44 + length];
@@ -40,6 +43,11 @@ fn cbor(major: u8, value: u64) -> Vec<u8> {
 
 pub(crate) fn checkpoints() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
+    // Its list of inputs has no numbers in the file.
+    let column = Categorical { column: 0, categories: 1, dimensions: 1 };
+    let embedding = Network::builder(2).embedding([column]).build().unwrap();
+    let embedding = Trainer::builder(embedding, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    let embedding = embedding.build().unwrap();
     for huge in HUGE {
         // Lengths of the header and of the numbers.
         for at in [28, 36] {
@@ -57,6 +65,8 @@ pub(crate) fn checkpoints() -> Vec<Vec<u8>> {
             let new = [name.as_bytes(), &cbor(0, huge)].concat();
             files.push(checkpoint(&changed_header(&old, &new)));
         }
+        let inputs = [b"finputs".as_slice(), &cbor(0, huge)].concat();
+        files.push(checkpoint(&changed_header_of(&embedding, b"finputs\x02", &inputs)));
     }
     for depth in [100, 10_000, 100_000] {
         files.push(checkpoint(&vec![0x81; depth]));

@@ -1,7 +1,9 @@
 //! What can not be built gives a typed error that names the argument and the number.
 
 use crate::common::network;
-use deltarule::kernels::optimizer::{Adam, Epsilon, Momentum};
+use deltarule::kernels::optimizer::{
+    Adagrad, Adam, Decay, Epsilon, Lion, Momentum, NAdam, RmsProp,
+};
 use deltarule::{
     Activation, Categorical, Error, Init, Layer, Loss, Network, NetworkBuilder, Optimizer,
     ParameterGroup, Trainer,
@@ -35,26 +37,53 @@ fn numbers_that_have_no_meaning() {
         assert_eq!(trainer.set_learning_rate(rate).unwrap_err().to_string(), message);
         assert_eq!(trainer.optimizer().learning_rate(), 0.1);
     }
-    let share = "must be at least 0 and below 1";
-    fails(Optimizer::momentum(0.1, 1.0), &format!("`momentum` is 1, but it {share}"));
+    for (optimizer, argument, value) in [
+        (Optimizer::momentum(0.1, 1.0), "momentum", 1.0),
+        (Optimizer::new(RmsProp { rho: 1.0, ..RmsProp::default() }), "rho", 1.0),
+        (Optimizer::new(RmsProp { momentum: -0.5, ..RmsProp::default() }), "momentum", -0.5),
+        (Optimizer::new(Adam { beta1: 1.5, ..Adam::default() }), "beta1", 1.5),
+        (Optimizer::new(Adam { beta2: -0.5, ..Adam::default() }), "beta2", -0.5),
+        (Optimizer::new(NAdam { beta1: 1.0, ..NAdam::default() }), "beta1", 1.0),
+        (Optimizer::new(NAdam { beta2: 1.0, ..NAdam::default() }), "beta2", 1.0),
+        (Optimizer::new(Lion { beta1: 1.0, ..Lion::default() }), "beta1", 1.0),
+        (Optimizer::new(Lion { beta2: -0.1, ..Lion::default() }), "beta2", -0.1),
+    ] {
+        fails(
+            optimizer,
+            &format!("`{argument}` is {value}, but it must be at least 0 and below 1"),
+        );
+    }
     for dampening in [f64::NAN, -0.1, 1.5] {
         let message = format!("`dampening` is {dampening}, but it must be between 0 and 1");
         fails(Optimizer::new(Momentum { dampening, ..Momentum::default() }), &message);
     }
-    let adam = Adam { beta2: -0.5, ..Adam::default() };
-    fails(Optimizer::new(adam), &format!("`beta2` is -0.5, but it {share}"));
-    for number in [0.0, f64::NAN] {
-        for epsilon in [Epsilon::InsideRoot(number), Epsilon::OutsideRoot(number)] {
-            fails(
-                Optimizer::new(Adam { epsilon, ..Adam::default() }),
-                &format!("`epsilon` is {number}, but it must be finite and above 0"),
-            );
-        }
+    let (inside, outside) = (Epsilon::InsideRoot(0.0), Epsilon::OutsideRoot(f64::NAN));
+    for (optimizer, value) in [
+        (Optimizer::new(RmsProp { epsilon: inside, ..RmsProp::default() }), 0.0),
+        (Optimizer::new(Adam { epsilon: inside, ..Adam::default() }), 0.0),
+        (Optimizer::new(Adam { epsilon: outside, ..Adam::default() }), f64::NAN),
+        (Optimizer::new(NAdam { epsilon: inside, ..NAdam::default() }), 0.0),
+        (Optimizer::new(Adagrad { epsilon: inside, ..Adagrad::default() }), 0.0),
+    ] {
+        fails(optimizer, &format!("`epsilon` is {value}, but it must be finite and above 0"));
     }
-    fails(
-        Optimizer::adam_w(0.1, -1.0),
-        "`decay.decoupled` is -1, but it must be finite and not negative",
-    );
+    let decay = |decay| Optimizer::sgd(0.1).decay(decay);
+    for (optimizer, argument, value) in [
+        (
+            Optimizer::new(NAdam { momentum_decay: -0.5, ..NAdam::default() }),
+            "momentum_decay",
+            -0.5,
+        ),
+        (Optimizer::new(Adagrad { rate_decay: -0.5, ..Adagrad::default() }), "rate_decay", -0.5),
+        (decay(Decay { l2: -1.0, ..Decay::default() }), "decay.l2", -1.0),
+        (decay(Decay { l1: f64::INFINITY, ..Decay::default() }), "decay.l1", f64::INFINITY),
+        (Optimizer::adam_w(0.1, -1.0), "decay.decoupled", -1.0),
+    ] {
+        fails(
+            optimizer,
+            &format!("`{argument}` is {value}, but it must be finite and not negative"),
+        );
+    }
     let above = "but it must be finite and above 0";
     fails(Optimizer::sgd(0.1).clip_norm(0.0), &format!("`clip_norm` is 0, {above}"));
     fails(Optimizer::sgd(0.1).clip_value(-2.0), &format!("`clip_value` is -2, {above}"));
@@ -66,6 +95,11 @@ fn numbers_that_have_no_meaning() {
     assert_eq!(
         build(Loss::SmoothedCrossEntropy { smoothing: 1.5 }, Optimizer::sgd(0.1)).unwrap_err(),
         "`smoothing` is 1.5, but it must be between 0 and 1"
+    );
+    build(Loss::SmoothedCrossEntropy { smoothing: 1.0 }, Optimizer::sgd(0.1)).unwrap();
+    assert_eq!(
+        build(Loss::BinaryCrossEntropy { positive_weight: 0.0 }, Optimizer::sgd(0.1)).unwrap_err(),
+        format!("`positive_weight` is 0, {above}")
     );
 }
 
@@ -110,6 +144,12 @@ fn layers_that_can_not_be() {
     let share = "must be at least 0 and below 1";
     fails(Layer::Dropout { rate: 1.0 }, &format!("`rate` is 1, but it {share}"));
     fails(Layer::Dropout { rate: f64::NAN }, &format!("`rate` is NaN, but it {share}"));
+    // Masks are told apart by 16 bits of the layer's index.
+    let deep = vec![Layer::Activation(Activation::Identity); 1 << 16];
+    assert_eq!(
+        build(&[deep, vec![Layer::Dropout { rate: 0.5 }]].concat()).to_string(),
+        "`index of a dropout layer` is 65536, but it must be at most 65535"
+    );
     let batch_norm = |momentum, epsilon| Layer::BatchNorm { momentum, epsilon, affine: true };
     let share = "must be above 0 and at most 1";
     fails(batch_norm(0.0, 1e-5), &format!("`momentum` is 0, but it {share}"));
@@ -151,6 +191,10 @@ fn layers_that_can_not_be() {
         });
         Layer::Embedding { columns: columns.collect(), init: None }
     };
+    fails(
+        embedding(&[(0, 1, 1)]).with_init(normal),
+        &format!("`deviation` is NaN, but it {not_negative}"),
+    );
     fails(embedding(&[]), "`columns` has 0 elements, but at least 1 is needed");
     fails(embedding(&[(0, 0, 1)]), "`categories` is 0, but at least 1 is needed");
     fails(embedding(&[(0, 1, 0)]), "`dimensions` is 0, but at least 1 is needed");

@@ -2,7 +2,7 @@
 
 use crate::common::{bits, labels, network, sample};
 use deltarule::{
-    Activation, Categorical, Error, Isa, Loss, Network, NetworkBuilder, Optimizer, Targets,
+    Activation, Categorical, Error, Isa, Layer, Loss, Network, NetworkBuilder, Optimizer, Targets,
     Trainer, Workspace,
 };
 
@@ -75,6 +75,9 @@ fn shapes() {
         classes,
         "the loss MeanSquaredError needs targets that are values, but they are classes",
     );
+    let mut trainer = trainer(Loss::SoftmaxCrossEntropy, Isa::active().unwrap());
+    let error = trainer.gradients(&x, classes, &mut [0.0; 43]).unwrap_err();
+    assert_eq!(error, Error::Length { argument: "gradients", expected: 44, actual: 43 });
 }
 
 #[test]
@@ -206,12 +209,14 @@ fn a_huge_gradient_is_clipped() {
 #[test]
 fn categories_that_are_not_there() {
     let column = Categorical { column: 1, categories: 7, dimensions: 2 };
-    let network = Network::builder(INPUTS)
-        .embedding([column])
-        .batch_norm()
-        .dense(OUTPUTS, Activation::Relu)
-        .build()
-        .unwrap();
+    let builder =
+        Network::builder(INPUTS).embedding([column]).batch_norm().dense(OUTPUTS, Activation::Relu);
+    for isa in Isa::available() {
+        categories_are_checked(builder.clone().isa(isa).build().unwrap());
+    }
+}
+
+fn categories_are_checked(network: Network) {
     let new = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::adam(0.1));
     let mut trainer = new.max_batch(ROWS).build().unwrap();
     let (mut good, labels, _) = good();
@@ -233,6 +238,7 @@ fn categories_that_are_not_there() {
             trainer.accumulate(&x, targets, 100).unwrap_err(),
             trainer.evaluate(&x, targets).unwrap_err(),
             trainer.network().predict(&x).unwrap_err(),
+            trainer.network().trace(&x, |_, _, _| {}).unwrap_err(),
         ];
         errors.iter().for_each(|error| assert_eq!(error.to_string(), message));
         assert!(gradients.iter().all(|&g| g == 0.5));
@@ -258,7 +264,13 @@ fn a_network_of_other_layers_in_a_trainer() {
     let build = |hidden, activation| {
         network::<f32>(&[INPUTS, hidden, OUTPUTS], activation).build().unwrap()
     };
-    for other in [build(50, Activation::Relu), build(5, Activation::Gelu)] {
+    let on_another_isa = Isa::available().filter(|&isa| isa != own.isa()).map(|isa| {
+        network::<f32>(&[INPUTS, 5, OUTPUTS], Activation::Relu).isa(isa).build().unwrap()
+    });
+    let others = [build(50, Activation::Relu), build(5, Activation::Gelu)];
+    for other in others.into_iter().chain(on_another_isa) {
+        *trainer.network_mut() = own.clone();
+        trainer.accumulate(&x, targets, ROWS).unwrap();
         trainer.network_mut().clone_from(&other);
         let mut gradients = vec![0.5; own.parameters().len()];
         for error in [
@@ -266,10 +278,12 @@ fn a_network_of_other_layers_in_a_trainer() {
             trainer.gradients(&x, targets, &mut gradients).unwrap_err(),
             trainer.evaluate(&x, targets).unwrap_err(),
             trainer.accumulate(&x, targets, ROWS).unwrap_err(),
+            trainer.step_accumulated().unwrap_err(),
         ] {
             assert_eq!(error, Error::OtherNetwork);
         }
         assert_eq!(trainer.network().parameters(), other.parameters());
+        trainer.discard_accumulated();
     }
     *trainer.network_mut() = build(5, Activation::Relu);
     trainer.step(&x, targets).unwrap();
@@ -314,6 +328,23 @@ fn predictions() {
     assert_eq!(short, Error::Length { argument: "out", expected: 8, actual: 7 });
     let small = wide.predict_into(&x, &mut out, &mut workspace).unwrap_err();
     assert!(matches!(small, Error::Length { argument: "workspace", .. }));
+    // Large enough, but for moments, for what a layer normalization keeps, and for outputs.
+    let mut workspace = Workspace::new(&wide).unwrap();
+    let layers = [
+        (Layer::batch_norm(), OUTPUTS, 6 * 5),
+        (Layer::layer_norm(), OUTPUTS, 3 * 256),
+        (Layer::Dropout { rate: 0.5 }, OUTPUTS + 1, 256 * (OUTPUTS + 1)),
+    ];
+    for (layer, outputs, expected) in layers {
+        let network = Network::builder(INPUTS).dense(5, Activation::Relu).layer(layer);
+        let network = network.dense(outputs, Activation::Identity).build().unwrap();
+        let error =
+            network.predict_into(&x, &mut vec![0.5; 2 * outputs], &mut workspace).unwrap_err();
+        assert!(
+            matches!(error, Error::Length { argument: "workspace", expected: it, .. } if it == expected),
+            "{error}"
+        );
+    }
     assert_eq!(out, [0.5; 2 * OUTPUTS]);
     narrow.predict_into(&x, &mut out, &mut Workspace::new(&wide).unwrap()).unwrap();
     assert_eq!(out.as_slice(), narrow.predict(&x).unwrap());

@@ -142,8 +142,15 @@ fn the_numbers_are_those_of_the_step() {
                 for (index, layer) in plain.network().layers().enumerate() {
                     let part = start..start + layer.parameters();
                     start = part.end;
-                    let Some(norms) = diagnostics.layers()[index].parameters else { continue };
-                    assert_ne!(index, 0, "{name}: a frozen layer");
+                    let learns = match layer {
+                        LayerRef::BatchNorm(norm) => norm.affine,
+                        LayerRef::LayerNorm(norm) => norm.affine,
+                        _ => layer.parameters() > 0,
+                    };
+                    let norms = diagnostics.layers()[index].parameters;
+                    // The first layer is frozen.
+                    assert_eq!(norms.is_some(), learns && index > 0, "{name}: layer {index}");
+                    let Some(norms) = norms else { continue };
                     let norm =
                         |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
                     let updates = part.clone().map(|i| after[i] - before[i]);
@@ -186,6 +193,75 @@ fn shares_of_units() {
     assert_eq!(layers[2].parameters, None);
 }
 
+/// Of a step of x on layers of one unit each, whose weights these are, towards −∞.
+fn verdict(weights: &[f64], optimizer: Optimizer, x: f64) -> Verdict {
+    let mut builder = NetworkBuilder::<f64>::new(1);
+    for _ in weights {
+        builder = builder.dense_without_bias(1, Activation::Identity);
+    }
+    let mut network = builder.build().unwrap();
+    network.parameters_mut().copy_from_slice(weights);
+    let mut diagnostics = Diagnostics::new(&network).unwrap();
+    let trainer = Trainer::builder(network, Loss::MeanAbsoluteError, optimizer);
+    let mut trainer = trainer.build().unwrap();
+    trainer.step_diagnosed(&[x], Targets::Values(&[-1e300]), &mut diagnostics).unwrap();
+    diagnostics.verdict()
+}
+
+/// A weight's gradient is the product of the others: that of two is inverse to them.
+#[test]
+fn gradients_that_grow_or_fall_by_as_much_as_is_ill() {
+    let still = Optimizer::sgd(0.0);
+    let exploding = |layer, update_ratio| Verdict::Exploding { layer, update_ratio };
+    for (weights, expected) in [
+        (&[1.0, 200.0][..], exploding(0, 0.0)),
+        (&[1.0, 50.0], Verdict::Healthy),
+        (&[1.0, 100.0, 100.0, 200.0], Verdict::Healthy),
+        (&[1.0, 8e3, 8e3, 8e3, 8e3, 2e4], exploding(0, 0.0)),
+        (&[256.0, 1.0], Verdict::Vanishing { layer: 0, share: 1.0 / 256.0 }),
+        (&[50.0, 1.0], Verdict::Healthy),
+        (&[256.0, 512.0, 1.0], Verdict::Vanishing { layer: 1, share: 1.0 / 512.0 }),
+    ] {
+        assert_eq!(verdict(weights, still, 1.0), expected, "{weights:?}");
+    }
+    // No finite norm, though nothing changes.
+    for weight in [0.5, 0.0] {
+        assert_eq!(verdict(&[weight], still, 1e200), exploding(0, 0.0));
+    }
+    // Weights that begin at 0 have to change by more than their norm.
+    assert_eq!(verdict(&[0.0], Optimizer::sgd(0.5), 1.0), Verdict::Healthy);
+    assert_eq!(verdict(&[0.0], still, 1.0), Verdict::Healthy);
+    assert_eq!(verdict(&[0.25], Optimizer::sgd(0.5), 1.0), exploding(0, 2.0));
+}
+
+#[test]
+fn the_verdict_is_on_dense_layers_and_half_of_the_units() {
+    let network = NetworkBuilder::<f32>::new(2).layer_norm().dense(4, Activation::Relu).build();
+    let mut network = network.unwrap();
+    let biases = [-9.0, -9.0, 9.0, 9.0];
+    network.parameters_mut()[12..].copy_from_slice(&biases);
+    let mut diagnostics = Diagnostics::new(&network).unwrap();
+    let new = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(1e-6));
+    let fast = ParameterGroup::with_learning_rate_factor(1e9);
+    let mut trainer = new.group(..1, fast).build().unwrap();
+    trainer.step_diagnosed(&[1.0, 2.0], Targets::Values(&[0.0; 4]), &mut diagnostics).unwrap();
+    assert!(diagnostics.layers()[0].parameters.unwrap().update_ratio() > 1.0);
+    assert_eq!(diagnostics.verdict(), Verdict::Dead { layer: 1, share: 0.5 });
+}
+
+#[test]
+fn what_is_saturated_is_so_in_the_last_step() {
+    let network = NetworkBuilder::<f32>::new(1).activation(Activation::Tanh);
+    let network = network.dense(1, Activation::Identity).build().unwrap();
+    let mut diagnostics = Diagnostics::new(&network).unwrap();
+    let trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.0));
+    let mut trainer = trainer.build().unwrap();
+    for (x, share) in [([5.0, -5.0], 1.0), ([0.5, -5.0], 0.5), ([0.5, 0.0], 0.0)] {
+        trainer.step_diagnosed(&x, Targets::Values(&[0.0; 2]), &mut diagnostics).unwrap();
+        assert_eq!(diagnostics.layers()[0].saturated, Some(share));
+    }
+}
+
 #[test]
 fn for_another_network() {
     let build =
@@ -197,7 +273,16 @@ fn for_another_network() {
     let labels = labels(2, 4, 1);
     let targets = Targets::Classes(&labels);
     let error = trainer.step_diagnosed(&[0.5; 6], targets, &mut diagnostics).unwrap_err();
-    assert_eq!(error, Error::Length { argument: "diagnostics", expected: 16, actual: 20 });
+    let length = |expected, actual| Error::Length { argument: "diagnostics", expected, actual };
+    assert_eq!(error, length(16, 20));
+    // As many parameters, but another layer, or other units.
+    let with_activation = NetworkBuilder::<f32>::new(3).dense(4, Activation::Identity);
+    let with_activation = with_activation.activation(Activation::Relu).build().unwrap();
+    let wide = NetworkBuilder::<f32>::new(1).dense(8, Activation::Relu).build().unwrap();
+    for (other, expected) in [(with_activation, length(1, 2)), (wide, length(4, 8))] {
+        let mut diagnostics = Diagnostics::new(&other).unwrap();
+        let error = trainer.step_diagnosed(&[0.5; 6], targets, &mut diagnostics).unwrap_err();
+        assert_eq!(error, expected);
+    }
     assert_eq!(trainer.network().parameters(), before);
-    assert!(trainer.network().layers().all(|layer| matches!(layer, LayerRef::Dense(_))));
 }

@@ -1,6 +1,6 @@
 //! How weights begin.
 
-use deltarule::{Activation, Distribution, Fan, Init, Layer, Network, NetworkBuilder};
+use deltarule::{Activation, Categorical, Distribution, Fan, Init, Layer, Network, NetworkBuilder};
 
 const INPUTS: usize = 300;
 const OUTPUTS: usize = 200;
@@ -63,6 +63,8 @@ fn scaled_ones_include_the_others() {
     assert_eq!(Init::gain(Activation::LeakyRelu { slope: 1.0 }), 1.0);
     assert_eq!(Init::gain(Activation::Tanh), 5.0 / 3.0);
     assert_eq!(Init::gain(Activation::Sigmoid), 1.0);
+    assert_eq!(Init::gain(Activation::Selu), 0.75);
+    assert_eq!(Init::gain(Activation::Mish), relu);
 }
 
 #[test]
@@ -95,12 +97,25 @@ fn orthogonal_rows_or_columns() {
 fn a_layer_can_have_its_own() {
     let network = Network::builder(3)
         .dense(4, Activation::Relu)
-        .layer(Layer::dense(2, Activation::Relu).with_init(Init::Constant(0.5)))
+        .layer(
+            Layer::dense(2, Activation::Relu)
+                .with_init(Init::HeNormal)
+                .with_init(Init::Constant(0.5)),
+        )
         .init(Init::Zeros)
         .build()
         .unwrap();
     assert_eq!(network.parameters()[..16], [0.0; 16]);
     assert_eq!(network.parameters()[16..24], [0.5; 8]);
+    let embedding = |init: fn(Layer) -> Layer| {
+        let columns = vec![Categorical { column: 0, categories: 50, dimensions: 4 }];
+        let layer = init(Layer::Embedding { columns, init: None });
+        Network::builder(1).layer(layer).init(Init::Zeros).build().unwrap().parameters().to_vec()
+    };
+    assert_eq!(embedding(|layer| layer.with_init(Init::Constant(0.5))), [0.5; 200]);
+    // An init of the network is none of vectors, which are uniform in ±1/√4.
+    let largest = embedding(|layer| layer).into_iter().fold(0.0, |largest, x| x.abs().max(largest));
+    assert!((0.49..=0.5).contains(&largest), "{largest}");
 }
 
 #[test]
@@ -111,6 +126,8 @@ fn the_default_is_chosen_by_the_activation() {
         (Activation::Sigmoid, Init::XavierUniform),
         (Activation::Identity, Init::XavierUniform),
         (Activation::Selu, Init::LecunNormal),
+        (Activation::Elu { alpha: 1.0 }, Init::HeUniform),
+        (Activation::Softplus, Init::HeUniform),
     ] {
         assert_eq!(weights(None, activation), weights(Some(init), activation));
     }

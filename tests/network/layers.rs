@@ -159,22 +159,25 @@ fn a_batch_in_parts_has_the_bits_of_the_whole() {
         let network = builder.build().unwrap();
         let has_batch_norm = network.layers().any(|layer| matches!(layer, LayerRef::BatchNorm(_)));
         let optimizer = Optimizer::adam_w(0.01, 0.1).clip_norm(0.5);
-        let new = Trainer::builder(network, Loss::MeanSquaredError, optimizer).seed(3);
+        let new = Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer).seed(3);
         let mut whole = new.clone().max_batch(300).build().unwrap();
         let mut parts = new.max_batch(128).build().unwrap();
         for step in 0..3 {
             let x = zoo_rows::<f32>(300, step);
-            let y = sample::<f32>(300 * ZOO_OUTPUTS, 6);
-            let whole_score = whole.step(&x, Targets::Values(&y)).unwrap();
-            let each = x.chunks(128 * ZOO_INPUTS).zip(y.chunks(128 * ZOO_OUTPUTS));
-            for (x, y) in each {
-                let score = parts.accumulate(x, Targets::Values(y), 300).unwrap();
-                assert_eq!(score.rows, x.len() / ZOO_INPUTS);
+            let labels = labels(300, ZOO_OUTPUTS, 6);
+            let whole_score = whole.step(&x, Targets::Classes(&labels)).unwrap();
+            let mut sum = 0.0;
+            for (x, labels) in x.chunks(128 * ZOO_INPUTS).zip(labels.chunks(128)) {
+                let score = parts.accumulate(x, Targets::Classes(labels), 300).unwrap();
+                assert_eq!(score.rows, labels.len());
+                sum += score.loss * score.rows as f64;
             }
             let score = parts.step_accumulated().unwrap();
             assert_eq!(score.rows, 300);
+            approx::assert_relative_eq!(sum, 300.0 * score.loss, max_relative = 1e-5);
             if !has_batch_norm {
                 approx::assert_relative_eq!(score.loss, whole_score.loss, max_relative = 1e-5);
+                assert_eq!(score.correct, whole_score.correct, "{name}");
                 let (whole, parts) = (whole.network(), parts.network());
                 assert_eq!(bits(parts.parameters()), bits(whole.parameters()), "{name}");
             }
@@ -199,6 +202,10 @@ fn running_statistics_are_means_over_the_batches() {
     trainer.evaluate(&x, Targets::Values(&[0.0; 3])).unwrap();
     trainer.step(&x, Targets::Values(&[1e300; 3])).unwrap_err();
     assert_eq!(trainer.network().statistics(), before);
+    trainer.accumulate(&x, Targets::Values(&[0.0; 3]), 6).unwrap();
+    let expected: Vec<f64> =
+        before.iter().zip([3.0, 20.0, 4.0, 300.0]).map(|(s, of_x)| 0.9 * s + 0.1 * of_x).collect();
+    approx::assert_relative_eq!(trainer.network().statistics(), &expected[..], epsilon = 1e-12);
 }
 
 #[test]
@@ -236,7 +243,16 @@ fn only_vectors_that_occur_are_updated() {
         Optimizer::adam_w(0.1, 0.1).clip_norm(0.1),
         Optimizer::momentum(0.1, 0.9),
     ];
-    for optimizer in optimizers {
+    for (optimizer, in_parts) in optimizers.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let step = |trainer: &mut Trainer<f64>, x: &[f64], y: &[f64]| {
+            if !in_parts {
+                return trainer.step(x, Targets::Values(y)).unwrap();
+            }
+            for (x, y_of_row) in x.chunks(2).zip(y.chunks(1)) {
+                trainer.accumulate(x, Targets::Values(y_of_row), y.len()).unwrap();
+            }
+            trainer.step_accumulated().unwrap()
+        };
         let network = NetworkBuilder::<f64>::new(2)
             .embedding([column])
             .dense(1, Activation::Identity)
@@ -247,7 +263,7 @@ fn only_vectors_that_occur_are_updated() {
             Trainer::builder(network, Loss::MeanSquaredError, optimizer).build().unwrap();
         let rows = [(7, 0.5), (8999, -0.25), (7, 1.0), (0, 2.0)];
         let x: Vec<f64> = rows.iter().flat_map(|&(c, x)| [f64::from(c), x]).collect();
-        trainer.step(&x, Targets::Values(&[1.0, 2.0, 3.0, 4.0])).unwrap();
+        step(&mut trainer, &x, &[1.0, 2.0, 3.0, 4.0]);
         let after_one = trainer.network().parameters().to_vec();
         for (category, (before, after)) in
             before[..45000].chunks(5).zip(after_one.chunks(5)).enumerate()
@@ -255,7 +271,12 @@ fn only_vectors_that_occur_are_updated() {
             let occurs = [0, 7, 8999].contains(&category);
             assert_eq!(before != after, occurs, "{optimizer:?}: {category}");
         }
-        trainer.step(&[3.0, 1.0], Targets::Values(&[1.0])).unwrap();
+        let mut gradient = vec![f64::NAN; after_one.len()];
+        trainer.gradients(&[3.0, 1.0], Targets::Values(&[1.0]), &mut gradient).unwrap();
+        for (category, gradient) in gradient[..45000].chunks(5).enumerate() {
+            assert_eq!(gradient != [0.0; 5], category == 3, "{category}: {gradient:?}");
+        }
+        step(&mut trainer, &[3.0, 1.0], &[1.0]);
         for (category, (before, after)) in
             after_one[..45000].chunks(5).zip(trainer.network().parameters().chunks(5)).enumerate()
         {
@@ -319,6 +340,8 @@ fn layers_are_there_to_look_at_and_to_build_again() {
         let again = again.build().unwrap();
         assert!(again.layers().eq(network.layers()), "{name}");
     }
+    let norm = Network::builder(3).residual(|block| block.layer_norm()).build().unwrap();
+    assert_eq!(norm.summary().flops(), 3 * 11 + 3);
     let network = Network::builder(3)
         .layer(Layer::batch_norm())
         .residual(|block| block.dense(5, Activation::Relu).dense(3, Activation::Relu))

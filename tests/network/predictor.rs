@@ -224,6 +224,10 @@ fn keeps_the_digits_of_a_column_that_is_far_from_0() {
     let predictor = Predictor::builder(&network).scaling(&scaling).build().unwrap();
     let w = network.parameters()[0];
     assert_eq!(predictor.predict(&[1e6 + 0.25]).unwrap(), [w]);
+    // A centre between two f32.
+    let scaling = Scaling::new(vec![16_777_217.0], vec![1.0]).unwrap();
+    let predictor = Predictor::builder(&network).scaling(&scaling).build().unwrap();
+    assert_eq!(predictor.predict(&[16_777_216.0]).unwrap(), [-w]);
 }
 
 /// Predictors of every kind of network, with their weights in every format.
@@ -350,9 +354,9 @@ fn gives_nan_for_nan() {
 #[test]
 fn ranks_probabilities() {
     let network = network::<f32>(&[6, 20, 9], Activation::Tanh).build().unwrap();
-    let x = sample::<f32>(70 * 6, 3);
+    let x = sample::<f32>(300 * 6, 3);
     let mut probabilities = network.predict(&x).unwrap();
-    RowActivation::Softmax.forward_in_place(network.isa(), (70, 9), &mut probabilities).unwrap();
+    RowActivation::Softmax.forward_in_place(network.isa(), (300, 9), &mut probabilities).unwrap();
     let predictor = Predictor::builder(&network).softmax(true).build().unwrap();
     assert_eq!(bits(&predictor.predict(&x).unwrap()), bits(&probabilities));
     assert_eq!(predictor.classify(&x).unwrap(), network.classify(&x).unwrap());
@@ -364,6 +368,14 @@ fn ranks_probabilities() {
         assert_eq!(classes, sorted[..4]);
         assert!(ranked.iter().all(|it| it.score == probabilities[it.class]));
     }
+    let (mut workspace, mut again) = (predictor.workspace().unwrap(), ranked.clone());
+    for _ in 0..2 {
+        again.fill(Ranked::default());
+        predictor.top_k_into(&x, 4, &mut again, &mut workspace).unwrap();
+        assert_eq!(again, ranked);
+    }
+    let all = predictor.top_k(&x, 9).unwrap();
+    assert!(all.chunks(9).zip(ranked.chunks(4)).all(|(all, ranked)| all.starts_with(ranked)));
 }
 
 #[test]
@@ -391,6 +403,8 @@ fn names_what_is_wrong_and_writes_nothing() {
     let mut workspace = narrow.freeze().unwrap().workspace().unwrap();
     let too_small = predictor.predict_into(&[0.0; 12], &mut out, &mut workspace);
     assert!(matches!(too_small, Err(Error::Length { argument: "workspace", .. })));
+    let too_small = predictor.top_k_into(&[0.0; 12], 2, &mut ranked, &mut workspace);
+    assert!(matches!(too_small, Err(Error::Length { argument: "workspace", .. })));
     assert_eq!(out, [7.0; 18]);
     assert_eq!(ranked, [Ranked { class: 77, score: 7.0 }; 4]);
 
@@ -405,6 +419,11 @@ fn names_what_is_wrong_and_writes_nothing() {
         build(&embedding, 2).to_string(),
         "`scaling` is 2, but it must be a centre of 0 and a factor of 1 in a categorical column"
     );
+    let scaling = Scaling::new(vec![0.0, 3.0], vec![1.0; 2]).unwrap();
+    assert!(matches!(
+        Predictor::builder(&embedding).scaling(&scaling).build(),
+        Err(Error::OutOfRange { argument: "scaling", value: 3.0, .. })
+    ));
     let predictor = embedding.freeze().unwrap();
     assert!(matches!(predictor.predict(&[0.0, 3.0]), Err(Error::Category { value: 3.0, .. })));
 }

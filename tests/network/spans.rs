@@ -1,6 +1,8 @@
 //! Batches that are too large for the cache go in spans of rows, which nobody is to notice.
 
-use deltarule::{Activation, Diagnostics, Error, Isa, Loss, Network, Optimizer, Targets, Trainer};
+use deltarule::{
+    Activation, Categorical, Diagnostics, Error, Isa, Loss, Network, Optimizer, Targets, Trainer,
+};
 
 use crate::common::{bits, fused_isas, labels, sample};
 
@@ -72,6 +74,27 @@ fn a_step_in_spans_has_the_bits_of_parts_that_are_one_span_each() {
             });
         }
     }
+}
+
+/// The vectors' gradients are of all rows at once, and so there is one span.
+#[test]
+fn a_step_of_an_embedding_has_the_bits_of_parts() {
+    let (mut x, labels) = batch();
+    x.iter_mut().step_by(INPUTS).enumerate().for_each(|(row, x)| *x = (row % 9) as f32);
+    let network = Network::builder(INPUTS)
+        .embedding([Categorical { column: 0, categories: 9, dimensions: 2 }])
+        .dense(1200, Activation::Relu)
+        .dense(OUTPUTS, Activation::Identity);
+    let network = network.build().unwrap();
+    let new = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1));
+    let new = new.max_batch(ROWS).threads(1);
+    let (mut whole, mut parts) = (new.clone().build().unwrap(), new.build().unwrap());
+    whole.step(&x, Targets::Classes(&labels)).unwrap();
+    for (x, labels) in x.chunks(64 * INPUTS).zip(labels.chunks(64)) {
+        parts.accumulate(x, Targets::Classes(labels), ROWS).unwrap();
+    }
+    parts.step_accumulated().unwrap();
+    assert_eq!(bits(whole.network().parameters()), bits(parts.network().parameters()));
 }
 
 #[test]

@@ -116,7 +116,9 @@ impl<'a> Import<'a> {
         let head = match graph.node(node).op_type.as_str() {
             "Softmax" if graph.is(node, "Softmax") => Head::Softmax,
             "LogSoftmax" if graph.is(node, "LogSoftmax") => Head::LogSoftmax,
-            "Concat" if graph.is(node, "Concat") => return self.two_classes(node),
+            "Concat" if graph.is(node, "Concat") && graph.embedding(node).is_none() => {
+                return self.two_classes(node);
+            }
             _ => return self.chain(value, Value::Input, 0),
         };
         let usual = if graph.opset < 13 { 1 } else { -1 };
@@ -143,7 +145,7 @@ impl<'a> Import<'a> {
         let mut pieces = self.chain(graph.argument(sigmoid, 0), Value::Input, 0)?;
         match pieces.last_mut() {
             Some(Piece::Dense { inputs, weights, biases, activation })
-                if weights.len() == *inputs && *activation == Activation::Identity =>
+                if weights.len() == *inputs =>
             {
                 graph.spend(node, weights.len() + biases.len())?;
                 for both in [weights, biases] {

@@ -9,6 +9,8 @@ mod patterns;
 mod pieces;
 mod proto;
 mod tensor;
+#[cfg(test)]
+mod tests;
 
 use deltarule_kernels::Element;
 use prost::Message;

@@ -1,16 +1,18 @@
 //! `Trainer::fit`: what it does is what a loop over steps would do, and it says what it did.
 
-#[path = "network/common.rs"]
+#[path = "../network/common.rs"]
 mod common;
+mod range_test;
 
 use common::{bits, sample};
 use core::ops::ControlFlow::{Break, Continue};
 use deltarule::data::{Batches, Dataset, Rows, gather, stratified_split};
 use deltarule::metrics::Average;
 use deltarule::{
-    Activation, EarlyStopping, End, Error, Loss, Metric, Monitor, Network, Optimizer, RangeTest,
-    ReduceOnPlateau, Schedule, Targets, Trainer, TrainerBuilder,
+    Activation, EarlyStopping, End, Error, Loss, Metric, Monitor, Network, NetworkBuilder,
+    Optimizer, ReduceOnPlateau, Schedule, Targets, Trainer, TrainerBuilder,
 };
+use std::time::Instant;
 
 const ROWS: usize = 90;
 
@@ -71,7 +73,11 @@ fn a_fit_is_a_loop_over_steps() {
             }
         }
         let mut fitted = trainer();
+        let start = Instant::now();
         let history = fitted.fit(&data).epochs(3).batch(batch).seed(5).run().unwrap();
+        let seconds = history.curve("seconds").unwrap();
+        assert!(seconds.iter().all(|&seconds| seconds > 0.0));
+        assert!(seconds.iter().sum::<f64>() <= start.elapsed().as_secs_f64());
         assert_eq!(bits(fitted.network().parameters()), bits(by_hand.network().parameters()));
         let last = history.last().unwrap();
         assert_eq!((history.epochs().len(), history.end()), (3, End::Epochs));
@@ -89,11 +95,13 @@ fn a_validation_split_is_not_trained_on() {
     let mut apart = trainer();
     let expected = apart.fit(&train).validation(&test).seed(7).epochs(4).run().unwrap();
     let mut split = trainer();
-    let history = split.fit(&data).validation_split(0.3).seed(7).epochs(4).run().unwrap();
+    let fit = split.fit(&data).validation_split(0.3).seed(7).epochs(4);
+    let history = fit.metric(Metric::LogLoss).run().unwrap();
     assert_eq!(bits(split.network().parameters()), bits(apart.network().parameters()));
     let score = split.evaluate(test.features(), test.targets()).unwrap();
     let last = history.last().unwrap();
     assert_eq!(last.validation_loss, Some(score.loss));
+    approx::assert_relative_eq!(last.metrics[0], score.loss, max_relative = 1e-5);
     assert_eq!(last.validation_accuracy, score.accuracy());
     assert_eq!(history.curve("validation_loss"), expected.curve("validation_loss"));
 }
@@ -144,6 +152,34 @@ fn early_stopping_may_watch_a_metric() {
     approx::assert_relative_eq!(score.loss, best.metrics[0], max_relative = 1e-5);
 }
 
+/// The squares overflow, and so R² is NaN, which is never better.
+#[test]
+fn early_stopping_when_no_epoch_is_better_than_none() {
+    let data = Dataset::from_values(vec![0.5f64, 1.0], 1, vec![1e200, -1e200], 1).unwrap();
+    let network = NetworkBuilder::<f64>::new(1).dense(1, Activation::Identity).build().unwrap();
+    let builder = Trainer::builder(network, Loss::MeanAbsoluteError, Optimizer::sgd(0.1));
+    let mut trainer = builder.build().unwrap();
+    let monitor = Monitor::Metric(Metric::R2);
+    let rule = EarlyStopping { patience: 2, monitor, ..EarlyStopping::default() };
+    let history = trainer.fit(&data).metric(Metric::R2).early_stopping(rule).run().unwrap();
+    assert!(history.epochs()[0].metrics[0].is_nan());
+    assert_eq!((history.end(), history.epochs().len()), (End::EarlyStopping, 3));
+    assert_eq!((history.best(), trainer.steps()), (None, 3));
+}
+
+#[test]
+fn a_network_that_stays_as_it_is_becomes_no_better() {
+    let data = thirds();
+    let mut trainer = builder(Optimizer::sgd(0.0)).build().unwrap();
+    let fit = trainer.fit(&data).epochs(100).validation(&data);
+    let history = fit.early_stopping(EarlyStopping::default()).run().unwrap();
+    // The first epoch is the best, and of five that are no better the next is the last.
+    assert_eq!((history.best().unwrap().epoch, history.epochs().len()), (1, 7));
+    let best: Vec<bool> =
+        history.to_string().lines().skip(1).map(|line| line.ends_with("  best")).collect();
+    assert_eq!(best, [true, false, false, false, false, false, false]);
+}
+
 #[test]
 fn callbacks_see_and_stop() {
     let data = thirds();
@@ -176,25 +212,40 @@ fn callbacks_see_and_stop() {
         .run()
         .unwrap();
     assert_eq!((history.end(), seen), (End::Callback, vec![(1, 2), (2, 2)]));
+    let mut calls = 0;
+    let history = fitted
+        .fit(&data)
+        .early_stopping(EarlyStopping::default())
+        .on_epoch(|_| Break(()))
+        .on_epoch(|_| {
+            calls += 1;
+            Continue(())
+        })
+        .run()
+        .unwrap();
+    // The epoch at whose end it broke off counts.
+    assert_eq!((history.best().map(|epoch| epoch.epoch), calls), (Some(1), 1));
 }
 
 #[test]
 fn a_schedule_of_epochs_goes_on_within_them() {
     let data = thirds();
-    let mut rates = Vec::new();
-    let mut trainer = trainer();
-    trainer
-        .fit(&data)
-        .batch(45)
-        .epochs(2)
-        .schedule(Schedule::polynomial(2.0, 1.0, 0.0))
-        .on_step(|step| {
-            rates.push(step.learning_rate);
-            Continue(())
-        })
-        .run()
-        .unwrap();
-    assert_eq!(rates, [0.01, 0.0075, 0.005, 0.0025]);
+    for batch in [45, 50, 89] {
+        let mut rates = Vec::new();
+        let mut trainer = trainer();
+        trainer
+            .fit(&data)
+            .batch(batch)
+            .epochs(2)
+            .schedule(Schedule::polynomial(2.0, 1.0, 0.0))
+            .on_step(|step| {
+                rates.push(step.learning_rate);
+                Continue(())
+            })
+            .run()
+            .unwrap();
+        assert_eq!(rates, [0.01, 0.0075, 0.005, 0.0025], "batches of {batch}");
+    }
 }
 
 #[test]
@@ -207,6 +258,14 @@ fn the_rate_falls_on_a_plateau() {
     // No loss is better than −9 times the first.
     let rates = history.curve("learning_rate").unwrap();
     assert_eq!(rates, [0.01, 0.01, 0.01, 0.005, 0.005, 0.0025]);
+    let rule = ReduceOnPlateau { factor: 0.5, patience: 0, ..Default::default() };
+    let fit = trainer.fit(&data).epochs(10).metric(Metric::Accuracy);
+    let history = fit.reduce_on_plateau(rule, Monitor::Metric(Metric::Accuracy)).run().unwrap();
+    let mut plateau = rule.start();
+    let accuracies = history.epochs().iter().map(|epoch| epoch.metrics[0]);
+    let expected: Vec<f64> =
+        accuracies.map(|accuracy| 0.01 * plateau.observe(accuracy, true)).collect();
+    assert_eq!(history.curve("learning_rate").unwrap()[1..], expected[..9]);
 }
 
 #[test]
@@ -251,7 +310,23 @@ fn a_history_can_be_read() {
             "seconds"
         ]
     );
-    assert_eq!(history.curve("macro_f1").unwrap()[1], history.epochs()[1].metrics[0]);
+    let last = history.last().unwrap();
+    for (column, value) in [
+        ("loss", Some(last.loss)),
+        ("accuracy", last.accuracy),
+        ("validation_loss", last.validation_loss),
+        ("validation_accuracy", last.validation_accuracy),
+        ("macro_f1", Some(last.metrics[0])),
+        ("top_2_accuracy", Some(last.metrics[1])),
+        ("learning_rate", Some(last.learning_rate)),
+        ("seconds", Some(last.seconds)),
+    ] {
+        assert_eq!(
+            history.curve(column).and_then(|curve| curve.last().copied()),
+            value,
+            "{column}"
+        );
+    }
     assert_eq!(history.curve("nothing"), None);
     assert_eq!(history.metrics(), [Metric::F1(Average::Macro), Metric::TopK(2)]);
     let mut csv = Vec::new();
@@ -401,6 +476,11 @@ fn what_makes_no_sense_is_refused_before_the_first_step() {
         &|t| t.fit(&data).reduce_on_plateau(ReduceOnPlateau::default(), monitor).run(),
         "the metric roc_auc is monitored, but it is not evaluated",
     );
+    let rule = ReduceOnPlateau { factor: 1.0, ..ReduceOnPlateau::default() };
+    fails(
+        &|t| t.fit(&data).reduce_on_plateau(rule, Monitor::Loss).run(),
+        "`plateau.factor` is 1, but it must be at least 0 and below 1",
+    );
     let negative = EarlyStopping { min_delta: -1.0, ..EarlyStopping::default() };
     fails(
         &|t| t.fit(&data).early_stopping(negative).run(),
@@ -419,49 +499,9 @@ fn what_makes_no_sense_is_refused_before_the_first_step() {
         Error::BatchTooLarge { argument: "batch", rows: 17, max_batch: 16 }
     );
     small.fit(&data).epochs(1).run().unwrap();
-}
-
-#[test]
-fn a_range_test_finds_where_learning_begins_and_ends() {
-    let data = thirds();
-    let range = RangeTest { lowest: 1e-5, highest: 1e4, steps: 200, batch: 30, seed: 1 };
-    let curve = range.run(&builder(Optimizer::sgd(0.1)), &data).unwrap();
-    let points = curve.points();
-    assert!(points.len() < 200, "it should diverge");
-    let factor = 1e9f64.powf(1.0 / 199.0);
-    for pair in points.windows(2) {
-        let grown = pair[1].learning_rate / pair[0].learning_rate;
-        approx::assert_relative_eq!(grown, factor, max_relative = 1e-9);
-    }
-    assert_eq!((points[0].learning_rate, points[0].loss), (1e-5, points[0].smoothed_loss));
-    let suggestion = curve.suggestion().unwrap();
-    assert!((0.01..10.0).contains(&suggestion), "{suggestion}");
-    let mut csv = Vec::new();
-    curve.write_csv(&mut csv).unwrap();
-    assert_eq!(String::from_utf8(csv).unwrap().lines().count(), points.len() + 1);
-
-    let fails = |range: RangeTest, message: &str| {
-        let error = range.run(&builder(Optimizer::sgd(0.1)), &data).unwrap_err();
-        assert_eq!(error.to_string(), message);
-    };
-    fails(RangeTest { lowest: 0.0, ..range }, "`lowest` is 0, but it must be finite and above 0");
-    fails(
-        RangeTest { highest: 1e-5, ..range },
-        "`highest` is 0.00001, but it must be above the lowest rate",
-    );
-    fails(RangeTest { steps: 1, ..range }, "`steps` is 1, but it must be at least 2");
-    fails(RangeTest { batch: 0, ..range }, "`batch` is 0, but at least 1 is needed");
-}
-
-#[test]
-fn a_range_test_ends_where_the_loss_overflows() {
-    let data = Dataset::from_values(vec![1e6f32; 4], 1, vec![1.0; 4], 1).unwrap();
-    let network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
-    let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
-    let range = RangeTest { lowest: 1e20, highest: 1e30, steps: 50, batch: 4, seed: 0 };
-    let curve = range.run(&builder, &data).unwrap();
-    assert!(curve.points().len() < 5);
-    assert_eq!(curve.suggestion(), None);
+    // A batch of more rows than there are is all of them.
+    trainer.fit(&data).epochs(1).batch(usize::MAX).run().unwrap();
+    assert_eq!(trainer.steps(), 1);
 }
 
 #[cfg(feature = "progress")]
