@@ -7,6 +7,9 @@ use crate::{Element, Isa, MatMut, MatRef};
 
 /// What is done to each element of y, given the element of x at the same place.
 pub(crate) trait Update: Copy {
+    /// Whether the new y depends on the old one, which is not read otherwise.
+    const READS_TARGET: bool;
+
     /// The new y.
     fn update<V: Lanes>(self, x: V, y: V) -> V;
 }
@@ -98,7 +101,6 @@ fn row<S: Simd, E: Element, U: Update>(simd: S, update: U, x: Option<&[E]>, y: &
     let is_far = size_of_val(y_groups) >= FAR;
     let mut x_groups = x.map(|x| x.chunks_exact(group));
     for y in y_groups.chunks_exact_mut(group) {
-        let old = <E::Lanes<S> as Lanes>::Group::load(simd, y);
         let x = x_groups.as_mut().and_then(Iterator::next);
         if is_far {
             for at in (0..group).step_by(LINE / size_of::<E>()) {
@@ -109,10 +111,8 @@ fn row<S: Simd, E: Element, U: Update>(simd: S, update: U, x: Option<&[E]>, y: &
                 }
             }
         }
-        let given = match x {
-            Some(x) => <E::Lanes<S> as Lanes>::Group::load(simd, x),
-            None => old,
-        };
+        let given = <E::Lanes<S> as Lanes>::Group::load(simd, x.unwrap_or(y));
+        let old = if U::READS_TARGET { Lanes::load(simd, y) } else { given };
         update.update(given, old).store(y);
     }
     let len = E::Lanes::<S>::LEN;

@@ -166,6 +166,8 @@ trait ActivationFunction: Copy {
 struct Value<F>(F);
 
 impl<F: ActivationFunction> Update for Value<F> {
+    const READS_TARGET: bool = false;
+
     #[inline(always)]
     fn update<V: Lanes>(self, x: V, _: V) -> V {
         self.0.value(x)
@@ -177,6 +179,8 @@ impl<F: ActivationFunction> Update for Value<F> {
 struct TimesDerivative<F>(F);
 
 impl<F: ActivationFunction> Update for TimesDerivative<F> {
+    const READS_TARGET: bool = true;
+
     #[inline(always)]
     fn update<V: Lanes>(self, stored: V, delta: V) -> V {
         delta * self.0.derivative(stored)

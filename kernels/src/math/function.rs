@@ -91,6 +91,8 @@ macro_rules! functions {
                 pub(super) struct $Name;
 
                 impl Update for $Name {
+                    const READS_TARGET: bool = false;
+
                     #[inline(always)]
                     fn update<V: Lanes>(self, x: V, _: V) -> V {
                         super::super::$name(x)

@@ -141,6 +141,8 @@ mod tests {
     struct Of1To2;
 
     impl Update for Of1To2 {
+        const READS_TARGET: bool = false;
+
         #[inline(always)]
         fn update<V: Lanes>(self, x: V, _: V) -> V {
             log_of_1_to_2(x, x - x.splat(V::Element::ONE))
@@ -151,6 +153,8 @@ mod tests {
     struct Of;
 
     impl Update for Of {
+        const READS_TARGET: bool = false;
+
         #[inline(always)]
         fn update<V: Lanes>(self, x: V, _: V) -> V {
             log(x)

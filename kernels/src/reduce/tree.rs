@@ -28,7 +28,8 @@ impl<T: Addend, const N: usize> Addend for [T; N] {
 /// neighbours.
 pub(super) struct Tree<T, const LEVELS: usize> {
     waiting: [T; LEVELS],
-    pushed: usize,
+    /// How many were pushed.
+    pub(super) pushed: usize,
 }
 
 impl<T: Addend, const LEVELS: usize> Tree<T, LEVELS> {
