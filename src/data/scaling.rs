@@ -304,11 +304,10 @@ mod tests {
             scaling.apply(&mut scaled).unwrap();
             assert!(scaled.iter().step_by(2).all(|x| x.abs() < 1e-7), "{scaled:?}");
         }
-        // Neither by what the rounding of the mean leaves, nor by a range that overflows.
+        // Nor by what the rounding of the mean leaves.
         for x in [0.1, -0.1] {
             assert_eq!(Scaling::standard(&[x; 3], 1).unwrap().factors(), [1.0], "{x}");
         }
-        assert_eq!(Scaling::min_max(&[-1.5e308, 1.5e308], 1).unwrap().factors(), [1.0]);
         let mut scaled = x;
         Scaling::min_max(&x, 2).unwrap().apply(&mut scaled).unwrap();
         assert_eq!(scaled[1..], [0.0, 0.0, 0.5, 0.0, 1.0]);
