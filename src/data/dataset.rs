@@ -422,11 +422,7 @@ impl<E: Element> Dataset<E> {
     /// [`Error::OutOfRange`] for a share outside 0 to 1, [`Error::Empty`] if one side has no row.
     pub fn split(&self, test_share: f64, seed: u64) -> Result<(Self, Self)> {
         let split = self.view().split(test_share, seed)?;
-        for (argument, rows) in [("training rows", &split.train), ("test rows", &split.test)] {
-            if rows.is_empty() {
-                return Err(Error::Empty { argument });
-            }
-        }
+        split.check_sides("test rows")?;
         Ok((self.select(&split.train)?, self.select(&split.test)?))
     }
 }

@@ -24,6 +24,17 @@ pub struct Split {
     pub test: Vec<usize>,
 }
 
+impl Split {
+    /// Checks that both sides have rows; the second one is named by what it is for.
+    pub(crate) fn check_sides(&self, test: &'static str) -> Result<()> {
+        match (self.train.is_empty(), self.test.is_empty()) {
+            (true, _) => Err(Error::Empty { argument: "training rows" }),
+            (_, true) => Err(Error::Empty { argument: test }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Chooses `test_share` of every class at random (rounded to the nearest row) for the test.
 ///
 /// ```

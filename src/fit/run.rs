@@ -28,13 +28,7 @@ pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
         Validation::Rows(rows) => (data, Some(rows)),
         Validation::Share(share) => {
             let split = data.split(share, fit.seed)?;
-            for (argument, rows) in
-                [("training rows", &split.train), ("validation rows", &split.test)]
-            {
-                if rows.is_empty() {
-                    return Err(Error::Empty { argument });
-                }
-            }
+            split.check_sides("validation rows")?;
             train = data.select(&split.train)?;
             validation = data.select(&split.test)?;
             (train.view(), Some(validation.view()))

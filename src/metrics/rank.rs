@@ -82,7 +82,7 @@ pub fn top_k_accuracy<E: Element>(
 /// [`Error::SingleClass`] if all labels are equal.
 pub fn roc_auc<E: Element>(scores: &[E], labels: &[usize]) -> Result<f64> {
     check_binary(scores, labels)?;
-    area(scores.iter().copied().zip(labels.iter().map(|&label| label == 1)))
+    area(&sorted(scores.iter().copied().zip(labels.iter().map(|&label| label == 1))))
         .ok_or(Error::SingleClass { argument: "labels", class: labels[0] })
 }
 
@@ -108,18 +108,7 @@ pub fn roc_auc_one_vs_rest<E: Element>(
     classes: usize,
     labels: &[usize],
 ) -> Result<f64> {
-    check_scores("scores", scores, classes, labels)?;
-    let mut sum = 0.0;
-    for class in 0..classes {
-        sum += match area(of_class(scores, classes, labels, class)) {
-            Some(area) => area,
-            None if labels.contains(&class) => {
-                return Err(Error::SingleClass { argument: "labels", class });
-            }
-            None => return Err(Error::MissingClass { argument: "labels", class }),
-        };
-    }
-    Ok(sum / classes as f64)
+    one_vs_rest(scores, classes, labels, area)
 }
 
 /// The average precision: Σₙ (Rₙ − Rₙ₋₁) Pₙ over all thresholds, from the highest score down, Pₙ
@@ -140,7 +129,7 @@ pub fn roc_auc_one_vs_rest<E: Element>(
 /// class 1.
 pub fn average_precision<E: Element>(scores: &[E], labels: &[usize]) -> Result<f64> {
     check_binary(scores, labels)?;
-    mean_precision(scores.iter().copied().zip(labels.iter().map(|&label| label == 1)))
+    mean_precision(&sorted(scores.iter().copied().zip(labels.iter().map(|&label| label == 1))))
         .ok_or(Error::MissingClass { argument: "labels", class: 1 })
 }
 
@@ -163,13 +152,7 @@ pub fn average_precision_one_vs_rest<E: Element>(
     classes: usize,
     labels: &[usize],
 ) -> Result<f64> {
-    check_scores("scores", scores, classes, labels)?;
-    let mut sum = 0.0;
-    for class in 0..classes {
-        sum += mean_precision(of_class(scores, classes, labels, class))
-            .ok_or(Error::MissingClass { argument: "labels", class })?;
-    }
-    Ok(sum / classes as f64)
+    one_vs_rest(scores, classes, labels, mean_precision)
 }
 
 /// Checks that there is a label of 0 or 1 for each score, and no score is NaN.
@@ -180,20 +163,31 @@ fn check_binary<E: Element>(scores: &[E], labels: &[usize]) -> Result<()> {
     check_numbers("scores", scores)
 }
 
-/// The scores of a class, and whether they should be high.
-fn of_class<E: Element>(
+/// The mean over the classes of what `measure` makes of a class's scores and whether they should be
+/// high, the lowest first; it is not defined if none should, and may not be if all should.
+fn one_vs_rest<E: Element>(
     scores: &[E],
     classes: usize,
     labels: &[usize],
-    class: usize,
-) -> impl Iterator<Item = (E, bool)> {
-    let column = scores[class..].iter().step_by(classes).copied();
-    column.zip(labels.iter().map(move |&label| label == class))
+    measure: impl Fn(&[(f64, bool)]) -> Option<f64>,
+) -> Result<f64> {
+    check_scores("scores", scores, classes, labels)?;
+    let mut sum = 0.0;
+    for class in 0..classes {
+        let column = scores[class..].iter().step_by(classes).copied();
+        sum += match measure(&sorted(column.zip(labels.iter().map(|&label| label == class)))) {
+            Some(value) => value,
+            None if labels.contains(&class) => {
+                return Err(Error::SingleClass { argument: "labels", class });
+            }
+            None => return Err(Error::MissingClass { argument: "labels", class }),
+        };
+    }
+    Ok(sum / classes as f64)
 }
 
-/// The average precision of scores and whether they should be high; `None` if none should.
-fn mean_precision<E: Element>(scores: impl Iterator<Item = (E, bool)>) -> Option<f64> {
-    let sorted = sorted(scores);
+/// The average precision of sorted scores and whether they should be high; `None` if none should.
+fn mean_precision(sorted: &[(f64, bool)]) -> Option<f64> {
     let (mut above, mut high_above, mut sum) = (0u64, 0u64, 0.0);
     for ties in sorted.chunk_by(|a, b| a.0 == b.0).rev() {
         let high = ties.iter().filter(|(_, high)| *high).count() as u64;
@@ -212,9 +206,8 @@ fn sorted<E: Element>(scores: impl Iterator<Item = (E, bool)>) -> Vec<(f64, bool
     sorted
 }
 
-/// The area of scores and whether they should be high; `None` if all should or none.
-fn area<E: Element>(scores: impl Iterator<Item = (E, bool)>) -> Option<f64> {
-    let sorted = sorted(scores);
+/// The area of sorted scores and whether they should be high; `None` if all should or none.
+fn area(sorted: &[(f64, bool)]) -> Option<f64> {
     let (mut below, mut pairs, mut high_total) = (0u64, 0.0, 0u64);
     for ties in sorted.chunk_by(|a, b| a.0 == b.0) {
         let high = ties.iter().filter(|(_, high)| *high).count() as u64;
