@@ -1,6 +1,6 @@
 //! 256-bit registers: AVX2 with FMA.
 
-use super::group::Group;
+use super::pair::Pair;
 use super::x86::{common_methods, isa, operators};
 use super::{Lanes, Mask, Simd, Transpose, WideFunction};
 use crate::dispatch::Kernel;
@@ -31,6 +31,7 @@ impl Simd for Avx2 {
     type F32 = F32x8;
     type F64 = F64x4;
     const HAS_FMA: bool = true;
+    const PREFETCHES: bool = true;
 
     #[inline(always)]
     fn prefetch<T>(self, from: *const T) {
@@ -176,7 +177,7 @@ avx2_lanes! {
         2 => _mm256_shuffle_ps 0b01_00_11_10, 1 => _mm256_shuffle_ps 0b10_11_00_01
     },
     more {
-        type Group = Group<Self, 4>;
+        type Group = Pair<Pair<Self>>;
         through_f64!();
 
         #[inline(always)]
@@ -187,12 +188,11 @@ avx2_lanes! {
         }
 
         #[inline(always)]
-        fn group_side_by_side<const N: usize>(mut registers: [Self; N]) -> [Self; N] {
-            if let [a, b, c, d] = &mut registers[..] {
-                // SAFETY: lanes exist only where the CPU has AVX.
-                unsafe { side_by_side(&mut a.0, &mut b.0, &mut c.0, &mut d.0) }
-            }
-            registers
+        fn pairs_side_by_side(mut pairs: Pair<Pair<Self>>) -> Pair<Pair<Self>> {
+            let Pair(Pair(a, b), Pair(c, d)) = &mut pairs;
+            // SAFETY: lanes exist only where the CPU has AVX.
+            unsafe { side_by_side(&mut a.0, &mut b.0, &mut c.0, &mut d.0) }
+            pairs
         }
     }
 }
@@ -222,7 +222,7 @@ avx2_lanes! {
         first _mm256_cvtsd_f64, swaps 2 => _mm256_permute2f128_pd 1, 1 => _mm256_shuffle_pd 0b0101
     },
     more {
-        type Group = Group<Self, 4>;
+        type Group = Pair<Pair<Self>>;
 
         #[inline(always)]
         fn entry_of(self, table: &[f64; 8]) -> Self {

@@ -1,6 +1,6 @@
 //! 512-bit registers: AVX-512 F, DQ, VL and BW (Skylake-X, Zen 4 and later).
 
-use super::group::Group;
+use super::pair::Pair;
 use super::x86::{common_methods, isa, operators};
 use super::{Lanes, Mask, Simd, WideFunction, avx2};
 use crate::dispatch::Kernel;
@@ -30,6 +30,7 @@ impl Simd for Avx512 {
     type F32 = F32x16;
     type F64 = F64x8;
     const HAS_FMA: bool = true;
+    const PREFETCHES: bool = true;
 
     #[inline(always)]
     fn prefetch<T>(self, from: *const T) {
@@ -192,7 +193,7 @@ avx512_lanes! {
         1 => _mm512_shuffle_ps 0b10_11_00_01
     },
     more {
-        type Group = Group<Self, 2>;
+        type Group = Pair<Self>;
         through_f64!();
 
         /// The instruction names one of 16, so the table is there twice.

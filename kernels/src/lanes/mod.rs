@@ -13,14 +13,16 @@ use crate::Element;
 use crate::dispatch::Kernel;
 use crate::gemm::micro_kernel::MicroKernels;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+use pair::Pair;
 
 /// [`Lanes::through_f64`] of an ISA's f32.
 macro_rules! through_f64 {
     () => {
         #[inline(always)]
         fn through_f64(self, function: impl WideFunction) -> Option<Self> {
-            let halves = Group(self.simd().widen(self));
-            Some(self.simd().narrow(function.evaluate(halves).0))
+            let [low, high] = self.simd().widen(self);
+            let Pair(low, high) = function.evaluate(Pair(low, high));
+            Some(self.simd().narrow([low, high]))
         }
     };
 }
@@ -30,7 +32,7 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub(crate) mod columns;
-mod group;
+mod pair;
 pub(crate) mod portable;
 mod transpose;
 #[cfg(target_arch = "x86_64")]
@@ -46,6 +48,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type F64: Lanes<Element = f64, Simd = Self> + MicroKernels;
     /// Whether [`Lanes::mul_add`] rounds once.
     const HAS_FMA: bool;
+
+    /// Whether [`Simd::prefetch`] does anything.
+    const PREFETCHES: bool;
 
     /// Brings a cache line nearer, if the CPU likes to; it may be anywhere.
     fn prefetch<T>(self, from: *const T);
@@ -298,10 +303,16 @@ pub trait Lanes:
         self
     }
 
-    /// [`Lanes::side_by_side`] of the registers of a group.
+    /// [`Lanes::side_by_side`] of a pair of these.
     #[inline(always)]
-    fn group_side_by_side<const N: usize>(registers: [Self; N]) -> [Self; N] {
-        registers
+    fn pair_side_by_side(pair: Pair<Self>) -> Pair<Self> {
+        pair
+    }
+
+    /// [`Lanes::side_by_side`] of two pairs of these.
+    #[inline(always)]
+    fn pairs_side_by_side(pairs: Pair<Pair<Self>>) -> Pair<Pair<Self>> {
+        pairs
     }
 
     /// A function of f64 lanes at lanes of f32, its results rounded; nothing for lanes of f64.

@@ -1,7 +1,11 @@
 //! 256-bit lanes through the `wide` crate: whatever the build's baseline gives (SSE2, NEON,
 //! simd128 or plain scalars).
+//!
+//! Unlike those of the other ISAs, these functions need no target feature, so the compiler may
+//! simplify each before it becomes part of a kernel: they are `#[inline]`, and not always, which
+//! saves a third of the time that the kernels of this ISA take to compile.
 
-use super::group::Group;
+use super::pair::Pair;
 use super::{Lanes, Mask, Simd, Transpose, WideFunction};
 use crate::dispatch::Kernel;
 use bytemuck::cast;
@@ -19,23 +23,29 @@ impl Simd for Portable {
         all(target_arch = "aarch64", target_feature = "neon"),
         all(target_feature = "avx", target_feature = "fma")
     ));
+    const PREFETCHES: bool = false;
 
-    #[inline(always)]
+    #[inline]
     fn prefetch<T>(self, _: *const T) {}
 
-    #[inline(always)]
+    #[inline]
     fn widen(self, x: F32x8) -> [F64x4; 2] {
-        let x = x.0.to_array().map(f64::from);
-        [0, 4].map(|half| F64x4(f64x4::new([x[half], x[half + 1], x[half + 2], x[half + 3]])))
+        let x = x.0.to_array();
+        let half = |i: usize| {
+            F64x4(f64x4::new([x[i].into(), x[i + 1].into(), x[i + 2].into(), x[i + 3].into()]))
+        };
+        [half(0), half(4)]
     }
 
-    #[inline(always)]
+    #[inline]
     fn narrow(self, [low, high]: [F64x4; 2]) -> F32x8 {
-        let ([a, b, c, d], [e, f, g, h]) = (low.0.to_array(), high.0.to_array());
-        F32x8(f32x8::new([a, b, c, d, e, f, g, h].map(|x| x as f32)))
+        let (a, b) = (low.0.to_array(), high.0.to_array());
+        let low = [a[0] as f32, a[1] as f32, a[2] as f32, a[3] as f32];
+        let high = [b[0] as f32, b[1] as f32, b[2] as f32, b[3] as f32];
+        F32x8(cast([low, high]))
     }
 
-    #[inline(always)]
+    #[inline]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run_portable()
     }
@@ -45,7 +55,7 @@ macro_rules! portable_operators {
     ($Type:ident: $($Trait:ident::$method:ident $operator:tt),*) => { $(
         impl $Trait for $Type {
             type Output = Self;
-            #[inline(always)]
+            #[inline]
             fn $method(self, other: Self) -> Self {
                 Self(self.0 $operator other.0)
             }
@@ -53,9 +63,12 @@ macro_rules! portable_operators {
     )* };
 }
 
+/// Lane by lane what a CPU's instructions would do is written out, not a loop, which a compiler
+/// would have to unroll in every kernel.
 macro_rules! portable_lanes {
     (
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
+        lanes $($i:literal)*,
         integers $int:ident, mantissa bits $mantissa:literal,
         more { $($more:tt)* }
     ) => {
@@ -73,7 +86,7 @@ macro_rules! portable_lanes {
 
         impl Neg for $Lanes {
             type Output = Self;
-            #[inline(always)]
+            #[inline]
             fn neg(self) -> Self {
                 self.bit_xor(self.splat(-0.0))
             }
@@ -81,29 +94,29 @@ macro_rules! portable_lanes {
 
         impl Not for $LanesMask {
             type Output = Self;
-            #[inline(always)]
+            #[inline]
             fn not(self) -> Self {
                 Self(!self.0)
             }
         }
 
         impl Mask for $LanesMask {
-            #[inline(always)]
+            #[inline]
             fn any(self) -> bool {
                 self.0.any()
             }
-            #[inline(always)]
+            #[inline]
             fn all(self) -> bool {
                 self.0.all()
             }
         }
 
         impl $Lanes {
-            #[inline(always)]
+            #[inline]
             fn bits(self) -> $int {
                 cast(self.0)
             }
-            #[inline(always)]
+            #[inline]
             fn from_bits(bits: $int) -> Self {
                 Self(cast(bits))
             }
@@ -115,42 +128,41 @@ macro_rules! portable_lanes {
             type Mask = $LanesMask;
             const LEN: usize = $len;
 
-            #[inline(always)]
+            #[inline]
             fn splat_in(_: Portable, value: $element) -> Self {
                 Self($register::splat(value))
             }
-            #[inline(always)]
+            #[inline]
             fn simd(self) -> Portable {
                 Portable
             }
-            #[inline(always)]
+            #[inline]
             unsafe fn load_ptr(_: Portable, from: *const $element) -> Self {
                 // SAFETY: the caller promises LEN readable elements; an array of them has their
                 // alignment.
                 Self($register::new(unsafe { *from.cast::<[$element; $len]>() }))
             }
-            #[inline(always)]
+            #[inline]
             unsafe fn store_ptr(self, to: *mut $element) {
                 // SAFETY: the caller promises LEN writable elements; an array of them has their
                 // alignment.
                 unsafe { *to.cast::<[$element; $len]>() = self.0.to_array() }
             }
-            #[inline(always)]
+            #[inline]
             unsafe fn load_bf16_pairs_ptr(_: Portable, from: *const u16) -> [Self; 2] {
                 // SAFETY: the caller promises LEN readable pairs; no alignment is asked of them.
                 let pairs = unsafe { from.cast::<[[u16; 2]; $len]>().read_unaligned() };
-                [0, 1].map(|at| {
-                    let widen = |pair: [u16; 2]| f32::from_bits(u32::from(pair[at]) << 16).into();
-                    Self($register::new(pairs.map(widen)))
-                })
+                let widen = |half: u16| f32::from_bits(u32::from(half) << 16).into();
+                let half = |at| Self($register::new([$(widen(pairs[$i][at])),*]));
+                [half(0), half(1)]
             }
-            #[inline(always)]
+            #[inline]
             unsafe fn load_i8_ptr(_: Portable, from: *const i8) -> Self {
                 // SAFETY: the caller promises LEN readable elements.
                 let integers = unsafe { *from.cast::<[i8; $len]>() };
-                Self($register::new(integers.map(Into::into)))
+                Self($register::new([$(integers[$i].into()),*]))
             }
-            #[inline(always)]
+            #[inline]
             unsafe fn load_ptr_partial(_: Portable, from: *const $element, count: usize) -> Self {
                 let mut lanes = [0.0; $len];
                 // SAFETY: the caller promises count readable elements, count ≤ LEN; the array is
@@ -158,7 +170,7 @@ macro_rules! portable_lanes {
                 unsafe { core::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count) }
                 Self($register::new(lanes))
             }
-            #[inline(always)]
+            #[inline]
             unsafe fn store_ptr_partial(self, to: *mut $element, count: usize) {
                 let lanes = self.0.to_array();
                 // SAFETY: the caller promises count writable elements, count ≤ LEN; the array is
@@ -168,98 +180,94 @@ macro_rules! portable_lanes {
             type Transposer = Self;
             type Group = Self;
             $($more)*
-            #[inline(always)]
+            #[inline]
             fn transposer(simd: Portable) -> Portable {
                 simd
             }
-            #[inline(always)]
+            #[inline]
             fn mul_add(self, factor: Self, addend: Self) -> Self {
                 Self(self.0.mul_add(factor.0, addend.0))
             }
-            #[inline(always)]
+            #[inline]
             fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
                 Self(self.0.mul_neg_add(factor.0, addend.0))
             }
-            #[inline(always)]
+            #[inline]
             fn sqrt(self) -> Self {
                 Self(self.0.sqrt())
             }
-            #[inline(always)]
+            #[inline]
             fn round(self) -> Self {
                 // `wide` drops the sign of a zero without SSE4.1.
                 Self(self.0.round_ties_even()).with_sign_of(self)
             }
-            #[inline(always)]
+            #[inline]
             fn greater_or(self, other: Self) -> Self {
                 self.select(other.lt(self), other)
             }
-            #[inline(always)]
+            #[inline]
             fn less_or(self, other: Self) -> Self {
                 self.select(self.lt(other), other)
             }
-            #[inline(always)]
+            #[inline]
             fn lt(self, other: Self) -> $LanesMask {
                 $LanesMask(self.0.simd_lt(other.0))
             }
-            #[inline(always)]
+            #[inline]
             fn le(self, other: Self) -> $LanesMask {
                 $LanesMask(self.0.simd_le(other.0))
             }
-            #[inline(always)]
+            #[inline]
             fn eq(self, other: Self) -> $LanesMask {
                 $LanesMask(self.0.simd_eq(other.0))
             }
-            #[inline(always)]
+            #[inline]
             fn select(self, mask: $LanesMask, other: Self) -> Self {
                 Self(mask.0.bitselect(self.0, other.0))
             }
-            #[inline(always)]
+            #[inline]
             fn bit_and(self, other: Self) -> Self {
                 Self(self.0 & other.0)
             }
-            #[inline(always)]
+            #[inline]
             fn bit_or(self, other: Self) -> Self {
                 Self(self.0 | other.0)
             }
-            #[inline(always)]
+            #[inline]
             fn bit_xor(self, other: Self) -> Self {
                 Self(self.0 ^ other.0)
             }
-            #[inline(always)]
+            #[inline]
             fn int_add(self, other: Self) -> Self {
                 Self::from_bits(self.bits() + other.bits())
             }
-            #[inline(always)]
+            #[inline]
             fn int_sub(self, other: Self) -> Self {
                 Self::from_bits(self.bits() - other.bits())
             }
-            #[inline(always)]
+            #[inline]
             fn shift_to_exponent(self) -> Self {
                 Self::from_bits(self.bits() << $mantissa)
             }
-            #[inline(always)]
+            #[inline]
             fn shift_eighths_to_exponent(self) -> Self {
                 Self::from_bits(self.bits() << ($mantissa - 3))
             }
-            #[inline(always)]
+            #[inline]
             fn entry_of(self, table: &[$element; 8]) -> Self {
-                let entries = self.bits().to_array().map(|bits| table[(bits & 7) as usize]);
-                Self($register::new(entries))
+                let bits = self.bits().to_array();
+                Self($register::new([$(table[(bits[$i] & 7) as usize]),*]))
             }
-            #[inline(always)]
+            #[inline]
             fn shift_from_exponent(self) -> Self {
                 Self::from_bits(self.bits() >> $mantissa)
             }
-            #[inline(always)]
+            #[inline]
             fn swap_lanes<const DISTANCE: usize>(self) -> Self {
                 let lanes = self.0.to_array();
-                let mut swapped = lanes;
-                for (i, lane) in swapped.iter_mut().enumerate() {
-                    *lane = lanes[i ^ DISTANCE];
-                }
-                Self($register::new(swapped))
+                Self($register::new([$(lanes[$i ^ DISTANCE]),*]))
             }
-            #[inline(always)]
+            #[inline]
             fn first(self) -> $element {
                 self.0.to_array()[0]
             }
@@ -268,54 +276,47 @@ macro_rules! portable_lanes {
         impl Transpose for $Lanes {
             type Square = [Self; $len];
 
-            #[inline(always)]
+            #[inline]
             unsafe fn load_transposed(
                 simd: Portable,
                 from: *const $element,
                 stride: usize,
             ) -> [Self; $len] {
-                let mut rows = [$register::default(); $len];
-                for (i, row) in rows.iter_mut().enumerate() {
-                    // SAFETY: the caller promises LEN elements in each of LEN rows.
-                    *row = unsafe { Self::load_ptr(simd, from.add(i * stride)).0 };
-                }
-                $register::transpose(rows).map(Self)
+                // SAFETY: the caller promises LEN elements in each of LEN rows.
+                let rows = unsafe { [$(Self::load_ptr(simd, from.add($i * stride)).0),*] };
+                let columns = $register::transpose(rows);
+                [$(Self(columns[$i])),*]
             }
 
-            #[inline(always)]
+            #[inline]
             unsafe fn load_fours(
                 _: Portable,
                 from: *const $element,
                 stride: usize,
             ) -> [Self; 4] {
-                let mut columns = [[0.0; $len]; 4];
-                for i in 0..$len {
-                    for (j, column) in columns.iter_mut().enumerate() {
-                        // SAFETY: the caller promises four elements in each of LEN rows.
-                        column[i] = unsafe { *from.add(i * stride + j) };
-                    }
-                }
-                columns.map(|column| Self($register::new(column)))
+                // SAFETY: the caller promises four elements in each of LEN rows.
+                let column = |j| unsafe { Self($register::new([$(*from.add($i * stride + j)),*])) };
+                [column(0), column(1), column(2), column(3)]
             }
 
-            #[inline(always)]
-            fn into_rows(columns: [Self; 4]) -> [Self; 4] {
-                let columns = columns.map(|column| column.0.to_array());
-                let mut rows = [[0.0; $len]; 4];
-                for i in 0..$len {
-                    for (j, column) in columns.iter().enumerate() {
-                        rows[i % 4][i / 4 * 4 + j] = column[i];
-                    }
-                }
-                rows.map(|row| Self($register::new(row)))
+            #[inline]
+            fn into_rows([a, b, c, d]: [Self; 4]) -> [Self; 4] {
+                let columns =
+                    [a.0.to_array(), b.0.to_array(), c.0.to_array(), d.0.to_array()];
+                let row = |r: usize| Self($register::new([$(columns[$i % 4][$i / 4 * 4 + r]),*]));
+                [row(0), row(1), row(2), row(3)]
             }
         }
     };
 }
 
-portable_lanes! { F32x8, F32x8Mask: f32 x 8 in f32x8, integers u32x8, mantissa bits 23,
+portable_lanes! {
+    F32x8, F32x8Mask: f32 x 8 in f32x8, lanes 0 1 2 3 4 5 6 7,
+    integers u32x8, mantissa bits 23,
     more { through_f64!(); }
 }
-portable_lanes! { F64x4, F64x4Mask: f64 x 4 in f64x4, integers u64x4, mantissa bits 52,
+portable_lanes! {
+    F64x4, F64x4Mask: f64 x 4 in f64x4, lanes 0 1 2 3,
+    integers u64x4, mantissa bits 52,
     more {}
 }
