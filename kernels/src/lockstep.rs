@@ -33,19 +33,33 @@ pub(crate) const FAR_AHEAD: usize = 128 * LINE;
 /// A slice of so many bytes is hardly in a core's own caches.
 pub(crate) const FAR: usize = 1 << 20;
 
-/// `count` elements of each slice from `first` on. `map` of an array would take a compiler longer
-/// than all else that is done with them.
+/// The array of a value for every index below N.
+///
+/// Loops over a few slices or registers count by hand, here and where they write: an iterator, or
+/// `map` of an array, is many times as much code, and a compiler has to take it apart anew in each
+/// of hundreds of kernels.
+macro_rules! each {
+    ($index:ident < $N:expr, $first:expr => $value:expr) => {{
+        let mut values = [$first; $N];
+        let mut $index = 0;
+        while $index < $N {
+            values[$index] = $value;
+            $index += 1;
+        }
+        values
+    }};
+}
+pub(crate) use each;
+
+/// `count` elements of each slice from `first` on.
 #[inline(always)]
 pub(crate) fn stretches<'a, E, const N: usize>(
     slices: &[&'a [E]; N],
     first: usize,
     count: usize,
 ) -> [&'a [E]; N] {
-    let mut stretches: [&[E]; N] = [&[]; N];
-    for (stretch, slice) in stretches.iter_mut().zip(slices) {
-        *stretch = &slice[first..first + count];
-    }
-    stretches
+    let none: &[E] = &[];
+    each!(i < N, none => &slices[i][first..first + count])
 }
 
 /// Runs `update` over all elements of `target`; the other slices are at least as long.
@@ -65,11 +79,13 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
     let len = E::Lanes::<S>::LEN;
     let read = stretches(&read, 0, length);
-    for slice in &mut others {
-        *slice = &mut take(slice)[..length];
+    let mut i = 0;
+    while i < N {
+        others[i] = &mut take(&mut others[i])[..length];
+        i += 1;
     }
     // Loops that end by what is left show a compiler that every register is within its slice.
-    let line = len.max(LINE / size_of::<E>());
+    let line = if S::PREFETCHES { len.max(LINE / size_of::<E>()) } else { len };
     let mut start = 0;
     let group = <E::Lanes<S> as Lanes>::Group::LEN;
     if U::IS_HEAVY && group > len {
@@ -87,17 +103,22 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
         }
     }
     while length - start >= line {
-        if U::ASKS_AHEAD {
+        if U::ASKS_AHEAD && S::PREFETCHES {
             let next = start + AHEAD / size_of::<E>();
-            for slice in &read {
-                simd.prefetch(slice.as_ptr().wrapping_add(next));
-            }
-            for slice in &others {
-                simd.prefetch(slice.as_ptr().wrapping_add(next));
+            let mut i = 0;
+            while i < R.max(N) {
+                if i < R {
+                    simd.prefetch(read[i].as_ptr().wrapping_add(next));
+                }
+                if i < N {
+                    simd.prefetch(others[i].as_ptr().wrapping_add(next));
+                }
+                i += 1;
             }
             simd.prefetch(target.as_ptr().wrapping_add(next));
         }
-        for at in (0..line).step_by(len) {
+        let mut at = 0;
+        while at < line {
             update_register::<E::Lanes<S>, _, _, _>(
                 simd,
                 update,
@@ -107,11 +128,11 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
                 target,
                 &mut others,
             );
+            at += len;
         }
         start += line;
     }
-    let whole = length - length % len;
-    for start in (start..whole).step_by(len) {
+    while line > len && length - start >= len {
         update_register::<E::Lanes<S>, _, _, _>(
             simd,
             update,
@@ -121,21 +142,18 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
             target,
             &mut others,
         );
+        start += len;
     }
-    if whole < length {
-        let mut inputs = [zero; R];
-        for (value, slice) in inputs.iter_mut().zip(&read) {
-            *value = E::Lanes::load_partial(simd, &slice[whole..]);
-        }
-        let mut state = [zero; N];
-        for (value, slice) in state.iter_mut().zip(&others) {
-            *value = E::Lanes::load_partial(simd, &slice[whole..]);
-        }
-        let old = E::Lanes::load_partial(simd, &target[whole..]);
-        let (new, state) = update.update(whole, inputs, old, state);
-        new.store_partial(&mut target[whole..]);
-        for (value, slice) in state.into_iter().zip(&mut others) {
-            value.store_partial(&mut slice[whole..]);
+    if start < length {
+        let inputs = each!(i < R, zero => E::Lanes::load_partial(simd, &read[i][start..]));
+        let state = each!(i < N, zero => E::Lanes::load_partial(simd, &others[i][start..]));
+        let old = E::Lanes::load_partial(simd, &target[start..]);
+        let (new, state) = update.update(start, inputs, old, state);
+        new.store_partial(&mut target[start..]);
+        let mut i = 0;
+        while i < N {
+            state[i].store_partial(&mut others[i][start..]);
+            i += 1;
         }
     }
 }
@@ -155,21 +173,16 @@ fn update_register<V, U, const R: usize, const N: usize>(
     U: Update<V::Element, R, N>,
 {
     let zero = V::splat_in(simd, V::Element::ZERO);
-    let block = start..start + count;
-    let lanes = at..at + V::LEN;
-    let load = |slice: &[V::Element]| V::load(simd, &slice[block.clone()][lanes.clone()]);
-    let mut inputs = [zero; R];
-    for (value, slice) in inputs.iter_mut().zip(read) {
-        *value = load(slice);
-    }
-    let mut state = [zero; N];
-    for (value, slice) in state.iter_mut().zip(&*others) {
-        *value = load(slice);
-    }
-    let (new, state) = update.update(start + at, inputs, load(target), state);
-    new.store(&mut target[block.clone()][lanes.clone()]);
-    for (value, slice) in state.into_iter().zip(others) {
-        value.store(&mut slice[block.clone()][lanes.clone()]);
+    let (end, lanes_end) = (start + count, at + V::LEN);
+    let inputs = each!(i < R, zero => V::load(simd, &read[i][start..end][at..lanes_end]));
+    let state = each!(i < N, zero => V::load(simd, &others[i][start..end][at..lanes_end]));
+    let old = V::load(simd, &target[start..end][at..lanes_end]);
+    let (new, state) = update.update(start + at, inputs, old, state);
+    new.store(&mut target[start..end][at..lanes_end]);
+    let mut i = 0;
+    while i < N {
+        state[i].store(&mut others[i][start..end][at..lanes_end]);
+        i += 1;
     }
 }
 
@@ -201,7 +214,7 @@ pub(crate) fn update_rows<S, E, U, const C: usize>(
     if columns == 0 {
         return;
     }
-    if size_of_val(read) >= FAR {
+    if S::PREFETCHES && size_of_val(read) >= FAR {
         // From memory one row after the other comes faster.
         for (read, target) in read.chunks_exact(columns).zip(target.chunks_exact_mut(columns)) {
             update_block::<S, E, U, C, 1, true>(simd, update, read, &of_column, target);
@@ -237,42 +250,40 @@ fn update_block<S, E, U, const C: usize, const N: usize, const IS_FAR: bool>(
     let len = E::Lanes::<S>::LEN;
     let zero = E::Lanes::<S>::splat_in(simd, E::ZERO);
     let constants = stretches(of_column, 0, columns);
-    let mut read_rows: [&[E]; N] = [&[]; N];
-    for (row, slice) in read_rows.iter_mut().zip(read.chunks_exact(columns)) {
-        *row = &slice[..columns];
-    }
+    let none: &[E] = &[];
+    let read_rows = each!(i < N, none => &read[i * columns..(i + 1) * columns]);
     let mut rows: [&mut [E]; N] = core::array::from_fn(|_| &mut [][..]);
     for (row, slice) in rows.iter_mut().zip(target.chunks_exact_mut(columns)) {
         *row = &mut slice[..columns];
     }
     let mut start = 0;
     while columns - start >= len {
-        let lanes = start..start + len;
-        let mut column = [zero; C];
-        for (value, slice) in column.iter_mut().zip(&constants) {
-            *value = E::Lanes::load(simd, &slice[lanes.clone()]);
-        }
-        for (read, row) in read_rows.iter().zip(&mut rows) {
+        let end = start + len;
+        let column = each!(i < C, zero => E::Lanes::load(simd, &constants[i][start..end]));
+        let mut i = 0;
+        while i < N {
+            let (read, row) = (read_rows[i], &mut *rows[i]);
             if IS_FAR {
                 let next = start + AHEAD / size_of::<E>();
                 simd.prefetch(read.as_ptr().wrapping_add(next));
                 simd.prefetch(row.as_ptr().wrapping_add(next));
             }
-            let value = E::Lanes::load(simd, &read[lanes.clone()]);
-            let old = E::Lanes::load(simd, &row[lanes.clone()]);
-            update.update(value, column, old).store(&mut row[lanes.clone()]);
+            let value = E::Lanes::load(simd, &read[start..end]);
+            let old = E::Lanes::load(simd, &row[start..end]);
+            update.update(value, column, old).store(&mut row[start..end]);
+            i += 1;
         }
         start += len;
     }
     if start < columns {
-        let mut column = [zero; C];
-        for (value, slice) in column.iter_mut().zip(&constants) {
-            *value = E::Lanes::load_partial(simd, &slice[start..]);
-        }
-        for (read, row) in read_rows.iter().zip(&mut rows) {
+        let column = each!(i < C, zero => E::Lanes::load_partial(simd, &constants[i][start..]));
+        let mut i = 0;
+        while i < N {
+            let (read, row) = (read_rows[i], &mut *rows[i]);
             let value = E::Lanes::load_partial(simd, &read[start..]);
             let old = E::Lanes::load_partial(simd, &row[start..]);
             update.update(value, column, old).store_partial(&mut row[start..]);
+            i += 1;
         }
     }
 }

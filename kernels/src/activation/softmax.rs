@@ -2,7 +2,7 @@
 
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::columns::{self, Columns, NarrowRows};
+use crate::lanes::columns::{self, NarrowRows};
 use crate::lanes::{Lanes, Mask, Simd};
 use crate::lockstep::{Quotient, update_all, updates};
 use crate::loss::softmax::{Exponentials, exponentials, greatest};
@@ -208,32 +208,41 @@ impl<E: Element> NarrowRows<E> for Forward<'_, E> {
     fn run<V: Lanes<Element = E>>(&mut self, simd: V::Simd, rows: Range<usize>) {
         let columns = self.columns;
         let zero = V::splat_in(simd, E::ZERO);
-        let [mut x, mut out, mut others]: [Columns<V>; 3] = [[zero; LANES]; 3];
+        let (mut x, mut out, mut others) = ([zero; LANES], [zero; LANES], [zero; LANES]);
         for first in rows.clone().step_by(V::LEN) {
             let rows_on = &self.x.unwrap_or(&*self.y)[first * columns..];
             columns::load(simd, rows_on, columns, &mut x);
-            let max = exponentials(simd, &x[..columns], &mut out);
-            let terms = &mut out[..columns];
+            let x = &x[..columns];
+            let max = exponentials(simd, x, &mut out);
             match self.function {
                 RowActivation::Softmax => {
-                    let sum = sum_of_columns(simd, terms);
-                    for term in terms {
-                        *term = *term / sum;
+                    let sum = sum_of_columns(&out);
+                    let terms = &mut out[..columns];
+                    let mut j = 0;
+                    while j < columns {
+                        terms[j] = terms[j] / sum;
+                        j += 1;
                     }
                 }
                 RowActivation::LogSoftmax => {
                     let mut left_out = zero;
                     let one = zero.splat(E::ONE);
-                    for ((&x, &term), other) in x.iter().zip(&*terms).zip(&mut others) {
-                        let is_max = x.eq(max);
+                    let (terms, all_others) = (&mut out[..columns], &mut others);
+                    let others = &mut all_others[..columns];
+                    let mut j = 0;
+                    while j < columns {
+                        let is_max = x[j].eq(max);
                         let is_first = is_max & left_out.eq(zero);
                         left_out = one.select(is_max, left_out);
-                        *other = zero.select(is_first, term);
+                        others[j] = zero.select(is_first, terms[j]);
+                        j += 1;
                     }
-                    let others = sum_of_columns(simd, &others[..columns]);
+                    let others = sum_of_columns(all_others);
                     let log_sum = log1p(others) + max * zero;
-                    for (&x, out) in x.iter().zip(terms) {
-                        *out = x - max - log_sum;
+                    j = 0;
+                    while j < columns {
+                        terms[j] = x[j] - max - log_sum;
+                        j += 1;
                     }
                 }
             }
@@ -282,24 +291,30 @@ impl<E: Element> NarrowRows<E> for Backward<'_, E> {
         let columns = self.columns;
         let is_softmax = self.function == RowActivation::Softmax;
         let zero = V::splat_in(simd, E::ZERO);
-        let [mut y, mut delta, mut products]: [Columns<V>; 3] = [[zero; LANES]; 3];
+        let (mut y, mut delta, mut products) = ([zero; LANES], [zero; LANES], [zero; LANES]);
         for first in rows.clone().step_by(V::LEN) {
             columns::load(simd, &self.y[first * columns..], columns, &mut y);
             columns::load(simd, &self.delta[first * columns..], columns, &mut delta);
+            let y = &y[..columns];
+            let mut j = 0;
             if is_softmax {
-                for (product, (&y, &delta)) in
-                    products.iter_mut().zip(y.iter().zip(&delta)).take(columns)
-                {
-                    *product = y * delta;
+                let (errors, terms) = (&mut delta[..columns], &mut products[..columns]);
+                while j < columns {
+                    terms[j] = y[j] * errors[j];
+                    j += 1;
                 }
-                let sum = sum_of_columns(simd, &products[..columns]);
-                for (delta, &y) in delta.iter_mut().zip(&y).take(columns) {
-                    *delta = y * (*delta - sum);
+                let sum = sum_of_columns(&products);
+                j = 0;
+                while j < columns {
+                    errors[j] = y[j] * (errors[j] - sum);
+                    j += 1;
                 }
             } else {
-                let sum = sum_of_columns(simd, &delta[..columns]);
-                for (delta, &y) in delta.iter_mut().zip(&y).take(columns) {
-                    *delta = exp(y).neg_mul_add(sum, *delta);
+                let sum = sum_of_columns(&delta);
+                let errors = &mut delta[..columns];
+                while j < columns {
+                    errors[j] = exp(y[j]).neg_mul_add(sum, errors[j]);
+                    j += 1;
                 }
             }
             let end = rows.end.min(first + V::LEN);

@@ -41,7 +41,8 @@ pub(crate) fn run_narrow<S: Simd, E: Element>(
 }
 
 /// Reads LEN rows of `columns` elements, one after another, or as many as there are in `from`. What
-/// is there for a row or column that does not exist means nothing.
+/// is there for a row that does not exist means nothing; columns that do not exist stay as they are,
+/// or become +0.
 #[inline(always)]
 pub(crate) fn load<V: Lanes>(
     simd: V::Simd,
@@ -50,15 +51,17 @@ pub(crate) fn load<V: Lanes>(
     to: &mut Columns<V>,
 ) {
     ask_for_next::<V>(simd, from, columns);
-    if from.len() >= extent::<V>(columns) {
-        load_whole(simd, from, columns, to);
+    let mut room;
+    let from = if from.len() >= extent::<V>(columns) {
+        from
     } else {
-        let mut room = [V::splat_in(simd, V::Element::ZERO); MOST];
+        room = [V::splat_in(simd, V::Element::ZERO); MOST];
         let room = elements_mut(&mut room);
         let count = from.len().min(V::LEN * columns);
         room[..count].copy_from_slice(&from[..count]);
-        load_whole(simd, room, columns, to);
-    }
+        room
+    };
+    load_whole(simd, from, columns, to);
 }
 
 /// Asks for the lines of the LEN rows behind the first ones, wherever they are: a CPU does not look
@@ -67,16 +70,18 @@ pub(crate) fn load<V: Lanes>(
 fn ask_for_next<V: Lanes>(simd: V::Simd, rows: &[V::Element], columns: usize) {
     let count = V::LEN * columns;
     let next = rows.as_ptr().wrapping_add(count);
-    for at in (0..count).step_by(LINE / size_of::<V::Element>()) {
+    let mut at = 0;
+    while at < count {
         simd.prefetch(next.wrapping_add(at));
+        at += LINE / size_of::<V::Element>();
     }
 }
 
-/// The columns that each four of them begins with. The last four ends where the row does, and some
-/// of it may be in the one before; where a row is shorter, four reach into the next rows.
+/// The column that the four around column `at` begins with. The last four ends where the row does,
+/// and some of it may be in the one before; where a row is shorter, four reach into the next rows.
 #[inline(always)]
-fn fours(columns: usize) -> impl Iterator<Item = usize> {
-    (0..columns).step_by(4).map(move |start| start.min(columns.saturating_sub(4)))
+fn four(at: usize, columns: usize) -> usize {
+    at.min(columns.saturating_sub(4))
 }
 
 /// How far the fours of LEN rows reach.
@@ -94,22 +99,36 @@ pub(crate) fn load_whole<V: Lanes>(
     columns: usize,
     to: &mut Columns<V>,
 ) {
+    let zero = V::splat_in(simd, V::Element::ZERO);
     let (simd, side) = (V::transposer(simd), V::Transposer::LEN);
     assert!((1..=MOST).contains(&columns) && from.len() >= extent::<V>(columns));
-    let to = elements_mut(to).as_mut_ptr();
-    for first in (0..V::LEN).step_by(side) {
-        for start in fours(columns) {
+    let elements = elements_mut(to).as_mut_ptr();
+    let mut first = 0;
+    while first < V::LEN {
+        let mut at = 0;
+        while at < columns {
+            let start = four(at, columns);
             // SAFETY: `side` divides LEN, so row first + side − 1 is LEN − 1 at most, and of it
             // start + 4 elements are within the extent. `to` has LEN elements for each of
             // start + 4 ≤ 16 columns.
             unsafe {
                 let from = from.as_ptr().add(first * columns + start);
-                let fours = V::Transposer::load_fours(simd, from, columns);
-                for (j, lanes) in fours.into_iter().enumerate() {
-                    lanes.store_ptr(to.add((start + j) * V::LEN + first));
-                }
+                let [a, b, c, d] = V::Transposer::load_fours(simd, from, columns);
+                let to = elements.add(start * V::LEN + first);
+                a.store_ptr(to);
+                b.store_ptr(to.add(V::LEN));
+                c.store_ptr(to.add(2 * V::LEN));
+                d.store_ptr(to.add(3 * V::LEN));
             }
+            at += 4;
         }
+        first += side;
+    }
+    // Four columns are written, even if there are fewer.
+    let mut j = columns;
+    while j < 4 {
+        to[j] = zero;
+        j += 1;
     }
 }
 
@@ -126,33 +145,42 @@ pub(crate) fn store<V: Lanes>(
     ask_for_next::<V>(simd, to, columns);
     let from = elements(from).as_ptr();
     let simd = V::transposer(simd);
-    let zero = V::Transposer::splat_in(simd, V::Element::ZERO);
-    for first in (0..V::LEN).step_by(side) {
-        for start in fours(columns) {
-            let mut rows = [zero; 4];
-            for (j, lanes) in rows.iter_mut().enumerate() {
-                // SAFETY: there are LEN elements for each of 16 columns, `side` divides LEN, and
-                // start + 4 is at most 16.
-                *lanes = unsafe {
-                    V::Transposer::load_ptr(simd, from.add((start + j) * V::LEN + first))
-                };
-            }
-            let rows = V::Transposer::into_rows(rows);
-            let row = |i: usize| if i < 4 { rows[i] } else { rows[i - 4].swap_lanes::<4>() };
-            let at = first * columns + start;
-            if at + (side - 1) * columns + 4 <= to.len() {
-                for i in 0..side {
+    let mut first = 0;
+    while first < V::LEN {
+        let mut column = 0;
+        while column < columns {
+            let start = four(column, columns);
+            // SAFETY: there are LEN elements for each of 16 columns, `side` divides LEN, and
+            // start + 4 is at most 16.
+            let four = unsafe {
+                let from = from.add(start * V::LEN + first);
+                [
+                    V::Transposer::load_ptr(simd, from),
+                    V::Transposer::load_ptr(simd, from.add(V::LEN)),
+                    V::Transposer::load_ptr(simd, from.add(2 * V::LEN)),
+                    V::Transposer::load_ptr(simd, from.add(3 * V::LEN)),
+                ]
+            };
+            let rows = V::Transposer::into_rows(four);
+            let mut at = first * columns + start;
+            let is_within = at + (side - 1) * columns + 4 <= to.len();
+            let mut i = 0;
+            while i < side {
+                let row = if i < 4 { rows[i] } else { rows[i - 4].swap_lanes::<4>() };
+                if is_within {
                     // SAFETY: the last element that is written is the one that was compared.
-                    unsafe { row(i).store_ptr_partial(to.as_mut_ptr().add(at + i * columns), 4) };
+                    unsafe { row.store_ptr_partial(to.as_mut_ptr().add(at), 4) };
+                } else if at < to.len() {
+                    // What reaches into the next rows is overwritten by them.
+                    let end = to.len().min(at + 4);
+                    row.store_partial(&mut to[at..end]);
                 }
-                continue;
+                at += columns;
+                i += 1;
             }
-            // What reaches into the next rows is overwritten by them.
-            for (i, at) in (at..to.len()).step_by(columns).enumerate().take(side) {
-                let end = to.len().min(at + 4);
-                row(i).store_partial(&mut to[at..end]);
-            }
+            column += 4;
         }
+        first += side;
     }
 }
 

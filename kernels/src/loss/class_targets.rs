@@ -7,7 +7,7 @@ use super::softmax::{
 };
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::columns::{self, Columns, NarrowRows};
+use crate::lanes::columns::{self, NarrowRows};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, update_all};
 use crate::math::log;
@@ -382,7 +382,8 @@ impl<E: Element> NarrowRows<E> for TargetRows<'_, '_, E> {
         let classes = *classes;
         let splat = |value| V::splat_in(simd, value);
         let numbers = numbers::<E>();
-        let [mut z, mut t, mut out]: [Columns<V>; 3] = [[splat(E::ZERO); LANES]; 3];
+        let zeros = [splat(E::ZERO); LANES];
+        let (mut z, mut t, mut out) = (zeros, zeros, zeros);
         for first in rows.clone().step_by(V::LEN) {
             let rows = first..rows.end.min(first + V::LEN);
             columns::load(simd, &logits[first * classes..], classes, &mut z);
@@ -394,29 +395,35 @@ impl<E: Element> NarrowRows<E> for TargetRows<'_, '_, E> {
                 }
             };
             let max = exponentials(simd, &z[..classes], &mut out);
-            let total = sum_of_columns(simd, &out[..classes]);
+            let total = sum_of_columns(&out);
             let log_total = log(total);
             // q takes the place of t, and a class's share in the loss that of z.
-            for (j, (z, t)) in z.iter_mut().zip(&mut t).enumerate().take(classes) {
-                let w = splat(self.targets.class_weights.map_or(E::ONE, |weights| weights[j]));
-                *t = distribution.of(own.eq(splat(numbers[j])), *t, w);
-                *z = if self.divergence {
-                    share::<_, true>((*z, *t), max, log_total)
+            let (shares, q) = (&mut z[..classes], &mut t[..classes]);
+            let mut j = 0;
+            while j < classes {
+                let w = splat(match self.targets.class_weights {
+                    Some(weights) => weights[j],
+                    None => E::ONE,
+                });
+                q[j] = distribution.of(own.eq(splat(numbers[j])), q[j], w);
+                shares[j] = if self.divergence {
+                    share::<_, true>((shares[j], q[j]), max, log_total)
                 } else {
-                    share::<_, false>((*z, *t), max, log_total)
+                    share::<_, false>((shares[j], q[j]), max, log_total)
                 };
+                j += 1;
             }
-            let loss = sum_of_columns(simd, &z[..classes]);
-            let mass = if distribution.is_normalized() {
-                splat(E::ONE)
-            } else {
-                sum_of_columns(simd, &t[..classes])
-            };
+            let loss = sum_of_columns(&z);
+            let mass =
+                if distribution.is_normalized() { splat(E::ONE) } else { sum_of_columns(&t) };
             let scale: V = scale.of_rows(simd, first, rows.len());
             (scale * loss).store_partial(&mut losses[rows.clone()]);
             let factor = scale * (mass / total);
-            for (out, &q) in out.iter_mut().zip(&t).take(classes) {
-                *out = out.mul_add(factor, -(q * scale));
+            let (terms, q) = (&mut out[..classes], &t[..classes]);
+            j = 0;
+            while j < classes {
+                terms[j] = terms[j].mul_add(factor, -(q[j] * scale));
+                j += 1;
             }
             let delta = &mut delta[rows.start * classes..rows.end * classes];
             columns::store(simd, &out, classes, delta);

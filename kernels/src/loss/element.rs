@@ -3,7 +3,7 @@
 use super::Scale;
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
-use crate::lanes::columns::{self, Columns, NarrowRows};
+use crate::lanes::columns::{self, NarrowRows};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, sign};
 use crate::math::{exp, log, log_of_1_to_2};
@@ -352,28 +352,37 @@ impl<E: Element, L: Loss<E>> NarrowRows<E> for ShortRows<'_, E, L> {
             arguments;
         let columns = *columns;
         let zero = V::splat_in(simd, E::ZERO);
-        let mut scales: Columns<V> = [zero.splat(scale.of_all()); LANES];
-        let [mut terms, mut turned]: [Columns<V>; 2] = [[zero; LANES]; 2];
+        let mut scales = [zero.splat(scale.of_all()); LANES];
+        let (mut terms, mut turned) = ([zero; LANES], [zero; LANES]);
         for first in rows.clone().step_by(V::LEN) {
             let rows = first..rows.end.min(first + V::LEN);
             let area = rows.start * columns..rows.end * columns;
             scale.spread(rows.clone(), columns, columns::elements_mut(&mut scales));
-            let inputs =
-                predictions[area.clone()].chunks(V::LEN).zip(targets[area.clone()].chunks(V::LEN));
-            let outputs = delta[area].chunks_mut(V::LEN).zip(&mut terms);
-            for (((x, y), (delta, term)), scale) in inputs.zip(outputs).zip(&scales) {
-                let is_whole = delta.len() == V::LEN;
-                let load = |slice: &[E]| {
-                    if is_whole { V::load(simd, slice) } else { V::load_partial(simd, slice) }
+            let (x, y) = (&predictions[area.clone()], &targets[area.clone()]);
+            let slopes = &mut delta[area];
+            let (mut start, mut j) = (0, 0);
+            while start < slopes.len() {
+                let end = slopes.len().min(start + V::LEN);
+                let is_whole = end - start == V::LEN;
+                let (x, y, delta) = (&x[start..end], &y[start..end], &mut slopes[start..end]);
+                let (x, y) = if is_whole {
+                    (V::load(simd, x), V::load(simd, y))
+                } else {
+                    (V::load_partial(simd, x), V::load_partial(simd, y))
                 };
-                let (loss, slope) = loss.add(load(x), load(y), zero);
-                *term = loss;
-                let slope = slope * *scale;
-                if is_whole { slope.store(delta) } else { slope.store_partial(delta) }
+                let (term, slope) = loss.add(x, y, zero);
+                terms[j] = term;
+                let slope = slope * scales[j];
+                if is_whole {
+                    slope.store(delta)
+                } else {
+                    slope.store_partial(delta)
+                }
+                (start, j) = (end, j + 1);
             }
             columns::load_whole(simd, columns::elements(&terms), columns, &mut turned);
             let scale: V = scale.of_rows(simd, first, rows.len());
-            let sum = scale * sum_of_columns(simd, &turned[..columns]);
+            let sum = scale * sum_of_columns(&turned);
             sum.store_partial(&mut losses[rows]);
         }
     }

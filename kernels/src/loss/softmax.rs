@@ -104,29 +104,34 @@ impl<E: Element> NarrowRows<E> for LabelledRows<'_, E> {
         let classes = self.classes.max(1);
         let zero = V::splat_in(simd, E::ZERO);
         let numbers = numbers::<E>();
-        let [mut logits, mut out]: [Columns<V>; 2] = [[zero; LANES]; 2];
+        let (mut logits, mut out) = ([zero; LANES], [zero; LANES]);
         for first in rows.clone().step_by(V::LEN) {
             let rows = first..rows.end.min(first + V::LEN);
             columns::load(simd, &self.logits[first * classes..], classes, &mut logits);
             let labels: V = as_lanes(simd, &self.labels[rows.clone()]);
             let max = exponentials(simd, &logits[..classes], &mut out);
             let (mut own, mut own_logit) = (zero, zero);
-            for (j, (logit, &term)) in logits.iter_mut().zip(&out).enumerate().take(classes) {
+            let (others, terms) = (&mut logits[..classes], &mut out[..classes]);
+            let mut j = 0;
+            while j < classes {
                 let is_label = labels.eq(zero.splat(numbers[j]));
-                own = term.select(is_label, own);
-                own_logit = logit.select(is_label, own_logit);
+                own = terms[j].select(is_label, own);
+                own_logit = others[j].select(is_label, own_logit);
                 // The terms of the other classes take the places of the logits.
-                *logit = zero.select(is_label, term);
+                others[j] = zero.select(is_label, terms[j]);
+                j += 1;
             }
-            let others = sum_of_columns(simd, &logits[..classes]);
+            let others = sum_of_columns(&logits);
             let (total, lost) = two_sum(others, own);
             let log_total = log(total) + lost / total;
             let scale: V = self.scale.of_rows(simd, first, rows.len());
             let factor = scale / total;
             let of_label = -(others * factor);
-            for (j, delta) in out.iter_mut().enumerate().take(classes) {
+            j = 0;
+            while j < classes {
                 let is_label = labels.eq(zero.splat(numbers[j]));
-                *delta = of_label.select(is_label, *delta * factor);
+                terms[j] = of_label.select(is_label, terms[j] * factor);
+                j += 1;
             }
             let losses = &mut self.losses[rows.clone()];
             (scale * (log_total + (max - own_logit))).store_partial(losses);
@@ -177,12 +182,17 @@ impl<V: Lanes> Kernel for ColumnExponentials<'_, V> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let mut max = *self.max;
-        for column in self.logits {
-            max = column.greater_or(max);
+        let (logits, out) = (self.logits, &mut self.out[..self.logits.len()]);
+        let mut j = 0;
+        while j < logits.len() {
+            max = logits[j].greater_or(max);
+            j += 1;
         }
         *self.max = max;
-        for (column, out) in self.logits.iter().zip(self.out) {
-            *out = exp(*column - max);
+        j = 0;
+        while j < logits.len() {
+            out[j] = exp(logits[j] - max);
+            j += 1;
         }
     }
 }
@@ -233,8 +243,10 @@ pub(crate) fn greatest<S: Simd, E: Element>(simd: S, x: &[E]) -> E {
     let mut fours = [lowest; 4];
     let mut chunks = x.chunks_exact(4 * len);
     for chunk in &mut chunks {
-        for (r, greatest) in fours.iter_mut().enumerate() {
-            *greatest = E::Lanes::load(simd, &chunk[r * len..]).greater_or(*greatest);
+        let mut r = 0;
+        while r < 4 {
+            fours[r] = E::Lanes::load(simd, &chunk[r * len..]).greater_or(fours[r]);
+            r += 1;
         }
     }
     let mut greatest = fours[0].greater_or(fours[1]).greater_or(fours[2].greater_or(fours[3]));

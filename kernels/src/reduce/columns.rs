@@ -4,7 +4,7 @@ use super::fixed_tree::LANES;
 use crate::dispatch::Kernel;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep::{FAR, FAR_AHEAD, stretches};
+use crate::lockstep::{FAR, FAR_AHEAD, each, stretches};
 use crate::{Element, Isa, MatRef, ShapeError};
 use core::ops::Range;
 
@@ -159,21 +159,19 @@ pub(crate) fn add_columns<
                 add_to_totals(simd, register, j + k * len..j + (k + 1) * len, &mut sums);
             }
         }
-        for j in (in_strips..columns).step_by(len) {
-            let part = j..columns.min(j + len);
-            let mut column = [zero; C];
-            for (value, slice) in column.iter_mut().zip(&of_column) {
-                *value = load_part(simd, &slice[part.clone()]);
-            }
+        let mut j = in_strips;
+        while j < columns {
+            let end = columns.min(j + len);
+            let column = each!(i < C, zero => load_part(simd, &of_column[i][j..end]));
             let mut part_sums = [zero; S];
-            for row in rows.clone() {
-                let mut x = [zero; R];
-                for (value, matrix) in x.iter_mut().zip(&values) {
-                    *value = load_row(simd, *matrix, row, part.clone());
-                }
+            let mut row = rows.start;
+            while row < rows.end {
+                let x = each!(i < R, zero => load_row(simd, values[i], row, j..end));
                 part_sums = terms.add(row, x, column, part_sums);
+                row += 1;
             }
-            add_to_totals(simd, part_sums, part, &mut sums);
+            add_to_totals(simd, part_sums, j..end, &mut sums);
+            j = end;
         }
     }
 }
@@ -203,20 +201,18 @@ fn sum_strip<
     let zero = E::Lanes::splat_in(simd, E::ZERO);
     let constants = stretches(of_column, first, K * len);
     let mut registers = [[zero; S]; K];
-    for row in rows.clone() {
+    let mut row = rows.start;
+    while row < rows.end {
         let slices = row_stretches(values, row, first, K * len);
-        for (k, register) in registers.iter_mut().enumerate() {
-            let part = k * len..(k + 1) * len;
-            let mut x = [zero; R];
-            for (value, slice) in x.iter_mut().zip(&slices) {
-                *value = E::Lanes::load(simd, &slice[part.clone()]);
-            }
-            let mut column = [zero; C];
-            for (value, slice) in column.iter_mut().zip(&constants) {
-                *value = E::Lanes::load(simd, &slice[part.clone()]);
-            }
-            *register = terms.add(row, x, column, *register);
+        let mut k = 0;
+        while k < K {
+            let (start, end) = (k * len, (k + 1) * len);
+            let x = each!(i < R, zero => E::Lanes::load(simd, &slices[i][start..end]));
+            let column = each!(i < C, zero => E::Lanes::load(simd, &constants[i][start..end]));
+            registers[k] = terms.add(row, x, column, registers[k]);
+            k += 1;
         }
+        row += 1;
     }
     registers
 }
@@ -229,12 +225,11 @@ fn row_stretches<'a, E: Element, const N: usize>(
     first: usize,
     count: usize,
 ) -> [&'a [E]; N] {
-    let mut stretches: [&[E]; N] = [&[]; N];
-    for (stretch, matrix) in stretches.iter_mut().zip(matrices) {
-        let start = row * matrix.shape().row_stride + first;
-        *stretch = &matrix.data()[start..start + count];
-    }
-    stretches
+    let none: &[E] = &[];
+    each!(i < N, none => {
+        let start = row * matrices[i].shape().row_stride + first;
+        &matrices[i].data()[start..start + count]
+    })
 }
 
 /// Whether a matrix is hardly in a core's own caches.
@@ -276,31 +271,29 @@ fn add_from_afar<
         let begins = row % PIECE_ROWS == 0;
         let ends = (row + 1) % PIECE_ROWS == 0 || row + 1 == rows;
         let slices = row_stretches(values, row, columns.start, width);
-        for at in (0..width).step_by(len) {
-            let part = at..width.min(at + len);
-            let mut x = [zero; R];
-            for (value, slice) in x.iter_mut().zip(&slices) {
-                simd.prefetch(slice.as_ptr().wrapping_add(at + FAR_AHEAD / size_of::<E>()));
-                *value = load_part(simd, &slice[part.clone()]);
-            }
-            let mut column = [zero; C];
-            for (value, slice) in column.iter_mut().zip(&constants) {
-                *value = load_part(simd, &slice[part.clone()]);
-            }
+        let mut at = 0;
+        while at < width {
+            let end = width.min(at + len);
+            let x = each!(i < R, zero => {
+                simd.prefetch(slices[i].as_ptr().wrapping_add(at + FAR_AHEAD / size_of::<E>()));
+                load_part(simd, &slices[i][at..end])
+            });
+            let column = each!(i < C, zero => load_part(simd, &constants[i][at..end]));
             let mut before = [zero; S];
             if !begins {
-                for (sum, piece) in before.iter_mut().zip(&piece) {
-                    *sum = E::Lanes::load(simd, &piece[at..at + len]);
-                }
+                before = each!(i < S, zero => E::Lanes::load(simd, &piece[i][at..at + len]));
             }
             let after = terms.add(row, x, column, before);
             if ends {
-                add_to_totals(simd, after, columns.start + at..columns.start + part.end, sums);
+                add_to_totals(simd, after, columns.start + at..columns.start + end, sums);
             } else {
-                for (sum, piece) in after.into_iter().zip(&mut piece) {
-                    sum.store(&mut piece[at..at + len]);
+                let mut i = 0;
+                while i < S {
+                    after[i].store(&mut piece[i][at..at + len]);
+                    i += 1;
                 }
             }
+            at = end;
         }
     }
 }
@@ -313,10 +306,16 @@ fn add_to_totals<I: Simd, E: Element, const S: usize>(
     columns: Range<usize>,
     sums: &mut [&mut [E]; S],
 ) {
-    for (sum, total) in piece.into_iter().zip(sums) {
-        let total = &mut total[columns.clone()];
-        let sum = load_part(simd, total) + sum;
-        if total.len() == E::Lanes::<I>::LEN { sum.store(total) } else { sum.store_partial(total) }
+    let mut i = 0;
+    while i < S {
+        let total = &mut sums[i][columns.start..columns.end];
+        let sum = load_part(simd, total) + piece[i];
+        if total.len() == E::Lanes::<I>::LEN {
+            sum.store(total)
+        } else {
+            sum.store_partial(total)
+        }
+        i += 1;
     }
 }
 

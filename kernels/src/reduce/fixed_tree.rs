@@ -18,8 +18,9 @@
 
 use super::tree::{Addend, Tree, pairwise};
 use crate::Element;
+use crate::lanes::columns::Columns;
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep::{FAR, LINE};
+use crate::lockstep::{FAR, LINE, each};
 use core::mem::take;
 
 /// Virtual lanes.
@@ -141,29 +142,20 @@ pub(crate) fn are_narrow(rows: usize, columns: usize) -> bool {
     columns <= LANES && rows > FEW_ROWS
 }
 
-/// The sum of at most 16 columns, in the order of this module: the bits are those of [`sum_terms`]
-/// of one row by itself.
+/// The sum of 16 columns, in the order of this module: the bits are those of [`sum_terms`] of one
+/// row by itself, if the columns that it does not have are +0, which a lane without a term counts
+/// as.
 #[inline(always)]
-pub(crate) fn sum_of_columns<V: Lanes>(simd: V::Simd, columns: &[V]) -> V {
+pub(crate) fn sum_of_columns<V: Lanes>(columns: &Columns<V>) -> V {
     // What is added last is taken first, so that few sums wait in registers.
-    let mut halves = [V::splat_in(simd, V::Element::ZERO); 2];
-    for (l, half) in halves.iter_mut().enumerate() {
-        *half = sum_of_four(simd, columns, l) + sum_of_four(simd, columns, l + 2);
-    }
-    halves[0] + halves[1]
+    let half = sum_of_four(columns, 0) + sum_of_four(columns, 2);
+    half + (sum_of_four(columns, 1) + sum_of_four(columns, 3))
 }
 
 /// Lanes l, l + 4, l + 8 and l + 12.
 #[inline(always)]
-fn sum_of_four<V: Lanes>(simd: V::Simd, columns: &[V], l: usize) -> V {
-    // A lane without a term counts as +0.
-    let mut lanes = [V::splat_in(simd, V::Element::ZERO); 4];
-    for (i, lane) in lanes.iter_mut().enumerate() {
-        if let Some(&term) = columns.get(l + 4 * i) {
-            *lane = term;
-        }
-    }
-    (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+fn sum_of_four<V: Lanes>(columns: &Columns<V>, l: usize) -> V {
+    (columns[l] + columns[l + 8]) + (columns[l + 4] + columns[l + 12])
 }
 
 /// The sum of the terms in the order of this module.
@@ -199,27 +191,37 @@ where
     T: ManyTerms<E, R, W, N>,
 {
     let mut pass: Pass<'_, E::Lanes<S>, T, R, W, N> = Pass::new(simd, terms, length, read, write);
-    if length <= PIECE {
-        // Most rows are short, and trees are larger than they are.
+    // Most rows are short, and trees are larger than they are. Where a term is much work, to have
+    // it in a place of its own for them costs more to compile than is gained.
+    let apart = !T::IS_HEAVY;
+    if apart && length <= PIECE {
         return across_each(pass.piece(0, length));
     }
-    let mut blocks = Tree::<[E; N], BLOCK_LEVELS>::new([E::ZERO; N]);
+    let mut trees = if apart || length > PIECE {
+        let pieces = Tree::<_, PIECE_LEVELS>::new(zeros::<E::Lanes<S>, N>(simd));
+        Some((Tree::<[E; N], BLOCK_LEVELS>::new([E::ZERO; N]), pieces))
+    } else {
+        None
+    };
     let mut at = 0;
-    if T::IS_LIGHT {
-        let is_far = length * size_of::<E>() >= FAR;
+    if T::IS_LIGHT
+        && let Some((blocks, _)) = &mut trees
+    {
+        let is_far = S::PREFETCHES && length * size_of::<E>() >= FAR;
         while length - at >= BLOCK {
             let block =
                 if is_far { pass.full_block::<true>(at) } else { pass.full_block::<false>(at) };
             blocks.push(across_each(block));
             at += BLOCK;
         }
-        if at > 0 && at == length {
+        if at == length {
             return blocks.total();
         }
     }
-    let mut pieces = Tree::<_, PIECE_LEVELS>::new(zeros::<E::Lanes<S>, N>(simd));
     loop {
-        pieces.push(pass.piece(at, PIECE.min(length - at)));
+        let piece = pass.piece(at, PIECE.min(length - at));
+        let Some((blocks, pieces)) = &mut trees else { return across_each(piece) };
+        pieces.push(piece);
         at += PIECE;
         if at >= length || pieces.pushed == PIECES {
             blocks.push(across_each(pieces.total()));
@@ -240,11 +242,7 @@ fn zeros<V: Lanes, const N: usize>(simd: V::Simd) -> [Sixteen<V>; N] {
 /// [`Sixteen::across`] of each.
 #[inline(always)]
 fn across_each<V: Lanes, const N: usize>(sums: [Sixteen<V>; N]) -> [V::Element; N] {
-    let mut totals = [V::Element::ZERO; N];
-    for (total, sum) in totals.iter_mut().zip(sums) {
-        *total = sum.across();
-    }
-    totals
+    each!(i < N, V::Element::ZERO => sums[i].across())
 }
 
 /// 16 virtual lanes, in the first 16 / `V::LEN` registers.
@@ -268,9 +266,11 @@ impl<V: Lanes> Sixteen<V> {
         let mut elements = [V::Element::ZERO; MOST_IN_GROUP];
         terms.store(&mut elements);
         let simd = self.0[0].simd();
-        for (i, register) in elements[..V::Group::LEN].chunks_exact(V::LEN).enumerate() {
+        let mut i = 0;
+        while i < V::Group::LEN / V::LEN {
             let sum = &mut self.0[i % Self::REGISTERS];
-            *sum = *sum + V::load(simd, register);
+            *sum = *sum + V::load(simd, &elements[i * V::LEN..]);
+            i += 1;
         }
     }
 
@@ -325,11 +325,8 @@ where
         read: [&'a [V::Element]; R],
         mut write: [&'a mut [V::Element]; W],
     ) -> Self {
-        // Without `map`, as in [`crate::lockstep::stretches`].
-        let mut read_groups: [Groups<'a, V::Element>; R] = [(&[], &[]); R];
-        for (groups, slice) in read_groups.iter_mut().zip(&read) {
-            *groups = slice[..length].as_chunks();
-        }
+        let none: Groups<'a, V::Element> = (&[], &[]);
+        let read_groups = each!(i < R, none => read[i][..length].as_chunks());
         let write = core::array::from_fn(|i| take(&mut write[i])[..length].as_chunks_mut());
         let zero = V::splat_in(simd, V::Element::ZERO);
         Self { zero, terms, read: read_groups, write }
@@ -339,6 +336,7 @@ where
     /// all slices, so that nothing is left to check for a group.
     #[inline(always)]
     fn window(&mut self, first: usize, count: usize) -> Window<'_, V, T, R, W> {
+        // Not by `each`, after which a compiler still checks the number of every group.
         let mut read: [&[[V::Element; LANES]]; R] = [&[]; R];
         for (window, slice) in read.iter_mut().zip(&self.read) {
             *window = &slice.0[first..first + count];
@@ -353,24 +351,30 @@ where
     /// The rest, fewer than 16, that starts at index `at`: lanes without a term keep their sum.
     #[inline(always)]
     fn rest(&mut self, at: usize, count: usize, sums: &mut [Sixteen<V>; N]) {
-        for r in 0..Sixteen::<V>::REGISTERS {
+        let simd = self.zero.simd();
+        let mut r = 0;
+        // So many turns at most are known to the compiler, and the sums stay in registers.
+        while r < Sixteen::<V>::REGISTERS {
             let start = r * V::LEN;
             if start >= count {
                 break;
             }
-            let lanes = start..count.min(start + V::LEN);
-            let mut values = [self.zero; R];
-            for (value, slice) in values.iter_mut().zip(&self.read) {
-                *value = V::load_partial(self.zero.simd(), &slice.1[lanes.clone()]);
-            }
+            let end = count.min(start + V::LEN);
+            let values =
+                each!(i < R, self.zero => V::load_partial(simd, &self.read[i].1[start..end]));
             let before = register_of_each(sums, r, self.zero);
             let (out, totals) = self.terms.add_to_each(at + start, values, before);
-            for (sum, total) in sums.iter_mut().zip(totals) {
-                sum.0[r] = total.first_lanes_or(lanes.len(), sum.0[r]);
+            let mut i = 0;
+            while i < N {
+                sums[i].0[r] = totals[i].first_lanes_or(end - start, before[i]);
+                i += 1;
             }
-            for (value, slice) in out.into_iter().zip(&mut self.write) {
-                value.store_partial(&mut slice.1[lanes.clone()]);
+            i = 0;
+            while i < W {
+                out[i].store_partial(&mut self.write[i].1[start..end]);
+                i += 1;
             }
+            r += 1;
         }
     }
 
@@ -381,8 +385,10 @@ where
         let groups = count / LANES;
         let mut window = self.window(at / LANES, groups);
         let side_by_side = if T::IS_HEAVY { window.add_side_by_side(groups, &mut sums) } else { 0 };
-        for group in side_by_side..groups {
+        let mut group = side_by_side;
+        while group < groups {
             window.add_group(group, &mut sums);
+            group += 1;
         }
         if !count.is_multiple_of(LANES) {
             self.rest(at + groups * LANES, count % LANES, &mut sums);
@@ -448,21 +454,25 @@ impl<V: Lanes, T, const R: usize, const W: usize> Window<'_, V, T, R, W> {
     where
         T: ManyTerms<V::Element, R, W, N>,
     {
-        for r in 0..Sixteen::<V>::REGISTERS {
-            let lanes = r * V::LEN..(r + 1) * V::LEN;
-            let mut values = [self.zero; R];
-            for (value, slice) in values.iter_mut().zip(&self.read) {
-                *value = V::load(self.zero.simd(), &slice[group][lanes.clone()]);
-            }
-            let at = (self.first + group) * LANES + lanes.start;
+        let simd = self.zero.simd();
+        let mut r = 0;
+        while r < Sixteen::<V>::REGISTERS {
+            let (start, end) = (r * V::LEN, (r + 1) * V::LEN);
+            let values = each!(i < R, self.zero => V::load(simd, &self.read[i][group][start..end]));
+            let at = (self.first + group) * LANES + start;
             let before = register_of_each(sums, r, self.zero);
             let (out, totals) = self.terms.add_to_each(at, values, before);
-            for (sum, total) in sums.iter_mut().zip(totals) {
-                sum.0[r] = total;
+            let mut i = 0;
+            while i < N {
+                sums[i].0[r] = totals[i];
+                i += 1;
             }
-            for (value, slice) in out.into_iter().zip(&mut self.write) {
-                value.store(&mut slice[group][lanes.clone()]);
+            i = 0;
+            while i < W {
+                out[i].store(&mut self.write[i][group][start..end]);
+                i += 1;
             }
+            r += 1;
         }
     }
 
@@ -483,32 +493,32 @@ impl<V: Lanes, T, const R: usize, const W: usize> Window<'_, V, T, R, W> {
         }
         let simd = self.zero.simd();
         let zero = V::Group::splat_in(simd, V::Element::ZERO);
-        let whole = count - count % at_once;
-        for group in (0..whole).step_by(at_once) {
-            let groups = group..group + at_once;
-            let mut values = [zero; R];
-            for (value, slice) in values.iter_mut().zip(&self.read) {
-                *value = V::Group::load(simd, slice[groups.clone()].as_flattened());
-            }
+        let mut group = 0;
+        while count - group >= at_once {
+            let end = group + at_once;
+            let values = each!(i < R, zero => {
+                V::Group::load(simd, self.read[i][group..end].as_flattened())
+            });
             let at = (self.first + group) * LANES;
             let (out, terms) = self.terms.add_to_each(at, values, [zero; N]);
-            for (sum, terms) in sums.iter_mut().zip(terms) {
-                sum.add_terms(terms);
+            let mut i = 0;
+            while i < N {
+                sums[i].add_terms(terms[i]);
+                i += 1;
             }
-            for (value, slice) in out.into_iter().zip(&mut self.write) {
-                value.store(slice[groups.clone()].as_flattened_mut());
+            i = 0;
+            while i < W {
+                out[i].store(self.write[i][group..end].as_flattened_mut());
+                i += 1;
             }
+            group = end;
         }
-        whole
+        group
     }
 }
 
 /// Register `r` of each sum.
 #[inline(always)]
 fn register_of_each<V: Lanes, const N: usize>(sums: &[Sixteen<V>; N], r: usize, zero: V) -> [V; N] {
-    let mut registers = [zero; N];
-    for (register, sum) in registers.iter_mut().zip(sums) {
-        *register = sum.0[r];
-    }
-    registers
+    each!(i < N, zero => sums[i].0[r])
 }
