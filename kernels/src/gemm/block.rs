@@ -106,7 +106,7 @@ impl<'r, 'a, E: Element> Block<'r, 'a, E> {
     pub(super) unsafe fn multiply<V: MicroKernels<Element = E>>(
         &self,
         simd: V::Simd,
-        epilogue: Option<&mut dyn Epilogue<E>>,
+        mut epilogue: Option<&mut dyn Epilogue<E>>,
     ) {
         let columns = self.j.1;
         // Tiles of one vector may have more rows than others: the columns that need them get strips
@@ -114,10 +114,16 @@ impl<'r, 'a, E: Element> Block<'r, 'a, E> {
         let over = columns % (V::VECTORS * V::LEN);
         let narrow = V::NARROW_ROWS > V::ROWS && over > 0 && over <= V::LEN;
         let wide = if narrow { columns - over } else { columns };
-        // SAFETY: as the caller promises.
-        unsafe {
-            self.multiply_columns::<V>(simd, wide..columns, V::NARROW_ROWS, None);
-            self.multiply_columns::<V>(simd, 0..wide, V::ROWS, epilogue);
+        // Loops, here and for the two kinds of panels, so that all that is in them is compiled once.
+        for narrow in [true, false] {
+            let (columns, most_rows) =
+                if narrow { (wide..columns, V::NARROW_ROWS) } else { (0..wide, V::ROWS) };
+            let epilogue: Option<&mut dyn Epilogue<E>> = match &mut epilogue {
+                Some(epilogue) if !narrow => Some(&mut **epilogue),
+                _ => None,
+            };
+            // SAFETY: as the caller promises.
+            unsafe { self.multiply_columns::<V>(simd, columns, most_rows, epilogue) }
         }
     }
 
@@ -174,13 +180,18 @@ impl<'r, 'a, E: Element> Block<'r, 'a, E> {
                     a: a_strip,
                     spare: self.buffers.tile,
                 };
-                // SAFETY: the columns lie within C and the panels; the rest is as promised.
-                unsafe {
-                    strip.multiply::<V>(simd, j0, lying.clone(), self.lying);
-                    strip.multiply::<V>(simd, j0 + in_place, packed.clone(), self.packed);
-                    if let Some(epilogue) = &mut epilogue {
-                        part.finish(&mut **epilogue, rows, j0..j0 + all_columns);
-                    }
+                for lies in [true, false] {
+                    let (j, columns, panels) = if lies {
+                        (j0, &lying, &self.lying)
+                    } else {
+                        (j0 + in_place, &packed, &self.packed)
+                    };
+                    // SAFETY: the columns lie within C and the panels; the rest is as promised.
+                    unsafe { strip.multiply::<V>(simd, j, columns.clone(), panels) }
+                }
+                if let Some(epilogue) = &mut epilogue {
+                    // SAFETY: as the caller promises.
+                    unsafe { part.finish(&mut **epilogue, rows, j0..j0 + all_columns) }
                 }
             }
         }
@@ -210,7 +221,7 @@ impl<E: Element> Strip<'_, '_, E> {
         simd: V::Simd,
         j0: usize,
         columns: Range<usize>,
-        panels: Panels<E>,
+        panels: &Panels<E>,
     ) {
         let nr = V::VECTORS * V::LEN;
         let mut j = columns.start;
@@ -247,32 +258,33 @@ impl<E: Element> Strip<'_, '_, E> {
                 c,
                 c_row_stride: self.part.c.1.0,
             };
-            let vectors = there.div_ceil(at_once * V::LEN);
             let whole = there.is_multiple_of(V::LEN)
                 && self.part.c.1.1 == 1
                 && (start.is_null() || start_strides.1 == 1)
                 && beta.is_none();
-            // SAFETY: the tile's rows and columns lie within A, the panels, the start row and C.
             // What is not whole, contiguous and unscaled goes through the spare tile, one panel at
             // a time, for which it has room.
-            unsafe {
-                if whole {
-                    V::multiply(simd, self.rows, vectors, at_once, tile);
-                    j += there;
-                    continue;
-                }
-                let there = there.min(nr);
+            let (there, at_once) = if whole { (there, at_once) } else { (there.min(nr), 1) };
+            if !whole {
                 if !start.is_null() {
                     let from = (start, start_strides);
-                    copy_tile(from, (self.rows, there), beta, (self.spare, (nr, 1)));
+                    // SAFETY: these rows and columns lie within C, or the start row.
+                    unsafe { copy_tile(from, (self.rows, there), beta, (self.spare, (nr, 1))) }
                     (tile.start, tile.start_row_stride) = (self.spare, nr);
                 }
                 (tile.c, tile.c_row_stride) = (self.spare, nr);
-                V::multiply(simd, self.rows, there.div_ceil(V::LEN), 1, tile);
-                let from = (self.spare.cast_const(), (nr, 1));
-                copy_tile(from, (self.rows, there), None, (c, self.part.c.1));
-                j += there;
             }
+            // SAFETY: the tile's rows and columns lie within A, the panels, the start row and C,
+            // or in the spare tile.
+            unsafe {
+                let vectors = if at_once > 1 { V::VECTORS } else { there.div_ceil(V::LEN) };
+                V::multiply(simd, self.rows, vectors, at_once, tile);
+                if !whole {
+                    let from = (self.spare.cast_const(), (nr, 1));
+                    copy_tile(from, (self.rows, there), None, (c, self.part.c.1));
+                }
+            }
+            j += there;
         }
     }
 }

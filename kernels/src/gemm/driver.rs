@@ -138,7 +138,7 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
                     part.finish(epilogue, part.rows.clone(), part.columns.clone());
                 }
             } else if let Some(b) = part.rows_of_few_steps() {
-                multiply_few_steps::<E::Lanes<S>>(simd, &part, b, epilogue);
+                multiply_few_steps(simd, &part, b, epilogue);
             } else if let Some((weights, room)) = part.rows_of_weights::<E::Lanes<S>>() {
                 let Some(scratch) = aligned(scratch, room.total()) else { return false };
                 multiply_few_rows::<E::Lanes<S>>(simd, &part, weights, room, epilogue, scratch);
@@ -194,12 +194,11 @@ unsafe fn multiply_blocks<V: MicroKernels>(
             // SAFETY: as the caller promises; the scratch space has room for such blocks.
             unsafe {
                 let block = Block::new::<V>(simd, part, (p, steps), (j, columns), sources, buffers);
-                match &mut epilogue {
-                    Some(epilogue) if p + steps == k => {
-                        block.multiply::<V>(simd, Some(&mut **epilogue));
-                    }
-                    _ => block.multiply::<V>(simd, None),
-                }
+                let epilogue: Option<&mut dyn Epilogue<V::Element>> = match &mut epilogue {
+                    Some(epilogue) if p + steps == k => Some(&mut **epilogue),
+                    _ => None,
+                };
+                block.multiply::<V>(simd, epilogue);
             }
         }
     }

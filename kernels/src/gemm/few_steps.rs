@@ -8,7 +8,9 @@ use super::access::{Access, All, Fewer};
 use super::driver::Part;
 use super::{Epilogue, Right, Start};
 use crate::Element;
-use crate::lanes::Lanes;
+use crate::dispatch::Kernel;
+use crate::lanes::{Lanes, Simd};
+use crate::lockstep::each;
 use core::array::from_fn;
 use core::{ptr, slice};
 
@@ -61,29 +63,47 @@ impl<E: Element> Part<'_, E> {
 /// # Safety
 /// As [`Multiplication::run`](super::driver::Multiplication::run), with any first column.
 #[inline(always)]
-pub(super) unsafe fn multiply_few_steps<V: Lanes>(
-    simd: V::Simd,
-    part: &Part<'_, V::Element>,
-    b: (*const V::Element, usize),
-    mut epilogue: Option<&mut dyn Epilogue<V::Element>>,
+pub(super) unsafe fn multiply_few_steps<S: Simd, E: Element>(
+    simd: S,
+    part: &Part<'_, E>,
+    b: (*const E, usize),
+    epilogue: Option<&mut (dyn Epilogue<E> + '_)>,
 ) {
-    for first in part.rows.clone().step_by(FINISHED_AT_ONCE) {
-        let last = part.rows.end.min(first + FINISHED_AT_ONCE);
-        for i in (first..last).step_by(ROWS) {
-            let few = Few { part, b, i };
-            // SAFETY: as the caller promises; row i is the part's, and so are those after it, up to
-            // `last`.
-            unsafe {
-                if last - i >= ROWS {
-                    few.multiply::<V, ROWS>(simd);
-                } else {
-                    few.multiply::<V, 1>(simd);
+    simd.call(FewSteps { part, b, epilogue });
+}
+
+/// A product of few steps of k.
+struct FewSteps<'r, 'a, 'e, E: Element> {
+    part: &'r Part<'a, E>,
+    /// B's first element, and the distance to its next row.
+    b: (*const E, usize),
+    epilogue: Option<&'r mut (dyn Epilogue<E> + 'e)>,
+}
+
+impl<E: Element> Kernel for FewSteps<'_, '_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { part, b, mut epilogue } = self;
+        for first in part.rows.clone().step_by(FINISHED_AT_ONCE) {
+            let last = part.rows.end.min(first + FINISHED_AT_ONCE);
+            for i in (first..last).step_by(ROWS) {
+                let few = Few { part, b, i };
+                // SAFETY: made only by `multiply_few_steps`, whose caller promises what it needs;
+                // row i is the part's, and so are those after it, up to `last`.
+                unsafe {
+                    if last - i >= ROWS {
+                        few.multiply::<E::Lanes<S>, ROWS>(simd);
+                    } else {
+                        few.multiply::<E::Lanes<S>, 1>(simd);
+                    }
                 }
             }
-        }
-        if let Some(epilogue) = &mut epilogue {
-            // SAFETY: C is ours for as long as this runs, and neither rows nor columns are 0.
-            unsafe { part.finish(&mut **epilogue, first..last, part.columns.clone()) };
+            if let Some(epilogue) = &mut epilogue {
+                // SAFETY: C is ours for as long as this runs, and neither rows nor columns are 0.
+                unsafe { part.finish(&mut **epilogue, first..last, part.columns.clone()) };
+            }
         }
     }
 }
@@ -205,22 +225,22 @@ impl<E: Element, const R: usize> Walk<'_, '_, E, R> {
         access: impl Access,
     ) {
         let simd = factors[0][0].simd();
-        let mut sums = [V::splat_in(simd, E::ZERO); R];
+        let zero = V::splat_in(simd, E::ZERO);
         // SAFETY: as the caller promises.
         unsafe {
-            if !BEGINS {
-                for (sum, from) in sums.iter_mut().zip(self.from) {
-                    *sum = access.load(simd, from.add(j));
-                }
+            let mut sums = each!(r < R, zero => {
+                if BEGINS { zero } else { access.load(simd, self.from[r].add(j)) }
+            });
+            let mut q = 0;
+            while q < K {
+                let row: V = access.load(simd, b.add(q * b_stride + j));
+                sums = each!(r < R, zero => factors[q][r].mul_add(row, sums[r]));
+                q += 1;
             }
-            for (q, factors) in factors.iter().enumerate() {
-                let row = access.load(simd, b.add(q * b_stride + j));
-                for (sum, factor) in sums.iter_mut().zip(factors) {
-                    *sum = factor.mul_add(row, *sum);
-                }
-            }
-            for (sum, to) in sums.into_iter().zip(self.to) {
-                access.store(sum, to.add(j));
+            let mut r = 0;
+            while r < R {
+                access.store(sums[r], self.to[r].add(j));
+                r += 1;
             }
         }
     }
