@@ -115,11 +115,11 @@ impl<'r, 'a, E: Element> Block<'r, 'a, E> {
         let narrow = V::NARROW_ROWS > V::ROWS && over > 0 && over <= V::LEN;
         let wide = if narrow { columns - over } else { columns };
         // Loops, here and for the two kinds of panels, so that all that is in them is compiled once.
-        for narrow in [true, false] {
+        for is_last in [false, true] {
             let (columns, most_rows) =
-                if narrow { (wide..columns, V::NARROW_ROWS) } else { (0..wide, V::ROWS) };
+                if is_last { (0..wide, V::ROWS) } else { (wide..columns, V::NARROW_ROWS) };
             let epilogue: Option<&mut dyn Epilogue<E>> = match &mut epilogue {
-                Some(epilogue) if !narrow => Some(&mut **epilogue),
+                Some(epilogue) if is_last => Some(&mut **epilogue),
                 _ => None,
             };
             // SAFETY: as the caller promises.

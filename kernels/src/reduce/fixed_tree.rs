@@ -191,22 +191,13 @@ where
     T: ManyTerms<E, R, W, N>,
 {
     let mut pass: Pass<'_, E::Lanes<S>, T, R, W, N> = Pass::new(simd, terms, length, read, write);
-    // Most rows are short, and trees are larger than they are. Where a term is much work, to have
-    // it in a place of its own for them costs more to compile than is gained.
-    let apart = !T::IS_HEAVY;
-    if apart && length <= PIECE {
+    if length <= PIECE {
+        // Most rows are short, and trees are larger than they are.
         return across_each(pass.piece(0, length));
     }
-    let mut trees = if apart || length > PIECE {
-        let pieces = Tree::<_, PIECE_LEVELS>::new(zeros::<E::Lanes<S>, N>(simd));
-        Some((Tree::<[E; N], BLOCK_LEVELS>::new([E::ZERO; N]), pieces))
-    } else {
-        None
-    };
+    let mut blocks = Tree::<[E; N], BLOCK_LEVELS>::new([E::ZERO; N]);
     let mut at = 0;
-    if T::IS_LIGHT
-        && let Some((blocks, _)) = &mut trees
-    {
+    if T::IS_LIGHT {
         let is_far = S::PREFETCHES && length * size_of::<E>() >= FAR;
         while length - at >= BLOCK {
             let block =
@@ -218,10 +209,9 @@ where
             return blocks.total();
         }
     }
+    let mut pieces = Tree::<_, PIECE_LEVELS>::new(zeros::<E::Lanes<S>, N>(simd));
     loop {
-        let piece = pass.piece(at, PIECE.min(length - at));
-        let Some((blocks, pieces)) = &mut trees else { return across_each(piece) };
-        pieces.push(piece);
+        pieces.push(pass.piece(at, PIECE.min(length - at)));
         at += PIECE;
         if at >= length || pieces.pushed == PIECES {
             blocks.push(across_each(pieces.total()));
