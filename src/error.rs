@@ -1,6 +1,6 @@
 //! What the network API says when it can't do what was asked.
 
-use deltarule_kernels::{IsaError, ShapeError};
+use deltarule_kernels::{Element, Isa, IsaError, ShapeError, reduce};
 use std::io;
 #[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
 use std::path::Path;
@@ -410,6 +410,14 @@ pub(crate) fn checked_area(argument: &'static str, rows: usize, columns: usize) 
 /// Checks that `actual` elements are `expected`.
 pub(crate) fn check_length(argument: &'static str, actual: usize, expected: usize) -> Result<()> {
     if actual == expected { Ok(()) } else { Err(Error::Length { argument, expected, actual }) }
+}
+
+/// Checks that there is neither infinity nor NaN.
+pub(crate) fn check_finite<E: Element>(isa: Isa, argument: &'static str, x: &[E]) -> Result<()> {
+    match reduce::first_non_finite(isa, x) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFinite { argument, index, value: x[index].to_f64() }),
+    }
 }
 
 /// How many rows of `columns` elements there are: at least one, and each whole.

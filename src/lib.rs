@@ -19,6 +19,7 @@ mod random;
 #[cfg(feature = "report")]
 mod report;
 mod schedule;
+mod targets;
 mod trainer;
 
 pub use deltarule_kernels as kernels;
@@ -39,7 +40,7 @@ pub use init::{Distribution, Fan, Init};
 pub use layers::{
     BatchNormRef, Categorical, DenseRef, EmbeddingRef, Layer, LayerNormRef, LayerRef,
 };
-pub use loss::{Loss, Reduction, Targets};
+pub use loss::{Loss, Reduction};
 pub use network::{Block, LayerSummary, Network, NetworkBuilder, Summary, Workspace};
 pub use optimizer::{Decays, Optimizer, ParameterGroup, Stretch, UpdateRule};
 pub use predictor::{Predictor, PredictorBuilder, Ranked};
@@ -48,4 +49,5 @@ pub use published::{Published, Version};
 #[cfg(feature = "report")]
 pub use report::{Report, ReportError};
 pub use schedule::{Plateau, ReduceOnPlateau, Schedule};
+pub use targets::{Targets, WeightedTargets};
 pub use trainer::{Score, Trainer, TrainerBuilder};

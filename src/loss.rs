@@ -1,14 +1,14 @@
 //! What a network is trained to make small.
 
-use core::ops::Range;
 use deltarule_kernels::loss::{
-    ClassTargets, ElementLoss, ElementRows, SoftmaxRows, softmax_cross_entropy,
+    ClassTargets, ElementLoss, ElementRows, Scale, SoftmaxRows, softmax_cross_entropy,
 };
 use deltarule_kernels::{Element, Isa, ShapeError};
 
 use crate::error::{Error, Result, check_length, checked_area};
 use crate::metrics::check_classes;
 use crate::optimizer::{not_negative, positive};
+use crate::targets::{Targets, WeightedTargets};
 
 /// A loss ℒ over the outputs ŷ of a batch of n rows.
 ///
@@ -93,40 +93,6 @@ pub enum Reduction {
     MeanOverElements,
 }
 
-/// What the outputs of a batch should have been.
-///
-/// ```
-/// use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
-/// let network = Network::builder(1).dense(3, Activation::Identity).build()?;
-/// let mut trainer =
-///     Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1)).build()?;
-/// // Two rows, by the index of their class and by the probability of each.
-/// let by_class = trainer.evaluate(&[1.0, 2.0], Targets::Classes(&[2, 0]))?;
-/// let by_value =
-///     trainer.evaluate(&[1.0, 2.0], Targets::Values(&[0.0, 0.0, 1.0, 1.0, 0.0, 0.0]))?;
-/// assert!((by_class.loss - by_value.loss).abs() < 1e-6);
-/// let error = trainer.evaluate(&[1.0], Targets::Classes(&[3])).unwrap_err();
-/// assert_eq!(error, Error::Class { argument: "targets", row: 0, class: 3, classes: 3 });
-/// # Ok::<(), deltarule::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Targets<'a, E: Element = f32> {
-    /// For each row the index of its class.
-    Classes(&'a [usize]),
-    /// For each row the values of its outputs, (rows, outputs) row-major.
-    Values(&'a [E]),
-}
-
-impl<'a, E: Element> Targets<'a, E> {
-    /// The targets of these rows, of which each has `outputs` outputs.
-    pub(crate) fn rows(self, rows: Range<usize>, outputs: usize) -> Self {
-        match self {
-            Self::Classes(labels) => Self::Classes(&labels[rows]),
-            Self::Values(values) => Self::Values(&values[rows.start * outputs..rows.end * outputs]),
-        }
-    }
-}
-
 impl Loss {
     /// The loss as a sum over elements, or `None` for one over classes.
     fn element_loss(self) -> Option<ElementLoss> {
@@ -169,10 +135,13 @@ impl Loss {
     pub(crate) fn check<E: Element>(
         self,
         argument: &'static str,
-        targets: Targets<'_, E>,
+        WeightedTargets { targets, weights }: WeightedTargets<'_, E>,
         rows: usize,
         outputs: usize,
     ) -> Result<()> {
+        if let Some(weights) = weights {
+            check_length("weights", weights.len(), rows)?;
+        }
         match (self.element_loss(), targets) {
             (Some(_), Targets::Classes(_)) => {
                 Err(Error::TargetKind { loss: self, expected: "values", actual: "classes" })
@@ -206,15 +175,16 @@ impl Loss {
         self,
         isa: Isa,
         (outputs, columns): (&[E], usize),
-        (targets, class_weights): (Targets<'_, E>, &[E]),
-        scale: E,
+        (targets, class_weights): (WeightedTargets<'_, E>, &[E]),
+        factor: E,
         losses: &mut [E],
         delta: &mut [E],
     ) -> Result<(), ShapeError> {
         let shape = (losses.len(), columns);
+        let WeightedTargets { targets, weights } = targets;
+        let scale = weights.map_or(factor.into(), |weights| Scale::weighted(factor, weights));
         if let (Some(loss), Targets::Values(targets)) = (self.element_loss(), targets) {
-            let (predictions, scale) = (outputs, scale.into());
-            let rows = ElementRows { shape, predictions, targets, scale, losses, delta };
+            let rows = ElementRows { shape, predictions: outputs, targets, scale, losses, delta };
             return loss.evaluate(isa, rows);
         }
         if let (Self::SoftmaxCrossEntropy, Targets::Classes(labels), []) =
@@ -229,8 +199,8 @@ impl Loss {
         if !class_weights.is_empty() {
             class_targets = class_targets.weighted(class_weights);
         }
-        let (logits, scale) = (outputs, scale.into());
-        class_targets.cross_entropy(isa, SoftmaxRows { shape, logits, scale, losses, delta })
+        let rows = SoftmaxRows { shape, logits: outputs, scale, losses, delta };
+        class_targets.cross_entropy(isa, rows)
     }
 
     /// ε.

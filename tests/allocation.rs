@@ -78,12 +78,20 @@ fn steps(isa: Isa, threads: usize) -> usize {
 fn steps_of(trainer: TrainerBuilder<f32>, x: &[f32], targets: Targets<'_>, count: usize) -> usize {
     let mut trainer = trainer.max_batch(ROWS).build().unwrap();
     let mut gradients = vec![0.0; trainer.network().parameters().len()];
+    let weights = [0.5; ROWS];
     let mut run = |steps| {
         for _ in 0..steps {
             trainer.step(x, targets).unwrap();
             trainer.gradients(x, targets, &mut gradients).unwrap();
             trainer.accumulate(x, targets, ROWS).unwrap();
             trainer.step_accumulated().unwrap();
+            trainer.step(x, targets.weighted(&weights)).unwrap();
+            trainer
+                .step_with(x, |_, delta| {
+                    delta[0] = 0.25;
+                    1.0
+                })
+                .unwrap();
         }
     };
     // What threads and locks set up on their first use is not a step's.
@@ -209,8 +217,9 @@ fn a_step_and_a_prediction_allocate_nothing() {
         assert_eq!(inside, 0, "{isa}: in a pool");
     }
     for isa in isas {
-        // From outside, rayon's queue takes a block for every 63 entries into the pool.
+        // From outside, rayon's queue takes a block for every 63 entries into the pool: one a call,
+        // and two for a loss of one's own.
         let outside = steps(isa, usize::MAX);
-        assert!(outside <= 4 * STEPS / 63 + 1, "{isa}: from outside the pool: {outside}");
+        assert!(outside <= 7 * STEPS / 63 + 1, "{isa}: from outside the pool: {outside}");
     }
 }

@@ -5,7 +5,7 @@ use deltarule_kernels::Element;
 use super::split::rows_of_classes;
 use super::{Scaling, Split, gather, random_split, stratified_split};
 use crate::error::{Error, Result, check_length, checked_area, try_vec, whole_rows};
-use crate::loss::Targets;
+use crate::targets::{Targets, WeightedTargets};
 
 /// A view of rows and their targets: what [`Trainer::fit`](crate::Trainer::fit) learns from.
 ///
@@ -30,6 +30,7 @@ pub struct Rows<'a, E: Element = f32> {
     x: &'a [E],
     columns: usize,
     targets: Targets<'a, E>,
+    weights: Option<&'a [E]>,
     rows: usize,
 }
 
@@ -66,7 +67,30 @@ impl<'a, E: Element> Rows<'a, E> {
                 }
             }
         }
-        Ok(Self { x, columns, targets, rows })
+        Ok(Self { x, columns, targets, weights: None, rows })
+    }
+
+    /// The same rows, of which each counts as much as its weight in a training, and in the loss of
+    /// a validation: see [`WeightedTargets`]. Metrics do not know them.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer, data::Rows};
+    /// // Two measurements that contradict each other, of which one is trusted more.
+    /// let rows = Rows::new(&[1.0, 1.0], 1, Targets::Values(&[0.0, 4.0]))?;
+    /// let rows = rows.with_weights(&[0.5, 1.5])?;
+    /// let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
+    /// trainer.fit(rows).epochs(100).run()?;
+    /// assert!((trainer.network().predict(&[1.0])?[0] - 3.0).abs() < 1e-4);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there is not a weight for each row.
+    pub fn with_weights(self, weights: &'a [E]) -> Result<Self> {
+        check_length("weights", weights.len(), self.rows)?;
+        Ok(Self { weights: Some(weights), ..self })
     }
 
     /// The features, (rows, columns) row-major.
@@ -87,6 +111,25 @@ impl<'a, E: Element> Rows<'a, E> {
     /// What the outputs should be.
     pub fn targets(&self) -> Targets<'a, E> {
         self.targets
+    }
+
+    /// A weight for each row, unless each counts as 1.
+    pub fn weights(&self) -> Option<&'a [E]> {
+        self.weights
+    }
+
+    /// What the outputs should be, and how much each row counts.
+    ///
+    /// ```
+    /// use deltarule::{Targets, data::Rows};
+    /// let (targets, weights) = (Targets::Values(&[2.0, 4.0]), [0.5, 2.0]);
+    /// let rows = Rows::new(&[1.0, 2.0], 1, targets)?.with_weights(&weights)?;
+    /// assert_eq!(rows.weighted_targets(), targets.weighted(&weights));
+    /// assert_eq!((rows.targets(), rows.weights()), (targets, Some(weights.as_slice())));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn weighted_targets(&self) -> WeightedTargets<'a, E> {
+        WeightedTargets { targets: self.targets, weights: self.weights }
     }
 
     /// The target values of a row, 0 if the targets are classes.
@@ -112,7 +155,7 @@ impl<'a, E: Element> Rows<'a, E> {
             gather(x, columns, rows, &mut out).map(|()| out)
         };
         let features = copy(self.x, self.columns)?;
-        match self.targets {
+        let selected = match self.targets {
             Targets::Classes(labels) => {
                 let labels = rows.iter().map(|&row| labels[row]).collect();
                 Dataset::from_classes(features, self.columns, labels)
@@ -122,6 +165,10 @@ impl<'a, E: Element> Rows<'a, E> {
                 let values = copy(values, outputs)?;
                 Dataset::from_values(features, self.columns, values, outputs)
             }
+        }?;
+        match self.weights {
+            Some(weights) => selected.with_weights(copy(weights, 1)?),
+            None => Ok(selected),
         }
     }
 }
@@ -149,6 +196,7 @@ pub struct Dataset<E: Element = f32> {
     features: Vec<E>,
     columns: usize,
     targets: OwnedTargets<E>,
+    weights: Option<Vec<E>>,
     feature_names: Vec<String>,
     class_names: Vec<String>,
 }
@@ -208,7 +256,25 @@ impl<E: Element> Dataset<E> {
 
     fn new(features: Vec<E>, columns: usize, targets: OwnedTargets<E>) -> Self {
         let (feature_names, class_names) = (Vec::new(), Vec::new());
-        Self { features, columns, targets, feature_names, class_names }
+        Self { features, columns, targets, weights: None, feature_names, class_names }
+    }
+
+    /// Gives each row a weight: see [`Rows::with_weights`].
+    ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// let data: Dataset = Dataset::from_classes(vec![0.5, 1.0, -2.0], 1, vec![1, 0, 1])?
+    ///     .with_weights(vec![1.0, 0.5, 2.0])?;
+    /// assert_eq!(data.select(&[2, 0])?.weights(), Some([2.0, 1.0].as_slice()));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there is not a weight for each row.
+    pub fn with_weights(mut self, weights: Vec<E>) -> Result<Self> {
+        check_length("weights", weights.len(), self.rows())?;
+        self.weights = Some(weights);
+        Ok(self)
     }
 
     /// Names the features, and the classes, of which there may be more than occur. No names are
@@ -258,7 +324,8 @@ impl<E: Element> Dataset<E> {
     pub fn view(&self) -> Rows<'_, E> {
         let Self { features: x, columns, .. } = self;
         let rows = x.len() / columns;
-        Rows { x, columns: *columns, targets: self.targets(), rows }
+        let weights = self.weights.as_deref();
+        Rows { x, columns: *columns, targets: self.targets(), weights, rows }
     }
 
     /// The rows.
@@ -295,6 +362,11 @@ impl<E: Element> Dataset<E> {
             OwnedTargets::Classes { labels, .. } => Targets::Classes(labels),
             OwnedTargets::Values { values, .. } => Targets::Values(values),
         }
+    }
+
+    /// A weight for each row, unless each counts as 1.
+    pub fn weights(&self) -> Option<&[E]> {
+        self.weights.as_deref()
     }
 
     /// The rows' classes; empty if the targets are values.

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use super::{Dataset, Rows};
 use crate::error::{Error, Result, check_length};
-use crate::loss::Targets;
 use crate::network::Network;
+use crate::targets::Targets;
 
 /// The array's elements row-major: its own memory if it is that already, and else a copy.
 fn row_major<'a, E: Element>(view: &'a ArrayView2<'_, E>) -> Cow<'a, [E]> {

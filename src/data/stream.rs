@@ -6,7 +6,7 @@ use std::thread::{Builder, JoinHandle};
 
 use super::ReadError;
 use crate::error::{Error, Result, check_length};
-use crate::loss::Targets;
+use crate::targets::Targets;
 
 /// Rows of a stream, and the targets of each. Its memory is used again for the next ones.
 ///

@@ -5,12 +5,12 @@ use deltarule_kernels::Element;
 use std::borrow::Cow;
 
 use crate::error::{Error, Result, check_length, whole_rows};
-use crate::loss::Targets;
 use crate::metrics::{
     self, Average, ClassScore, ConfusionMatrix, average_precision, average_precision_one_vs_rest,
     largest_of_rows, mean_absolute_error, r2, roc_auc, roc_auc_one_vs_rest,
     root_mean_squared_error, top_k_accuracy,
 };
+use crate::targets::Targets;
 
 /// What is to be known of a network's outputs on rows with targets.
 ///

@@ -14,8 +14,8 @@ use crate::data::{Batches, Dataset, Rows, gather};
 use crate::error::{Error, Result, check_length, checked_area, try_vec};
 #[cfg(feature = "checkpoint")]
 use crate::formats::Every;
-use crate::loss::Targets;
 use crate::network::Network;
+use crate::targets::{Targets, WeightedTargets};
 use crate::trainer::Trainer;
 
 /// Trains as it was said.
@@ -69,10 +69,11 @@ fn check<E: Element>(fit: &Fit<'_, E>) -> Result<()> {
     }
     let network = fit.trainer.network();
     check_length("columns of the data", fit.data.columns(), network.inputs())?;
-    fit.trainer.check_rows(fit.data, ["x", "targets"])?;
+    fit.trainer.check_rows(fit.data, ["x", "targets", "weights"])?;
     if let Validation::Rows(rows) = fit.validation {
         check_length("columns of the validation data", rows.columns(), network.inputs())?;
-        fit.trainer.check_rows(rows, ["validation x", "validation targets"])?;
+        let names = ["validation x", "validation targets", "validation weights"];
+        fit.trainer.check_rows(rows, names)?;
     }
     fit.rate.check()?;
     if let Some(rule) = &fit.early_stopping {
@@ -153,8 +154,9 @@ fn epochs<E: Element>(
             save_after(Every::Steps(course.at.steps), fit, rows.rows(), course)?;
         }
         let norms = if fit.gradient_norms { gathered.norms(fit.trainer)? } else { Vec::new() };
-        let score =
-            judged.map(|rows| fit.trainer.evaluate(rows.x(), rows.targets())).transpose()?;
+        let score = judged
+            .map(|rows| fit.trainer.evaluate(rows.x(), rows.weighted_targets()))
+            .transpose()?;
         let metrics = evaluate(fit.trainer.network(), &fit.metrics, judged.unwrap_or(rows))?;
         course.at.end_epoch(Epoch {
             epoch: number,
@@ -232,6 +234,7 @@ pub(super) struct Gathered<'a, E: Element> {
     x: Vec<E>,
     labels: Vec<usize>,
     values: Vec<E>,
+    weights: Vec<E>,
     /// Those of the last batch.
     count: usize,
 }
@@ -249,12 +252,13 @@ impl<'a, E: Element> Gathered<'a, E> {
             x: try_vec("batch", checked_area("batch", batch, rows.columns())?)?,
             labels,
             values: try_vec("batch", checked_area("batch", batch, rows.target_columns())?)?,
+            weights: try_vec("weights", rows.weights().map_or(0, |_| batch))?,
             count: 0,
         })
     }
 
     /// Copies these rows together.
-    pub(super) fn gather(&mut self, chosen: &[usize]) -> Result<(&[E], Targets<'_, E>)> {
+    pub(super) fn gather(&mut self, chosen: &[usize]) -> Result<(&[E], WeightedTargets<'_, E>)> {
         self.count = chosen.len();
         let columns = self.rows.columns();
         gather(self.rows.x(), columns, chosen, &mut self.x[..chosen.len() * columns])?;
@@ -269,18 +273,22 @@ impl<'a, E: Element> Gathered<'a, E> {
                 gather(values, outputs, chosen, &mut self.values[..chosen.len() * outputs])?;
             }
         }
+        if let Some(weights) = self.rows.weights() {
+            gather(weights, 1, chosen, &mut self.weights[..chosen.len()])?;
+        }
         Ok(self.last())
     }
 
     /// The last batch.
-    fn last(&self) -> (&[E], Targets<'_, E>) {
+    fn last(&self) -> (&[E], WeightedTargets<'_, E>) {
         let targets = match self.rows.targets() {
             Targets::Classes(_) => Targets::Classes(&self.labels[..self.count]),
             Targets::Values(_) => {
                 Targets::Values(&self.values[..self.count * self.rows.target_columns()])
             }
         };
-        (&self.x[..self.count * self.rows.columns()], targets)
+        let weights = self.rows.weights().map(|_| &self.weights[..self.count]);
+        (&self.x[..self.count * self.rows.columns()], WeightedTargets { targets, weights })
     }
 
     /// The norm of each layer's gradient on the last batch.

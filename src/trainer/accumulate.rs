@@ -3,13 +3,14 @@
 use core::mem;
 use deltarule_kernels::Element;
 
+use super::goal::Goal;
 use super::parallel::enter;
 use super::spans::Work;
 use super::update::Keep;
 use super::{PartOfBatch, Score, Trainer};
 use crate::error::{Error, Result, try_vec};
 use crate::layers::Span;
-use crate::loss::Targets;
+use crate::targets::WeightedTargets;
 
 /// The gradient of the parts so far.
 #[derive(Debug)]
@@ -59,12 +60,13 @@ impl<E: Element> Trainer<E> {
     /// As [`Trainer::step`]; [`Error::BatchRows`] if the rows are more than `batch_rows` in all, or
     /// `batch_rows` is not what it was for the parts before; [`Error::OutOfMemory`] if there is no
     /// memory for a gradient. The parts before are kept then.
-    pub fn accumulate(
+    pub fn accumulate<'a>(
         &mut self,
         x: &[E],
-        targets: Targets<'_, E>,
+        targets: impl Into<WeightedTargets<'a, E>>,
         batch_rows: usize,
     ) -> Result<Score> {
+        let targets = targets.into();
         let rows = self.check(x, targets)?;
         let first_row = self.accumulated.rows;
         let is_first = first_row == 0;
@@ -80,7 +82,7 @@ impl<E: Element> Trainer<E> {
         let mut gradient = mem::take(&mut self.accumulated.gradient);
         let done = enter(parts, || {
             let of_batch = PartOfBatch { first_row, batch_rows };
-            let work = Work { x, targets, of_batch, parts };
+            let work = Work { x, goal: Goal::Targets(targets), of_batch, parts };
             let keep = Keep { gradient: &mut gradient, adds: !is_first };
             let score = self.sum_gradient(work, keep, None)?;
             self.update_running(rows)?;

@@ -5,7 +5,9 @@ use deltarule_kernels::Element;
 use deltarule_kernels::optimizer::MAX_STATES;
 
 use super::accumulate::Accumulated;
+use super::goal::Objective;
 use super::layout::ShardLayout;
+use super::own_loss::OwnLoss;
 use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::spans::span_rows;
 use super::tiles::TilePlan;
@@ -283,6 +285,8 @@ impl<E: Element> TrainerBuilder<E> {
         let groups = self.groups_of_layers()?;
         let Self { network, loss, reduction, optimizer, seed, max_batch, threads, .. } = self;
         let class_weights = self.class_weights.unwrap_or_default();
+        let class_weights = class_weights.into_iter().map(E::from_f64).collect();
+        let objective = Objective { loss, reduction, class_weights };
         let ops = network.ops();
         let is_frozen: Vec<bool> = groups.iter().map(|group| group.frozen).collect();
         // Without fused multiply-adds the bits of a product depend on its shape.
@@ -326,9 +330,7 @@ impl<E: Element> TrainerBuilder<E> {
         let buffers = Buffers { layout, tiles, span_rows, arena, moments, scratch, occurrences };
         Ok(Trainer {
             network,
-            loss,
-            reduction,
-            class_weights: class_weights.into_iter().map(E::from_f64).collect(),
+            objective,
             optimizer,
             #[cfg(feature = "checkpoint")]
             groups,
@@ -344,6 +346,7 @@ impl<E: Element> TrainerBuilder<E> {
             states,
             kept,
             accumulated: Accumulated::new(),
+            own_loss: OwnLoss::default(),
             losses,
             buffers,
         })

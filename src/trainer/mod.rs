@@ -2,7 +2,9 @@
 
 mod accumulate;
 mod builder;
+mod goal;
 mod layout;
+mod own_loss;
 mod parallel;
 mod propagate;
 mod spans;
@@ -18,19 +20,22 @@ pub(crate) use state::Settings;
 
 use core::fmt;
 use deltarule_kernels::optimizer::{MAX_STATES, Update};
-use deltarule_kernels::{Element, Isa, reduce};
+use deltarule_kernels::{Element, Isa};
 use std::sync::Arc;
 
 use crate::data;
-use crate::error::{Error, Result, check_length, try_vec, whole_rows};
+use crate::error::{Error, Result, check_finite, check_length, try_vec, whole_rows};
 use crate::layers::{Mode, Occurrences, Op, Span};
-use crate::loss::{Loss, Reduction, Targets};
+use crate::loss::Loss;
 use crate::network::Network;
 #[cfg(feature = "checkpoint")]
 use crate::optimizer::ParameterGroup;
 use crate::optimizer::{Optimizer, Rates, UpdateRule};
+use crate::targets::WeightedTargets;
 use accumulate::Accumulated;
+use goal::{Goal, Objective};
 use layout::ShardLayout;
+use own_loss::OwnLoss;
 use parallel::{Scratch, Threads, enter};
 use propagate::{Batch, Propagate, Rows};
 use tiles::TilePlan;
@@ -61,10 +66,7 @@ use update::Gradient;
 /// ```
 pub struct Trainer<E: Element = f32> {
     network: Network<E>,
-    loss: Loss,
-    reduction: Reduction,
-    /// Those of the classes; none for none.
-    class_weights: Vec<E>,
+    objective: Objective<E>,
     optimizer: Optimizer,
     /// How each layer is trained.
     #[cfg(feature = "checkpoint")]
@@ -90,6 +92,7 @@ pub struct Trainer<E: Element = f32> {
     /// The gradient, where it has to be known before the update; empty otherwise.
     kept: Vec<E>,
     accumulated: Accumulated<E>,
+    own_loss: OwnLoss<E>,
     losses: Vec<E>,
     buffers: Buffers<E>,
 }
@@ -307,24 +310,30 @@ impl<E: Element> Trainer<E> {
     /// # Errors
     /// As [`Trainer::step`], but for [`Error::BatchTooLarge`]; [`Error::OutOfMemory`] if there is no
     /// memory for a loss of each row.
-    pub fn evaluate(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
+    pub fn evaluate<'a>(
+        &mut self,
+        x: &[E],
+        targets: impl Into<WeightedTargets<'a, E>>,
+    ) -> Result<Score> {
+        let targets = targets.into();
         self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
-        self.loss.check("targets", targets, rows, self.network.outputs())?;
+        self.objective.loss.check("targets", targets, rows, self.network.outputs())?;
         let mut losses = try_vec("losses", rows)?;
         let mut correct = 0;
-        let batch = self.batch(x, targets, Mode::Evaluation, PartOfBatch::whole(rows));
+        let goal = Goal::Targets(targets);
         let parts = self.parts(self.max_batch.min(rows));
         let span_rows = self.begin_batch(rows, parts)?;
         let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
-        let batch = Batch { class_weights: &self.class_weights, ..batch };
+        let (objective, mode) = (&self.objective, Mode::Evaluation);
+        let batch = Batch { x, goal, objective, mode, of_batch: PartOfBatch::whole(rows) };
         let propagate = Propagate::new(&self.network, layout, batch);
         let first_rows = (0..rows).step_by(span_rows);
         for (first_row, losses) in first_rows.zip(losses.chunks_mut(span_rows)) {
             let rows = Rows { parts, first_row, losses, arena, moments, scratch };
             correct += enter(parts, || propagate.run(rows))?;
         }
-        self.score(&losses, targets, correct)
+        goal.score(self.network.isa(), &losses, correct)
     }
 
     /// Checks that the network is still the one that the buffers were made for.
@@ -334,74 +343,42 @@ impl<E: Element> Trainer<E> {
     }
 
     /// Checks a batch's shapes and labels, and returns its rows.
-    fn check(&self, x: &[E], targets: Targets<'_, E>) -> Result<usize> {
+    fn check(&self, x: &[E], targets: WeightedTargets<'_, E>) -> Result<usize> {
+        let rows = self.check_x(x)?;
+        self.objective.loss.check("targets", targets, rows, self.network.outputs())?;
+        Ok(rows)
+    }
+
+    /// Checks a batch's shape, and returns its rows.
+    fn check_x(&self, x: &[E]) -> Result<usize> {
         self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
         if rows > self.max_batch {
             let max_batch = self.max_batch;
             return Err(Error::BatchTooLarge { argument: "x", rows, max_batch });
         }
-        self.loss.check("targets", targets, rows, self.network.outputs())?;
         Ok(rows)
     }
 
     /// Checks all that [`Trainer::step`] would of these rows, but for their number, and names what
-    /// is wrong by its place among them, in `x` or `targets`, which are the names to use.
+    /// is wrong by its place among them, in `x`, `targets` or `weights`, which are the names to use.
     pub(crate) fn check_rows(
         &self,
         rows: data::Rows<'_, E>,
-        [x, targets]: [&'static str; 2],
+        [x, targets, weights]: [&'static str; 3],
     ) -> Result<()> {
         self.check_network()?;
         let (isa, outputs) = (self.network.isa(), self.network.outputs());
-        self.loss.check(targets, rows.targets(), rows.rows(), outputs)?;
+        let goal = rows.weighted_targets();
+        self.objective.loss.check(targets, goal, rows.rows(), outputs)?;
         self.network.check_categories(rows.x(), 0)?;
         check_finite(isa, x, rows.x())?;
-        match rows.targets() {
-            Targets::Classes(_) => Ok(()),
-            Targets::Values(values) => check_finite(isa, targets, values),
-        }
+        goal.check_finite(isa, [targets, weights])
     }
 
     /// Into how many parts to divide the work on so many rows.
     fn parts(&self, rows: usize) -> usize {
         self.threads.parts(self.work.saturating_mul(rows))
-    }
-
-    /// A batch, but for the weights of its classes.
-    fn batch<'a>(
-        &self,
-        x: &'a [E],
-        targets: Targets<'a, E>,
-        mode: Mode,
-        of_batch: PartOfBatch,
-    ) -> Batch<'a, E> {
-        let PartOfBatch { first_row, batch_rows } = of_batch;
-        let scale = self.loss.scale(self.reduction, batch_rows, self.network.outputs());
-        let scale = E::from_f64(scale);
-        Batch { x, targets, loss: self.loss, class_weights: &[], scale, mode, first_row }
-    }
-
-    /// The score of these rows, if their loss is finite.
-    fn score(&self, losses: &[E], targets: Targets<'_, E>, correct: usize) -> Result<Score> {
-        let rows = losses.len();
-        let loss = reduce::sum(self.network.isa(), losses).to_f64();
-        if let (false, Targets::Values(values)) = (loss.is_finite(), targets) {
-            check_finite(self.network.isa(), "targets", values)?;
-        }
-        if !loss.is_finite() {
-            return Err(Error::NonFiniteLoss { rows, loss });
-        }
-        let correct = matches!(targets, Targets::Classes(_)).then_some(correct);
-        Ok(Score { loss, rows, correct })
-    }
-}
-
-/// Checks that there is neither infinity nor NaN.
-fn check_finite<E: Element>(isa: Isa, argument: &'static str, x: &[E]) -> Result<()> {
-    match reduce::first_non_finite(isa, x) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite { argument, index, value: x[index].to_f64() }),
     }
 }
 
@@ -423,8 +400,7 @@ impl<E: Element> fmt::Debug for Trainer<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trainer")
             .field("network", &self.network)
-            .field("loss", &self.loss)
-            .field("reduction", &self.reduction)
+            .field("objective", &self.objective)
             .field("optimizer", &self.optimizer)
             .field("max_batch", &self.max_batch)
             .field("threads", &self.threads)

@@ -8,27 +8,37 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use deltarule_kernels::activation::Activation;
 use deltarule_kernels::{Element, reduce};
 
+use super::PartOfBatch;
+use super::goal::{Goal, Objective};
 use super::layout::{Shard, ShardLayout, ToBelow};
 use super::parallel::{Divide, Scratch, divide};
 use crate::error::{Error, Result};
 use crate::layers::{Backward, Below, ColumnSums, Dense, Forward, Mode, Op, Pass, add};
-use crate::loss::{Loss, Targets};
 use crate::metrics::largest;
 use crate::network::Network;
+use crate::targets::Targets;
 
 /// What becomes of a batch.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch<'a, E: Element> {
     pub(crate) x: &'a [E],
-    pub(crate) targets: Targets<'a, E>,
-    pub(crate) loss: Loss,
-    /// Those of the classes; none for none.
-    pub(crate) class_weights: &'a [E],
-    pub(crate) scale: E,
+    pub(crate) goal: Goal<'a, E>,
+    pub(crate) objective: &'a Objective<E>,
     /// In training δ is wanted of every layer, in evaluation just the loss.
     pub(crate) mode: Mode,
-    /// The place of the first row in a batch of which this is a part: masks depend on it.
-    pub(crate) first_row: usize,
+    /// Masks depend on it, and by what the losses are divided.
+    pub(crate) of_batch: PartOfBatch,
+}
+
+/// Which way the rows of a batch go.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Phase {
+    /// To the outputs.
+    Forward,
+    /// From the outputs back: they have been there, and the layers' values are left.
+    Backward,
+    /// There and back.
+    Both,
 }
 
 /// Everything that propagates a batch.
@@ -117,6 +127,8 @@ impl<'a, E: Element> Propagate<'a, E> {
     /// Propagates these rows, and returns how many of them are classified correctly.
     pub(crate) fn run(&self, mut room: Rows<'_, E>) -> Result<usize> {
         let (end, batch_rows) = (self.network.ops().len(), room.losses.len());
+        let phase = self.batch.goal.phase();
+        let (goes_up, comes_back) = (phase != Phase::Backward, phase != Phase::Forward);
         self.correct.store(0, Ordering::Relaxed);
         let (barriers, lowest) = match self.batch.mode {
             Mode::Evaluation => (&[][..], end),
@@ -125,21 +137,20 @@ impl<'a, E: Element> Propagate<'a, E> {
         let none =
             Sweep { begins: false, forward: 0..0, has_loss: false, backward: 0..0, batch_rows };
         let mut from = 0;
-        for &barrier in barriers {
+        for &barrier in barriers.iter().filter(|_| goes_up) {
             let forward = from..barrier;
             self.sweep(Sweep { begins: from == 0, forward, ..none.clone() }, &mut room)?;
             self.sum_moments(barrier, &mut room)?;
             from = barrier;
         }
-        let begins = barriers.is_empty();
+        let begins = goes_up && barriers.is_empty();
+        let forward = if goes_up { from..end } else { end..end };
         let mut barriers = barriers.iter().rev().take_while(|&&barrier| barrier >= lowest);
         let mut next = barriers.next();
         let backward = next.map_or(lowest, |barrier| barrier + 1)..end;
-        self.sweep(
-            Sweep { begins, forward: from..end, has_loss: true, backward, ..none },
-            &mut room,
-        )?;
-        while let Some(&barrier) = next {
+        let backward = if comes_back { backward } else { end..end };
+        self.sweep(Sweep { begins, forward, has_loss: comes_back, backward, ..none }, &mut room)?;
+        while let Some(&barrier) = next.filter(|_| comes_back) {
             self.sum_gradients(barrier, &mut room)?;
             next = barriers.next();
             if barrier > lowest {
@@ -197,7 +208,7 @@ impl<'a, E: Element> Propagate<'a, E> {
                 moments,
                 mode: self.batch.mode,
                 batch_rows: sweep.batch_rows,
-                first_row: self.batch.first_row + first_row,
+                first_row: self.batch.of_batch.first_row + first_row,
             };
             self.run_shard(sweep, &pass, first_row, shard, losses, scratch)?;
         }
@@ -271,13 +282,22 @@ impl<'a, E: Element> Propagate<'a, E> {
         errors: &mut [E],
     ) -> Result<()> {
         let outputs = self.network.outputs();
-        let targets = self.batch.targets.rows(rows.clone(), outputs);
         let last = self.network.ops().len() - 1;
         let (y, delta) = (shard.y(last), &mut errors[self.layout.delta(last, rows.len())]);
-        let isa = self.network.isa();
-        let Batch { loss, class_weights, scale, .. } = self.batch;
-        loss.run(isa, (y, outputs), (targets, class_weights), scale, losses, delta)?;
-        if let Targets::Classes(labels) = targets {
+        let Batch { goal, objective: Objective { loss, reduction, class_weights }, .. } =
+            self.batch;
+        let targets = match goal {
+            Goal::Targets(targets) => targets.rows(rows.clone(), outputs),
+            Goal::Outputs => return Ok(()),
+            Goal::Delta { delta: known, .. } => {
+                delta.copy_from_slice(&known[rows.start * outputs..rows.end * outputs]);
+                return Ok(());
+            }
+        };
+        let scale = loss.scale(*reduction, self.batch.of_batch.batch_rows, outputs);
+        let (isa, factor) = (self.network.isa(), E::from_f64(scale));
+        loss.run(isa, (y, outputs), (targets, class_weights), factor, losses, delta)?;
+        if let Targets::Classes(labels) = targets.targets {
             let predicted = |row: usize| largest(&y[row * outputs..][..outputs]);
             let correct =
                 labels.iter().enumerate().filter(|&(row, &label)| predicted(row) == label);

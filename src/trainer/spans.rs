@@ -8,14 +8,14 @@ use core::mem;
 use core::ops::Range;
 use deltarule_kernels::Element;
 
+use super::goal::Goal;
 use super::layout::ShardLayout;
-use super::propagate::{Batch, Propagate, Rows};
+use super::propagate::{Batch, Phase, Propagate, Rows};
 use super::update::Keep;
 use super::{Buffers, PartOfBatch, Score, Trainer};
 use crate::diagnostics::Diagnostics;
 use crate::error::Result;
 use crate::layers::{Mode, Op, Span};
-use crate::loss::Targets;
 use crate::network::Network;
 
 /// Bytes of inputs, values and errors of a span, for each thread: they stay in a core's share of
@@ -59,7 +59,7 @@ fn even_span(rows: usize, most: usize, unit: usize) -> usize {
 #[derive(Clone, Copy)]
 pub(super) struct Work<'a, E: Element> {
     pub(super) x: &'a [E],
-    pub(super) targets: Targets<'a, E>,
+    pub(super) goal: Goal<'a, E>,
     pub(super) of_batch: PartOfBatch,
     /// Into how many parts they are divided.
     pub(super) parts: usize,
@@ -70,9 +70,9 @@ impl<E: Element> Trainer<E> {
     /// computed from.
     pub(super) fn propagate(&mut self, work: Work<'_, E>) -> Result<Score> {
         let rows = work.x.len() / self.network.inputs();
-        self.begin_batch(rows, work.parts)?;
+        self.begin_work(rows, work)?;
         let correct = self.propagate_span(work, 0..rows)?;
-        self.score(&self.losses[..rows], work.targets, correct)
+        work.goal.score(self.network.isa(), &self.losses[..rows], correct)
     }
 
     /// Writes the gradient of some rows of a batch, or adds it to what is there. Nothing of that
@@ -107,17 +107,17 @@ impl<E: Element> Trainer<E> {
         to: Keep<'_, E>,
         mut diagnostics: Option<&mut Diagnostics<E>>,
     ) -> Result<Score> {
-        let Work { x, targets, parts, .. } = work;
-        let inputs = self.network.inputs();
+        let Work { x, goal, parts, .. } = work;
+        let (isa, inputs) = (self.network.isa(), self.network.inputs());
         let rows = x.len() / inputs;
-        let span_rows = self.begin_batch(rows, parts)?;
+        let span_rows = self.begin_work(rows, work)?;
         let (mut adds, mut correct, mut first) = (to.adds, 0, 0);
         loop {
             let span = first..rows.min(first + span_rows);
             correct += self.propagate_span(work, span.clone())?;
             // Before anything is written, if this span is all.
             let is_last = span.end == rows;
-            let score = is_last.then(|| self.score(&self.losses[..rows], targets, correct));
+            let score = is_last.then(|| goal.score(isa, &self.losses[..rows], correct));
             let score = score.transpose()?;
             let x = &x[span.start * inputs..span.end * inputs];
             if let Some(diagnostics) = diagnostics.as_deref_mut() {
@@ -128,13 +128,21 @@ impl<E: Element> Trainer<E> {
                 });
             }
             let gradient = Keep { gradient: &mut *to.gradient, adds };
-            let (isa, ops) = (self.network.isa(), self.network.ops());
+            let ops = self.network.ops();
             let (of_span, scratch) = self.buffers.gradient(isa, ops, (x, span.len()), Span::Batch);
             of_span.run(parts, scratch, gradient)?;
             if let Some(score) = score {
                 return Ok(score);
             }
             (adds, first) = (true, span.end);
+        }
+    }
+
+    /// What comes before the first span of work on so many rows; returns how many of them are one.
+    fn begin_work(&mut self, rows: usize, work: Work<'_, E>) -> Result<usize> {
+        match work.goal.phase() {
+            Phase::Backward => Ok(rows),
+            _ => self.begin_batch(rows, work.parts),
         }
     }
 
@@ -149,12 +157,15 @@ impl<E: Element> Trainer<E> {
     }
 
     /// Forward, loss and backward of a span; returns how many of its rows are classified correctly.
-    fn propagate_span(&mut self, work: Work<'_, E>, span: Range<usize>) -> Result<usize> {
-        let Work { x, targets, of_batch, parts } = work;
+    pub(super) fn propagate_span(
+        &mut self,
+        work: Work<'_, E>,
+        span: Range<usize>,
+    ) -> Result<usize> {
+        let Work { x, goal, of_batch, parts } = work;
         let mode = Mode::Training { seed: self.seed, step: self.number() };
-        let batch = self.batch(x, targets, mode, of_batch);
         let Buffers { layout, arena, moments, scratch, occurrences, .. } = &mut self.buffers;
-        let batch = Batch { class_weights: &self.class_weights, ..batch };
+        let batch = Batch { x, goal, objective: &self.objective, mode, of_batch };
         let propagate = Propagate::new(&self.network, layout, batch);
         let losses = &mut self.losses[span.clone()];
         let first_row = span.start;

@@ -3,6 +3,7 @@
 use deltarule_kernels::Element;
 
 use super::Trainer;
+use super::goal::Objective;
 use crate::error::{Result, check_length};
 use crate::loss::{Loss, Reduction};
 use crate::optimizer::{Optimizer, ParameterGroup};
@@ -38,7 +39,8 @@ impl Settings {
 impl<E: Element> Trainer<E> {
     /// How the network is trained now.
     pub(crate) fn settings(&self) -> Settings {
-        let Self { loss, reduction, class_weights, optimizer, groups, seed, .. } = self;
+        let Self { objective, optimizer, groups, seed, .. } = self;
+        let Objective { loss, reduction, class_weights } = objective;
         Settings {
             loss: *loss,
             reduction: *reduction,

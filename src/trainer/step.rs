@@ -4,6 +4,7 @@ use core::mem;
 use deltarule_kernels::optimizer::norm_clip_factor;
 use deltarule_kernels::{Element, reduce};
 
+use super::goal::Goal;
 use super::parallel::enter;
 use super::spans::Work;
 use super::tiles::Piece;
@@ -12,15 +13,16 @@ use super::{PartOfBatch, Score, Trainer};
 use crate::diagnostics::Diagnostics;
 use crate::error::{Error, Result, check_length, try_vec};
 use crate::layers::{Op, Part, Span};
-use crate::loss::Targets;
 use crate::network::Trained;
 use crate::optimizer::{Stretch, UpdateRule};
+use crate::targets::WeightedTargets;
 
 impl<E: Element> Trainer<E> {
     /// One step of the optimizer on a batch: forward, loss, backward, update. The score is that
     /// from before the update.
     ///
-    /// `x` is (rows, inputs) row-major.
+    /// `x` is (rows, inputs) row-major. The targets are [`Targets`](crate::Targets), or
+    /// [`WeightedTargets`], which give each row a weight.
     ///
     /// ```
     /// # use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
@@ -42,16 +44,32 @@ impl<E: Element> Trainer<E> {
     /// Nothing was changed if there is an error: [`Error::Empty`], [`Error::PartialRow`] or
     /// [`Error::BatchTooLarge`] for `x`; [`Error::Length`], [`Error::Class`] or
     /// [`Error::TargetKind`] for `targets`; [`Error::OutOfRange`] for those of a binary cross-entropy
-    /// outside 0 to 1; [`Error::NonFinite`] for an input or a target that is
-    /// infinite or NaN; [`Error::Category`] for a categorical column;
+    /// outside 0 to 1; [`Error::Length`] for weights that are not one for each row;
+    /// [`Error::NonFinite`] for an input, a target or a weight that is infinite or NaN;
+    /// [`Error::Category`] for a categorical column;
     /// [`Error::NonFiniteLoss`] if the loss is infinite or NaN, and
     /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by;
     /// [`Error::OtherNetwork`] if [`Trainer::network_mut`] was used to put in one of other layers.
-    pub fn step(&mut self, x: &[E], targets: Targets<'_, E>) -> Result<Score> {
+    pub fn step<'a>(
+        &mut self,
+        x: &[E],
+        targets: impl Into<WeightedTargets<'a, E>>,
+    ) -> Result<Score> {
+        let targets = targets.into();
         let rows = self.check(x, targets)?;
+        self.step_towards(x, rows, Goal::Targets(targets))
+    }
+
+    /// [`Trainer::step`] on rows that were checked.
+    pub(super) fn step_towards(
+        &mut self,
+        x: &[E],
+        rows: usize,
+        goal: Goal<'_, E>,
+    ) -> Result<Score> {
         let parts = self.parts(rows);
         let score = enter(parts, || {
-            let work = Work { x, targets, of_batch: PartOfBatch::whole(rows), parts };
+            let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             let keeps = self.rule.is_some() || self.optimizer.norm_limit().is_some();
             let score = if keeps || rows > self.buffers.span_rows {
                 let mut sum = mem::take(&mut self.kept);
@@ -92,18 +110,20 @@ impl<E: Element> Trainer<E> {
     ///
     /// # Errors
     /// As [`Trainer::step`]; [`Error::Length`] if `diagnostics` was made for another network.
-    pub fn step_diagnosed(
+    pub fn step_diagnosed<'a>(
         &mut self,
         x: &[E],
-        targets: Targets<'_, E>,
+        targets: impl Into<WeightedTargets<'a, E>>,
         diagnostics: &mut Diagnostics<E>,
     ) -> Result<Score> {
+        let targets = targets.into();
         let rows = self.check(x, targets)?;
         diagnostics.check(&self.network)?;
         let parts = self.parts(rows);
         let score = enter(parts, || {
             let mut gradient = mem::take(&mut diagnostics.gradient);
-            let work = Work { x, targets, of_batch: PartOfBatch::whole(rows), parts };
+            let goal = Goal::Targets(targets);
+            let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             let done = self.sum_gradient(work, Keep::new(&mut gradient), Some(diagnostics));
             diagnostics.gradient = gradient;
             let score = done?;
@@ -289,17 +309,29 @@ impl<E: Element> Trainer<E> {
     /// # Errors
     /// As [`Trainer::step`]; [`Error::Length`] if `gradients` has not an element for each
     /// parameter. Nothing was written then.
-    pub fn gradients(
+    pub fn gradients<'a>(
         &mut self,
         x: &[E],
-        targets: Targets<'_, E>,
+        targets: impl Into<WeightedTargets<'a, E>>,
         gradients: &mut [E],
     ) -> Result<Score> {
+        let targets = targets.into();
         let rows = self.check(x, targets)?;
         check_length("gradients", gradients.len(), self.network.parameters().len())?;
+        self.gradients_towards(x, rows, Goal::Targets(targets), gradients)
+    }
+
+    /// [`Trainer::gradients`] on rows that were checked.
+    pub(super) fn gradients_towards(
+        &mut self,
+        x: &[E],
+        rows: usize,
+        goal: Goal<'_, E>,
+        gradients: &mut [E],
+    ) -> Result<Score> {
         let parts = self.parts(rows);
         enter(parts, || {
-            let work = Work { x, targets, of_batch: PartOfBatch::whole(rows), parts };
+            let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             self.sum_gradient(work, Keep::new(gradients), None)
         })
     }

@@ -7,7 +7,7 @@ use std::io::Read;
 use super::{Missing, Unknown, number, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
-use crate::loss::Targets;
+use crate::targets::Targets;
 
 /// How categories become features.
 ///
