@@ -26,7 +26,11 @@ use crate::targets::{Targets, WeightedTargets};
 /// let values = Targets::Values(&[1.0, -1.0]);
 /// assert_eq!(loss_of(Loss::MeanSquaredError, &[4.0, -1.5], values)?, 9.0 + 0.25);
 /// assert_eq!(loss_of(Loss::MeanAbsoluteError, &[4.0, -1.5], values)?, 3.0 + 0.5);
+/// let loss = loss_of(Loss::Quantile { quantile: 0.75 }, &[4.0, -1.5], values)?;
+/// assert_eq!(loss, 0.25 * 3.0 + 0.75 * 0.5); // the first is too high, the second too low
 /// assert_eq!(loss_of(Loss::Huber { threshold: 1.0 }, &[4.0, -1.5], values)?, 2.5 + 0.125);
+/// let loss = loss_of(Loss::Poisson, &[0.0, 0.0], Targets::Values(&[2.0, 0.0]))?;
+/// assert_eq!(loss, 1.0 + 1.0); // rates of e⁰
 /// let loss = loss_of(Loss::SoftmaxCrossEntropy, &[0.0, 0.0], Targets::Classes(&[1]))?;
 /// assert!((loss - 2f64.ln()).abs() < 1e-6);
 /// let loss = Loss::BinaryCrossEntropy { positive_weight: 3.0 };
@@ -42,6 +46,13 @@ pub enum Loss {
     MeanSquaredError,
     /// (1/n) Σᵢ Σⱼ |ŷᵢⱼ − yᵢⱼ|.
     MeanAbsoluteError,
+    /// (1/n) Σᵢ Σⱼ of (1 − τ)(ŷᵢⱼ − yᵢⱼ) where ŷᵢⱼ is above yᵢⱼ, and τ (yᵢⱼ − ŷᵢⱼ) below: the
+    /// outputs become the τ-quantiles of the targets. Koenker and Bassett, *Regression Quantiles*
+    /// (1978); also called the pinball loss.
+    Quantile {
+        /// τ, above 0 and below 1.
+        quantile: f64,
+    },
     /// (1/n) Σᵢ Σⱼ of ½e² where |e| ≤ d, and of d (|e| − ½d) beyond, e = ŷᵢⱼ − yᵢⱼ.
     Huber {
         /// d, above 0.
@@ -54,6 +65,11 @@ pub enum Loss {
         /// p, above 0: the weight of the positive class, 1 for none.
         positive_weight: f64,
     },
+    /// (1/n) Σᵢ Σⱼ of e^ŷᵢⱼ − yᵢⱼ ŷᵢⱼ: the outputs are logarithms of rates, the last layer is
+    /// [`Activation::Identity`](crate::Activation::Identity), and the targets are counts, or other
+    /// numbers that are not negative. It is −log of Poisson's probability of the targets, without
+    /// log y!, which does not depend on the outputs.
+    Poisson,
     /// −(1/n) Σᵢ Σⱼ qᵢⱼ log softmax(ŷᵢ)ⱼ: the outputs are logits, the last layer is
     /// [`Activation::Identity`](crate::Activation::Identity). q is 1 for the class of
     /// [`Targets::Classes`] and 0 for the others, or the probabilities of [`Targets::Values`]. These
@@ -99,10 +115,12 @@ impl Loss {
         match self {
             Self::MeanSquaredError => Some(ElementLoss::SquaredError),
             Self::MeanAbsoluteError => Some(ElementLoss::AbsoluteError),
+            Self::Quantile { quantile } => Some(ElementLoss::Quantile { quantile }),
             Self::Huber { threshold } => Some(ElementLoss::Huber { threshold }),
             Self::BinaryCrossEntropy { positive_weight } => {
                 Some(ElementLoss::BinaryCrossEntropy { positive_weight })
             }
+            Self::Poisson => Some(ElementLoss::Poisson),
             Self::SoftmaxCrossEntropy | Self::SmoothedCrossEntropy { .. } => None,
         }
     }
@@ -113,6 +131,10 @@ impl Loss {
             Self::Huber { threshold } => positive("threshold", Some(threshold)),
             Self::BinaryCrossEntropy { positive_weight } => {
                 positive("positive_weight", Some(positive_weight))
+            }
+            Self::Quantile { quantile } if !(quantile > 0.0 && quantile < 1.0) => {
+                let (argument, expected) = ("quantile", "above 0 and below 1");
+                Err(Error::OutOfRange { argument, value: quantile, expected })
             }
             Self::SmoothedCrossEntropy { smoothing } if !(0.0..=1.0).contains(&smoothing) => {
                 let (argument, expected) = ("smoothing", "between 0 and 1");
@@ -152,11 +174,29 @@ impl Loss {
             }
             (_, Targets::Values(values)) => {
                 check_length(argument, values.len(), checked_area(argument, rows, outputs)?)?;
-                match self {
-                    Self::BinaryCrossEntropy { .. } => check_shares(argument, values),
-                    _ => Ok(()),
-                }
+                self.check_values(argument, values)
             }
+        }
+    }
+
+    /// Checks that targets are in the range beyond which the loss has no minimum, as with labels of
+    /// −1 and 1, unless they are not finite, which is told of every loss.
+    fn check_values<E: Element>(self, argument: &'static str, values: &[E]) -> Result<()> {
+        let (largest, expected) = match self {
+            Self::BinaryCrossEntropy { .. } => {
+                (E::ONE, "between 0 and 1 for a binary cross-entropy")
+            }
+            Self::Poisson => (E::INFINITY, "0 or more for Poisson's loss"),
+            _ => return Ok(()),
+        };
+        let is_outside = |y: &E| *y < E::ZERO || *y > largest;
+        // All of them without a branch, since every step asks, and nearly always in vain.
+        if !values.iter().fold(false, |any, y| any | is_outside(y)) {
+            return Ok(());
+        }
+        match values.iter().find(|y| is_outside(y) && y.to_f64().is_finite()) {
+            None => Ok(()),
+            Some(value) => Err(Error::OutOfRange { argument, value: value.to_f64(), expected }),
         }
     }
 
@@ -208,23 +248,6 @@ impl Loss {
         match self {
             Self::SmoothedCrossEntropy { smoothing } => smoothing,
             _ => 0.0,
-        }
-    }
-}
-
-/// Checks that targets are 0, 1 or between, unless they are not finite, which is told of every
-/// loss. Beyond, as with labels of −1 and 1, the loss has no minimum.
-fn check_shares<E: Element>(argument: &'static str, values: &[E]) -> Result<()> {
-    let is_outside = |y: &E| *y < E::ZERO || *y > E::ONE;
-    // All of them without a branch, since every step asks, and nearly always in vain.
-    if !values.iter().fold(false, |any, y| any | is_outside(y)) {
-        return Ok(());
-    }
-    match values.iter().find(|y| is_outside(y) && y.to_f64().is_finite()) {
-        None => Ok(()),
-        Some(value) => {
-            let expected = "between 0 and 1 for a binary cross-entropy";
-            Err(Error::OutOfRange { argument, value: value.to_f64(), expected })
         }
     }
 }

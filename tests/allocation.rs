@@ -116,7 +116,9 @@ fn every_kind_of_step(isa: Isa) {
     for (loss, targets) in [
         (Loss::MeanSquaredError, values),
         (Loss::MeanAbsoluteError, values),
+        (Loss::Quantile { quantile: 0.9 }, values),
         (Loss::Huber { threshold: 0.5 }, values),
+        (Loss::Poisson, values),
         (Loss::BinaryCrossEntropy { positive_weight: 2.0 }, values),
         (Loss::SoftmaxCrossEntropy, classes),
         (Loss::SmoothedCrossEntropy { smoothing: 0.1 }, classes),

@@ -193,9 +193,11 @@ fn losses<E: Element>(tolerance: f64) {
         for (case, element_loss, targets) in [
             ("squared_error", ElementLoss::SquaredError, &targets),
             ("absolute_error", ElementLoss::AbsoluteError, &targets),
+            ("quantile", ElementLoss::Quantile { quantile: 0.9 }, &targets),
             ("huber", ElementLoss::Huber { threshold: 1.5 }, &targets),
             ("binary_cross_entropy", bce(1.0), &targets),
             ("binary_cross_entropy_weighted", bce(2.5), &targets),
+            ("poisson", ElementLoss::Poisson, &targets),
             ("kl_divergence", ElementLoss::KlDivergence, &distribution),
         ] {
             check(case, &|losses, delta| {

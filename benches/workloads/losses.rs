@@ -21,12 +21,15 @@ const SMOOTHING: f64 = 0.1;
 pub(super) fn all() -> Vec<Workload> {
     let mut all = Vec::new();
     let bce = ElementLoss::BinaryCrossEntropy { positive_weight: 1.0 };
+    let quantile = ElementLoss::Quantile { quantile: 0.9 };
     let huber = ElementLoss::Huber { threshold: 1.5 };
     for (name, kernel, is_transcendental, widths) in [
         ("squared_error", Kernel::Element(ElementLoss::SquaredError), false, &[1, 10, 256][..]),
         ("absolute_error", Kernel::Element(ElementLoss::AbsoluteError), false, &[256]),
+        ("quantile", Kernel::Element(quantile), false, &[256]),
         ("huber", Kernel::Element(huber), false, &[256]),
         ("binary_cross_entropy", Kernel::Element(bce), true, &[1, 256]),
+        ("poisson", Kernel::Element(ElementLoss::Poisson), true, &[1, 256]),
         ("kl_divergence", Kernel::Element(ElementLoss::KlDivergence), true, &[10, 256]),
         ("cross_entropy", Kernel::Labels, true, &[10, 256]),
         ("cross_entropy_smoothed", Kernel::SmoothedLabels, true, &[10, 256]),

@@ -200,6 +200,9 @@ def write_losses():
     f = functional
     case("squared_error", lambda z: f.mse_loss(z, targets, reduction="none"))
     case("absolute_error", lambda z: f.l1_loss(z, targets, reduction="none"))
+    tau = 0.9
+    pinball = lambda e: torch.maximum((1 - tau) * e, -tau * e)
+    case("quantile", lambda z: pinball(z - targets))
     case("huber", lambda z: f.huber_loss(z, targets, reduction="none", delta=1.5))
     bce = f.binary_cross_entropy_with_logits
     case("binary_cross_entropy", lambda z: bce(z, targets, reduction="none"))
@@ -208,6 +211,7 @@ def write_losses():
         "binary_cross_entropy_weighted",
         lambda z: bce(z, targets, reduction="none", pos_weight=weight),
     )
+    case("poisson", lambda z: f.poisson_nll_loss(z, targets, reduction="none"))
     case("kl_divergence", lambda z: f.kl_div(z, distribution, reduction="none"))
     ce = f.cross_entropy
     case("cross_entropy", lambda z: ce(z, labels, reduction="none"))

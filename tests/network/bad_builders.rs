@@ -96,6 +96,12 @@ fn numbers_that_have_no_meaning() {
         build(Loss::SmoothedCrossEntropy { smoothing: 1.5 }, Optimizer::sgd(0.1)).unwrap_err(),
         "`smoothing` is 1.5, but it must be between 0 and 1"
     );
+    for quantile in [0.0, 1.0, -0.5, f64::NAN] {
+        assert_eq!(
+            build(Loss::Quantile { quantile }, Optimizer::sgd(0.1)).unwrap_err(),
+            format!("`quantile` is {quantile}, but it must be above 0 and below 1")
+        );
+    }
     build(Loss::SmoothedCrossEntropy { smoothing: 1.0 }, Optimizer::sgd(0.1)).unwrap();
     assert_eq!(
         build(Loss::BinaryCrossEntropy { positive_weight: 0.0 }, Optimizer::sgd(0.1)).unwrap_err(),

@@ -144,15 +144,19 @@ fn the_first_of_many_in_a_pool() {
     assert_eq!(bits(trainer.network().parameters()), before);
 }
 
-/// Labels of −1 and 1 are no probabilities, and would be learned from without end.
+/// Labels of −1 and 1 are no probabilities, and would be learned from without end; nor are there
+/// counts below 0.
 #[test]
-fn a_binary_target_that_is_no_probability() {
+fn targets_that_the_loss_has_no_minimum_for() {
     let (x, _, mut values) = good();
     values.iter_mut().for_each(|value| *value = value.abs());
-    let loss = Loss::BinaryCrossEntropy { positive_weight: 1.0 };
-    for value in [-1.0, 1.5] {
+    let binary = Loss::BinaryCrossEntropy { positive_weight: 1.0 };
+    let share = "must be between 0 and 1 for a binary cross-entropy";
+    let count = "must be 0 or more for Poisson's loss";
+    for (loss, value, expected) in
+        [(binary, -1.0, share), (binary, 1.5, share), (Loss::Poisson, -0.5, count)]
+    {
         values[7] = value;
-        let expected = "must be between 0 and 1 for a binary cross-entropy";
         let message = format!("`targets` is {value}, but it {expected}");
         fails(loss, &x, Targets::Values(&values), &message);
     }

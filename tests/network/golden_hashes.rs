@@ -74,8 +74,10 @@ fn of_every_activation_loss_and_optimizer() {
     let losses = [
         Loss::MeanSquaredError,
         Loss::MeanAbsoluteError,
+        Loss::Quantile { quantile: 0.9 },
         Loss::Huber { threshold: 0.5 },
         Loss::BinaryCrossEntropy { positive_weight: 1.7 },
+        Loss::Poisson,
         Loss::SoftmaxCrossEntropy,
         Loss::SmoothedCrossEntropy { smoothing: 0.1 },
     ];

@@ -49,7 +49,9 @@ fn of_every_activation_loss_and_depth() {
     let losses = [
         (Loss::MeanSquaredError, values),
         (Loss::MeanAbsoluteError, values),
+        (Loss::Quantile { quantile: 0.8 }, values),
         (Loss::Huber { threshold: 0.5 }, values),
+        (Loss::Poisson, shares),
         (Loss::BinaryCrossEntropy { positive_weight: 1.7 }, shares),
         (Loss::SoftmaxCrossEntropy, classes),
         (Loss::SoftmaxCrossEntropy, shares),

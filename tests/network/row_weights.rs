@@ -37,7 +37,9 @@ fn they_multiply_the_gradient_of_each_row() {
         for (trainer, targets, learns) in [
             (builder(Loss::MeanSquaredError, outputs), values, true),
             (builder(Loss::MeanAbsoluteError, outputs), values, true),
+            (builder(Loss::Quantile { quantile: 0.8 }, outputs), values, true),
             (builder(Loss::Huber { threshold: 0.5 }, outputs), values, true),
+            (builder(Loss::Poisson, outputs), values, true),
             (builder(Loss::BinaryCrossEntropy { positive_weight: 2.0 }, outputs), values, true),
             (builder(Loss::SoftmaxCrossEntropy, outputs), classes, learns),
             (builder(Loss::SoftmaxCrossEntropy, outputs), values, learns),

@@ -42,6 +42,13 @@ pub enum ElementLoss {
     SquaredError,
     /// |ŷ − y|; ∂ = sign(ŷ − y), 0 at 0.
     AbsoluteError,
+    /// (1 − τ)·(ŷ − y) where ŷ is above y, τ·(y − ŷ) where it is below, whose mean is least where ŷ
+    /// is the τ-quantile of y; ∂ = 1 − τ above, −τ below, 0 at 0. R. Koenker and G. Bassett,
+    /// *Regression Quantiles*, 1978; also called the pinball loss.
+    Quantile {
+        /// τ in 0..1: ½ is half of [`ElementLoss::AbsoluteError`].
+        quantile: f64,
+    },
     /// ½e² for |e| ≤ d, d(|e| − ½d) beyond, e = ŷ − y; ∂ = e, d·sign e. P. Huber, 1964. The
     /// smooth L1 loss is this with a scale of 1/d.
     Huber {
@@ -57,6 +64,10 @@ pub enum ElementLoss {
         /// p, the weight of the positive class: 1 for none.
         positive_weight: f64,
     },
+    /// e^ŷ − y·ŷ for the logarithm ŷ of a rate and a count y ≥ 0: −log of Poisson's probability of
+    /// y, without log y!, which does not depend on ŷ. ∂ = e^ŷ − y. The product is 0 where y is, also
+    /// where ŷ is −∞.
+    Poisson,
     /// y·(log y − ŷ) for a log-probability ŷ and a probability y, 0 where y = 0; ∂ = −y.
     KlDivergence,
 }
@@ -121,7 +132,11 @@ impl ElementLoss {
 pub(super) fn evaluate<E: Element>(loss: ElementLoss, isa: Isa, arguments: ElementRows<'_, E>) {
     match loss {
         ElementLoss::SquaredError => run(isa, SquaredError, arguments),
-        ElementLoss::AbsoluteError => run(isa, AbsoluteError, arguments),
+        ElementLoss::AbsoluteError => run(isa, Tilted { above: E::ONE, below: E::ONE }, arguments),
+        ElementLoss::Quantile { quantile } => {
+            let (above, below) = (E::from_f64(1.0 - quantile), E::from_f64(quantile));
+            run(isa, Tilted { above, below }, arguments);
+        }
         ElementLoss::Huber { threshold } => {
             let half = E::from_f64(0.5 * threshold);
             run(isa, Huber { threshold: E::from_f64(threshold), half }, arguments);
@@ -130,6 +145,7 @@ pub(super) fn evaluate<E: Element>(loss: ElementLoss, isa: Isa, arguments: Eleme
             let positive_weight = E::from_f64(positive_weight);
             run(isa, BinaryCrossEntropy { positive_weight }, arguments);
         }
+        ElementLoss::Poisson => run(isa, Poisson, arguments),
         ElementLoss::KlDivergence => run(isa, KlDivergence, arguments),
     }
 }
@@ -201,16 +217,24 @@ impl<E: Element> Loss<E> for SquaredError {
     }
 }
 
+/// The error, times what it weighs above 0 and below.
 #[derive(Clone, Copy)]
-struct AbsoluteError;
+struct Tilted<E> {
+    above: E,
+    below: E,
+}
 
-impl<E: Element> Loss<E> for AbsoluteError {
+impl<E: Element> Loss<E> for Tilted<E> {
     const IS_HEAVY: bool = false;
 
     #[inline(always)]
     fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
         let error = prediction - target;
-        (sum + error.abs(), sign(error))
+        let zero = error.splat(E::ZERO);
+        let slope = error.splat(self.above).select(zero.lt(error), error.splat(-self.below));
+        // That of 0 is 0, and that of NaN is NaN.
+        let slope = slope.select(zero.lt(error.abs()), error);
+        (sum + error * slope, slope)
     }
 }
 
@@ -263,6 +287,22 @@ impl<E: Element> Loss<E> for BinaryCrossEntropy<E> {
         let loss = major_loss + minor * log1p;
         let (up, down) = (major * greater, minor * lesser);
         (sum + loss, (up - down).select(positive, down - up))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Poisson;
+
+impl<E: Element> Loss<E> for Poisson {
+    const IS_HEAVY: bool = true;
+
+    #[inline(always)]
+    fn add<V: Lanes<Element = E>>(self, prediction: V, target: V, sum: V) -> (V, V) {
+        let zero = prediction.splat(E::ZERO);
+        let rate = exp(prediction);
+        let is_none = target.eq(zero) & !prediction.is_nan();
+        let product = zero.select(is_none, target * prediction);
+        (sum + (rate - product), rate - target)
     }
 }
 

@@ -4,13 +4,15 @@ use super::*;
 use crate::testing::{assert_isas_agree, values};
 use crate::{Element, Isa, ShapeError, reference};
 
-fn element_losses() -> [ElementLoss; 6] {
+fn element_losses() -> [ElementLoss; 8] {
     [
         ElementLoss::SquaredError,
         ElementLoss::AbsoluteError,
+        ElementLoss::Quantile { quantile: 0.9 },
         ElementLoss::Huber { threshold: 1.5 },
         ElementLoss::BinaryCrossEntropy { positive_weight: 1.0 },
         ElementLoss::BinaryCrossEntropy { positive_weight: 2.5 },
+        ElementLoss::Poisson,
         ElementLoss::KlDivergence,
     ]
 }
@@ -170,6 +172,38 @@ fn sure_binary_predictions_keep_their_digits() {
         );
         assert_eq!(losses, [0.0, 0.0, infinity, 1e30]);
         assert_eq!(delta, [0.0, 0.0, 1.0, 1.0]);
+    }
+}
+
+/// Nothing was counted, and nothing was expected; or too much was.
+#[test]
+fn rates_of_nothing_and_of_too_much() {
+    let infinity = f32::INFINITY;
+    let (rates, counts) = ([-infinity, -infinity, 100.0, 0.0], [0.0, 2.0, 1.0, 0.0]);
+    for isa in Isa::available() {
+        // A row by itself, and rows side by side.
+        for shape in [(4, 1), (2, 2), (1, 4)] {
+            let (losses, delta) =
+                evaluate(isa, ElementLoss::Poisson, shape, &rates, &counts, 1.0.into());
+            assert_eq!(delta, [0.0, -2.0, infinity, 1.0]);
+            if shape.1 == 1 {
+                assert_eq!(losses, [0.0, infinity, infinity, 1.0]);
+            }
+        }
+    }
+}
+
+/// At the extremes a quantile has no slope on one side.
+#[test]
+fn extreme_quantiles() {
+    let (x, y) = ([1.0f32, 5.0, 3.0], [2.0, 2.0, 3.0]);
+    for isa in Isa::available() {
+        let run = |quantile| {
+            evaluate(isa, ElementLoss::Quantile { quantile }, (3, 1), &x, &y, 1.0.into())
+        };
+        assert_eq!(run(0.0), (vec![0.0, 3.0, 0.0], vec![0.0, 1.0, 0.0]));
+        assert_eq!(run(1.0), (vec![1.0, 0.0, 0.0], vec![-1.0, 0.0, 0.0]));
+        assert_eq!(run(0.25), (vec![0.25, 2.25, 0.0], vec![-0.25, 0.75, 0.0]));
     }
 }
 

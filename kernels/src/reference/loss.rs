@@ -76,6 +76,10 @@ pub fn element_loss(loss: ElementLoss, prediction: f64, target: f64) -> (f64, f6
     match loss {
         ElementLoss::SquaredError => (error * error, 2.0 * error),
         ElementLoss::AbsoluteError => (error.abs(), sign),
+        ElementLoss::Quantile { quantile } => {
+            let weight = if error > 0.0 { 1.0 - quantile } else { quantile };
+            (weight * error.abs(), weight * sign)
+        }
         ElementLoss::Huber { threshold } if error.abs() <= threshold => {
             (0.5 * error * error, error)
         }
@@ -88,6 +92,10 @@ pub fn element_loss(loss: ElementLoss, prediction: f64, target: f64) -> (f64, f6
                 off * softplus(prediction) + on * softplus(-prediction),
                 off * sigmoid(prediction) - on * sigmoid(-prediction),
             )
+        }
+        ElementLoss::Poisson => {
+            let product = if target == 0.0 { 0.0 } else { target * prediction };
+            (prediction.exp() - product, prediction.exp() - target)
         }
         ElementLoss::KlDivergence if target == 0.0 => (0.0, 0.0),
         ElementLoss::KlDivergence => (target * (target.ln() - prediction), -target),
