@@ -4,9 +4,11 @@ use deltarule_kernels::Element;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
+#[cfg(feature = "data")]
+use super::Dataset;
 use super::ReadError;
 use crate::error::{Error, Result, check_length};
-use crate::targets::Targets;
+use crate::targets::{Targets, WeightedTargets};
 
 /// Rows of a stream, and the targets of each. Its memory is used again for the next ones.
 ///
@@ -26,13 +28,16 @@ pub struct Batch<E: Element = f32> {
     x: Vec<E>,
     labels: Vec<usize>,
     values: Vec<E>,
+    /// None where no row was weighed.
+    weights: Vec<E>,
     rows: usize,
 }
 
 impl<E: Element> Batch<E> {
     /// A batch without rows.
     pub fn new() -> Self {
-        Self { x: Vec::new(), labels: Vec::new(), values: Vec::new(), rows: 0 }
+        let (x, values, weights) = (Vec::new(), Vec::new(), Vec::new());
+        Self { x, labels: Vec::new(), values, weights, rows: 0 }
     }
 
     /// Removes all rows.
@@ -40,6 +45,7 @@ impl<E: Element> Batch<E> {
         self.x.clear();
         self.labels.clear();
         self.values.clear();
+        self.weights.clear();
         self.rows = 0;
     }
 
@@ -61,7 +67,7 @@ impl<E: Element> Batch<E> {
         self.check(x, 1, &[])?;
         self.x.extend_from_slice(x);
         self.labels.push(class);
-        self.rows += 1;
+        self.end_row();
         Ok(())
     }
 
@@ -87,7 +93,39 @@ impl<E: Element> Batch<E> {
         self.check(x, 0, values)?;
         self.x.extend_from_slice(x);
         self.values.extend_from_slice(values);
+        self.end_row();
+        Ok(())
+    }
+
+    /// A row is complete, which counts as 1 until it is weighed.
+    fn end_row(&mut self) {
         self.rows += 1;
+        if !self.weights.is_empty() {
+            self.weights.push(E::ONE);
+        }
+    }
+
+    /// Weighs the row that was added last; the others keep their weights, which are 1 otherwise.
+    ///
+    /// ```
+    /// use deltarule::{Targets, data::Batch};
+    /// let mut batch: Batch = Batch::new();
+    /// batch.push_values(&[0.5], &[10.0])?;
+    /// batch.push_values(&[1.5], &[20.0])?;
+    /// batch.weigh(0.25)?;
+    /// let targets = Targets::Values(&[10.0, 20.0]);
+    /// assert_eq!(batch.weighted_targets(), targets.weighted(&[1.0, 0.25]));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Empty`] if there is no row.
+    pub fn weigh(&mut self, weight: E) -> Result<()> {
+        if self.rows == 0 {
+            return Err(Error::Empty { argument: "rows" });
+        }
+        self.weights.resize(self.rows, E::ONE);
+        self.weights[self.rows - 1] = weight;
         Ok(())
     }
 
@@ -113,10 +151,20 @@ impl<E: Element> Batch<E> {
         &self.x
     }
 
-    /// The features, without a copy.
+    /// All rows, with `columns` features each.
     #[cfg(feature = "data")]
-    pub(crate) fn into_x(self) -> Vec<E> {
-        self.x
+    pub(crate) fn into_dataset(self, columns: usize) -> Result<Dataset<E>> {
+        let Self { x, labels, values, weights, rows } = self;
+        if rows == 0 {
+            return Err(Error::Empty { argument: "rows" });
+        }
+        let data = if values.is_empty() {
+            Dataset::from_classes(x, columns, labels)?
+        } else {
+            let outputs = values.len() / rows;
+            Dataset::from_values(x, columns, values, outputs)?
+        };
+        if weights.is_empty() { Ok(data) } else { data.with_weights(weights) }
     }
 
     /// What the outputs should be.
@@ -126,6 +174,12 @@ impl<E: Element> Batch<E> {
         } else {
             Targets::Values(&self.values)
         }
+    }
+
+    /// What the outputs should be, and how much each row counts.
+    pub fn weighted_targets(&self) -> WeightedTargets<'_, E> {
+        let weights = (!self.weights.is_empty()).then_some(self.weights.as_slice());
+        WeightedTargets { targets: self.targets(), weights }
     }
 }
 
@@ -251,7 +305,7 @@ impl<E: Element> Prefetch<E> {
     /// let mut trainer =
     ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build()?;
     /// while let Some(batch) = stream.next_batch()? {
-    ///     trainer.step(batch.x(), batch.targets())?;
+    ///     trainer.step(batch.x(), batch.weighted_targets())?;
     /// }
     /// assert_eq!(trainer.steps(), 8);
     /// # Ok::<(), deltarule::data::ReadError>(())
@@ -316,6 +370,23 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn rows_count_as_1_until_they_are_weighed() {
+        let mut batch = Batch::<f64>::new();
+        assert_eq!(batch.weigh(2.0), Err(Error::Empty { argument: "rows" }));
+        batch.push_class(&[0.5], 1).unwrap();
+        assert_eq!(batch.weighted_targets().weights, None);
+        for (class, weight) in [(0, Some(0.5)), (2, None), (1, Some(3.0))] {
+            batch.push_class(&[1.5], class).unwrap();
+            weight.map_or(Ok(()), |weight| batch.weigh(weight)).unwrap();
+        }
+        let targets = Targets::Classes(&[1, 0, 2, 1]);
+        assert_eq!(batch.weighted_targets(), targets.weighted(&[1.0, 0.5, 1.0, 3.0]));
+        batch.clear();
+        batch.push_class(&[0.5], 1).unwrap();
+        assert_eq!(batch.weighted_targets().weights, None);
+    }
 
     fn numbers(count: usize, size: usize) -> impl Source<f64> {
         let mut next = 0;

@@ -105,6 +105,43 @@ fn a_schema_reads_other_files_alike() {
 }
 
 #[test]
+fn several_targets_and_a_weight() {
+    let text = "u,w,x,v\n1,0.5,2,10\n3,1.5,4,30\n5,0,6,50\n";
+    let csv = Csv::regressions(["v", "u"]).weight("w");
+    let data = read(&csv, text).unwrap();
+    assert_eq!((data.outputs(), data.feature_names()), (2, ["x".to_owned()].as_slice()));
+    assert_eq!(data.values(), [1.0, 10.0, 3.0, 30.0, 5.0, 50.0]);
+    assert_eq!(data.weights(), Some([0.5, 1.5, 0.0].as_slice()));
+    let schema = csv.learn(text.as_bytes()).unwrap();
+    assert_eq!(schema.target_names().collect::<Vec<_>>(), ["u", "v"]);
+    let described = "u: target, numbers\nw: weights\nx: numbers\nv: target, numbers";
+    assert_eq!(schema.to_string(), described);
+    assert_eq!(schema.features_of::<f64>(|name| (name == "x").then_some("7")).unwrap(), [7.0]);
+    let mut stream = Prefetch::<f64>::new(1, schema.stream(2, text.as_bytes()).unwrap()).unwrap();
+    let (mut rows, mut weights) = (0, Vec::new());
+    while let Some(batch) = stream.next_batch().unwrap() {
+        rows += batch.rows();
+        weights.extend_from_slice(batch.weighted_targets().weights.unwrap());
+        assert_eq!(batch.weighted_targets().targets, batch.targets());
+    }
+    assert_eq!((rows, weights), (3, vec![0.5, 1.5, 0.0]));
+
+    let missing = "x,w,y\n1,NA,2\n3,0.5,4\n";
+    let csv = Csv::classification("y").weight("w");
+    assert_eq!(error(&csv, missing), "line 2, column `w`: `NA` is a missing weight");
+    let dropped = read(&csv.clone().missing(Missing::DropRow), missing).unwrap();
+    assert_eq!((dropped.rows(), dropped.weights()), (1, Some([0.5].as_slice())));
+    let words = "x,w,y\n1,heavy,2\n";
+    assert_eq!(error(&csv, words), "line 2, column `w`: `heavy` is no finite number");
+    let twice = "column `w` is to weigh the rows, and so is `x`";
+    assert_eq!(error(&csv.clone().weight("x"), missing), twice);
+    let both = "column `y` is to be predicted, and to weigh the rows";
+    assert_eq!(error(&Csv::regression("y").weight("y"), missing), both);
+    let none = "`targets` has 0 elements, but at least 1 is needed";
+    assert_eq!(error(&Csv::regressions::<String>([]), missing), none);
+}
+
+#[test]
 fn a_stream_has_the_rows_of_the_file() {
     let csv = csv().missing(Missing::DropRow);
     let schema = csv.learn(TABLE.as_bytes()).unwrap();

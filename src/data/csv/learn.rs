@@ -73,9 +73,10 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         return Err(Error::OutOfRange { argument, value, expected }.into());
     }
     check_stated(csv)?;
+    check_weights(csv)?;
     let mut reader = fields(reader, csv.delimiter);
     let names = header(&mut reader)?;
-    let unknown = csv.wishes.keys().chain([&csv.target]).find(|name| !names.contains(name));
+    let unknown = csv.wishes.keys().chain(&csv.targets).find(|name| !names.contains(name));
     if let Some(column) = unknown {
         let problem = format!("is not among the file's: {}", names.join(", "));
         return Err(ReadError::Column { column: column.clone(), problem });
@@ -87,7 +88,8 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         unknown: csv.unknown,
         delimiter: csv.delimiter,
     };
-    let skipped = |name: &String| *name != csv.target && csv.wishes.get(name) == Some(&Wish::Skip);
+    let skipped =
+        |name: &String| !csv.targets.contains(name) && csv.wishes.get(name) == Some(&Wish::Skip);
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let mut record = ::csv::StringRecord::new();
     let mut rows = 0u64;
@@ -139,9 +141,24 @@ fn check_stated(csv: &Csv) -> Result<(), ReadError> {
     Ok(())
 }
 
+/// Checks that there are targets, and that at most one column, and none of these, weighs the rows.
+fn check_weights(csv: &Csv) -> Result<(), ReadError> {
+    if csv.targets.is_empty() {
+        return Err(Error::Empty { argument: "targets" }.into());
+    }
+    let mut weights = csv.wishes.iter().filter(|(_, wish)| **wish == Wish::Weight);
+    let Some((column, _)) = weights.next() else { return Ok(()) };
+    let problem = match weights.next() {
+        Some((other, _)) => format!("is to weigh the rows, and so is `{other}`"),
+        None if csv.targets.contains(column) => "is to be predicted, and to weigh the rows".into(),
+        None => return Ok(()),
+    };
+    Err(ReadError::Column { column: column.clone(), problem })
+}
+
 /// What a column is, by what is wished and what was seen.
 fn kind(csv: &Csv, name: &str, seen: Seen) -> Result<ColumnKind, ReadError> {
-    if name == csv.target {
+    if csv.targets.iter().any(|target| target == name) {
         return Ok(ColumnKind::Target(if csv.classes {
             Target::Classes(match csv.wishes.get(name) {
                 Some(Wish::Category { categories: Some(stated), .. }) => stated.clone(),
@@ -154,6 +171,7 @@ fn kind(csv: &Csv, name: &str, seen: Seen) -> Result<ColumnKind, ReadError> {
     let all_numbers = seen.other.is_none() && seen.numbers > 0;
     let (encoding, stated) = match csv.wishes.get(name) {
         Some(Wish::Skip) => return Ok(ColumnKind::Skipped),
+        Some(Wish::Weight) => return Ok(ColumnKind::Weight),
         Some(Wish::Number) => return numbers(csv.missing, &seen, name),
         None if all_numbers => return numbers(csv.missing, &seen, name),
         None => (Encoding::OneHot, None),

@@ -94,10 +94,11 @@ pub enum Unknown {
 enum Wish {
     Skip,
     Number,
+    Weight,
     Category { encoding: Encoding, categories: Option<Vec<String>> },
 }
 
-/// How to read a CSV file with a header: which column is to be predicted, and what the others are.
+/// How to read a CSV file with a header: which columns are to be predicted, and what the others are.
 ///
 /// A column in which every field is a number is a feature. Any other is a column of categories,
 /// and makes as many features as there are categories, of which one is 1 (one-hot). Their order is
@@ -115,7 +116,7 @@ enum Wish {
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "nothing is read before `read` or `open` is called"]
 pub struct Csv {
-    target: String,
+    targets: Vec<String>,
     classes: bool,
     wishes: BTreeMap<String, Wish>,
     missing: Missing,
@@ -135,7 +136,21 @@ impl Csv {
     /// # Ok::<(), deltarule::data::ReadError>(())
     /// ```
     pub fn regression(target: impl Into<String>) -> Self {
-        Self::new(target.into(), false)
+        Self::new(vec![target.into()], false)
+    }
+
+    /// Predicts the numbers in several columns, an output of the network for each, in the order in
+    /// which the file has them: see [`Schema::target_names`].
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let file = "hour,load,price\n1,10,0.5\n2,20.5,0.25\n";
+    /// let data = Csv::regressions(["load", "price"]).read::<f32>(file.as_bytes())?;
+    /// assert_eq!((data.outputs(), data.values()), (2, [10.0, 0.5, 20.5, 0.25].as_slice()));
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    pub fn regressions<S: Into<String>>(targets: impl IntoIterator<Item = S>) -> Self {
+        Self::new(targets.into_iter().map(Into::into).collect(), false)
     }
 
     /// Predicts which of its values this column has. The classes are numbered in the order of
@@ -150,13 +165,13 @@ impl Csv {
     /// # Ok::<(), deltarule::data::ReadError>(())
     /// ```
     pub fn classification(target: impl Into<String>) -> Self {
-        Self::new(target.into(), true)
+        Self::new(vec![target.into()], true)
     }
 
-    fn new(target: String, classes: bool) -> Self {
+    fn new(targets: Vec<String>, classes: bool) -> Self {
         let names = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"];
         Self {
-            target,
+            targets,
             classes,
             wishes: BTreeMap::new(),
             missing: Missing::default(),
@@ -183,6 +198,21 @@ impl Csv {
     /// ```
     pub fn skip(self, column: impl Into<String>) -> Self {
         self.wish(column, Wish::Skip)
+    }
+
+    /// Takes this column for how much each row counts: see
+    /// [`Dataset::with_weights`]. A field that is missing or no number is an error.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let file = "x,households,y\n1,2000,10\n2,500,20\n"; // that each row of a survey stands for
+    /// let data = Csv::regression("y").weight("households").read::<f32>(file.as_bytes())?;
+    /// assert_eq!(data.weights(), Some([2000.0, 500.0].as_slice()));
+    /// assert_eq!(data.feature_names(), ["x"]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    pub fn weight(self, column: impl Into<String>) -> Self {
+        self.wish(column, Wish::Weight)
     }
 
     /// Takes this column for numbers: a field that is none is an error.

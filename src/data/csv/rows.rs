@@ -4,7 +4,7 @@ use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::schema::{Column, Encoded, Schema};
+use super::schema::{Column, EncodedRow, Schema};
 use super::{csv_error, fields, header};
 use crate::data::{Batch, ReadError, Source};
 
@@ -51,16 +51,21 @@ impl<R: Read> CsvRows<R> {
 
     /// Adds rows until the batch has as many as it should, or the file ends.
     pub(super) fn fill<E: Element>(&mut self, batch: &mut Batch<E>) -> Result<(), ReadError> {
-        let mut features = Vec::with_capacity(self.schema.features());
+        let mut row = EncodedRow::default();
         while batch.rows() < self.batch {
             if !self.reader.read_record(&mut self.record).map_err(csv_error)? {
                 break;
             }
             let line = self.record.position().map_or(0, ::csv::Position::line);
-            match self.schema.encode(line, self.record.iter(), &mut features)? {
-                Encoded::Dropped => {}
-                Encoded::Class(class) => batch.push_class(&features, class)?,
-                Encoded::Value(value) => batch.push_values(&features, &[value])?,
+            if !self.schema.encode(line, self.record.iter(), &mut row)? {
+                continue;
+            }
+            match row.class {
+                Some(class) => batch.push_class(&row.features, class)?,
+                None => batch.push_values(&row.features, &row.values)?,
+            }
+            if let Some(weight) = row.weight {
+                batch.weigh(weight)?;
             }
         }
         Ok(())

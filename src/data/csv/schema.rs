@@ -7,7 +7,6 @@ use std::io::Read;
 use super::{Missing, Unknown, number, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
-use crate::targets::Targets;
 
 /// How categories become features.
 ///
@@ -68,6 +67,8 @@ pub enum ColumnKind {
     Skipped,
     /// What is to be predicted.
     Target(Target),
+    /// How much each row counts.
+    Weight,
     /// Numbers.
     Number {
         /// What stands for a missing one, if there is such a number.
@@ -109,7 +110,7 @@ impl ColumnKind {
     /// The features that a column makes.
     fn width(&self) -> usize {
         match self {
-            Self::Skipped | Self::Target(_) => 0,
+            Self::Skipped | Self::Target(_) | Self::Weight => 0,
             Self::Number { .. } | Self::Category { encoding: Encoding::Index, .. } => 1,
             Self::Category { categories, missing, .. } => categories.len() + usize::from(*missing),
         }
@@ -144,11 +145,13 @@ pub struct Schema {
     pub(super) delimiter: u8,
 }
 
-/// What became of a row.
-pub(super) enum Encoded<E> {
-    Dropped,
-    Class(usize),
-    Value(E),
+/// The numbers that a record's fields make.
+#[derive(Default)]
+pub(super) struct EncodedRow<E> {
+    pub(super) features: Vec<E>,
+    pub(super) class: Option<usize>,
+    pub(super) values: Vec<E>,
+    pub(super) weight: Option<E>,
 }
 
 impl Schema {
@@ -187,6 +190,20 @@ impl Schema {
         names
     }
 
+    /// The names of the columns that are to be predicted, in the order of the network's outputs: it
+    /// is that of the file.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let schema = Csv::regressions(["u", "v"]).learn("v,x,u\n1,2,3\n".as_bytes())?;
+    /// assert_eq!(schema.target_names().collect::<Vec<_>>(), ["v", "u"]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    pub fn target_names(&self) -> impl Iterator<Item = &str> {
+        let targets = self.columns.iter().filter(|it| matches!(it.kind, ColumnKind::Target(_)));
+        targets.map(|column| column.name.as_str())
+    }
+
     /// The names of the classes; none if the targets are numbers.
     ///
     /// ```
@@ -221,20 +238,7 @@ impl Schema {
         let mut all = Batch::new();
         let mut rows = CsvRows::new(self.clone(), usize::MAX, reader)?;
         rows.fill(&mut all)?;
-        if all.rows() == 0 {
-            return Err(Error::Empty { argument: "rows" }.into());
-        }
-        let columns = self.features();
-        let data = match all.targets() {
-            Targets::Classes(labels) => {
-                let labels = labels.to_vec();
-                Dataset::from_classes(all.into_x(), columns, labels)?
-            }
-            Targets::Values(values) => {
-                let values = values.to_vec();
-                Dataset::from_values(all.into_x(), columns, values, 1)?
-            }
-        };
+        let data = all.into_dataset(self.features())?;
         Ok(data.with_names(self.feature_names(), self.class_names().to_vec())?)
     }
 
@@ -267,15 +271,16 @@ impl Schema {
         self.missing_names.iter().any(|name| name == field)
     }
 
-    /// Makes numbers of a record's fields, as many as there are columns.
+    /// Makes numbers of a record's fields, as many as there are columns; or says that the row is to
+    /// be dropped.
     pub(super) fn encode<'a, E: Element>(
         &self,
         line: u64,
         fields: impl Iterator<Item = &'a str>,
-        features: &mut Vec<E>,
-    ) -> Result<Encoded<E>, ReadError> {
-        features.clear();
-        let mut target = Encoded::Dropped;
+        row: &mut EncodedRow<E>,
+    ) -> Result<bool, ReadError> {
+        row.features.clear();
+        row.values.clear();
         for (Column { name, kind }, field) in self.columns.iter().zip(fields) {
             let error = |problem: &str| ReadError::Field {
                 line,
@@ -287,18 +292,22 @@ impl Schema {
                 && *kind != ColumnKind::Skipped
                 && self.is_missing(field)
             {
-                return Ok(Encoded::Dropped);
+                return Ok(false);
             }
             match kind {
-                ColumnKind::Target(kind) => target = self.target(kind, field).map_err(error)?,
-                kind => self.push_features(kind, Some(field), features).map_err(error)?,
+                ColumnKind::Target(kind) => self.target(kind, field, row).map_err(error)?,
+                ColumnKind::Weight if self.is_missing(field) => {
+                    return Err(error("is a missing weight"));
+                }
+                ColumnKind::Weight => row.weight = Some(parsed(field).map_err(error)?),
+                kind => self.push_features(kind, Some(field), &mut row.features).map_err(error)?,
             }
         }
-        Ok(target)
+        Ok(true)
     }
 
     /// The features of a single row, to predict from: `field` gives what stands in the column of
-    /// this name, `None` if it is missing. It is not asked for the target.
+    /// this name, `None` if it is missing. It is not asked for targets and weights.
     ///
     /// ```
     /// use deltarule::data::csv::{Csv, Missing};
@@ -325,7 +334,7 @@ impl Schema {
     ) -> Result<Vec<E>, ReadError> {
         let mut features = Vec::with_capacity(self.features());
         for Column { name, kind } in &self.columns {
-            if matches!(kind, ColumnKind::Skipped | ColumnKind::Target(_)) {
+            if matches!(kind, ColumnKind::Skipped | ColumnKind::Target(_) | ColumnKind::Weight) {
                 continue;
             }
             let value = field(name).map(str::trim);
@@ -339,16 +348,22 @@ impl Schema {
         Ok(features)
     }
 
-    /// What is to be predicted, or what is wrong with it.
-    fn target<E: Element>(&self, kind: &Target, field: &str) -> Result<Encoded<E>, &'static str> {
+    /// Adds what is to be predicted, or says what is wrong with it.
+    fn target<E: Element>(
+        &self,
+        kind: &Target,
+        field: &str,
+        row: &mut EncodedRow<E>,
+    ) -> Result<(), &'static str> {
         match kind {
-            _ if self.is_missing(field) => Err("is a missing target"),
-            Target::Numbers => Ok(Encoded::Value(parsed(field)?)),
+            _ if self.is_missing(field) => return Err("is a missing target"),
+            Target::Numbers => row.values.push(parsed(field)?),
             Target::Classes(names) => {
                 let class = names.iter().position(|name| name == field);
-                Ok(Encoded::Class(class.ok_or("is no known class")?))
+                row.class = Some(class.ok_or("is no known class")?);
             }
         }
+        Ok(())
     }
 
     /// Adds the features that a column makes of a field, or says what is wrong with it.
@@ -360,7 +375,7 @@ impl Schema {
     ) -> Result<(), &'static str> {
         let present = field.filter(|field| !self.is_missing(field));
         match kind {
-            ColumnKind::Skipped | ColumnKind::Target(_) => {}
+            ColumnKind::Skipped | ColumnKind::Target(_) | ColumnKind::Weight => {}
             ColumnKind::Number { missing } => features.push(match (present, missing) {
                 (Some(field), _) => parsed(field)?,
                 (None, Some(instead)) => element(*instead)?,
@@ -413,6 +428,7 @@ impl fmt::Display for Schema {
                 ColumnKind::Target(Target::Classes(names)) => {
                     write!(f, "target, {} classes", names.len())?;
                 }
+                ColumnKind::Weight => write!(f, "weights")?,
                 ColumnKind::Number { .. } => write!(f, "numbers")?,
                 ColumnKind::Category { encoding, categories, .. } => {
                     write!(f, "{} categories, {encoding:?}", categories.len())?;
