@@ -26,6 +26,10 @@ fn run<E: Element>((network, head): &(Network<E>, Head), x: &[E]) -> Vec<E> {
     let shape = (y.len() / network.outputs(), network.outputs());
     let function = match head {
         Head::None => return y,
+        Head::Sigmoid => {
+            Activation::Sigmoid.forward_in_place(network.isa(), &mut y);
+            return y;
+        }
         Head::Softmax => RowActivation::Softmax,
         Head::LogSoftmax => RowActivation::LogSoftmax,
     };
@@ -125,6 +129,7 @@ fn networks() -> Vec<(String, Network, Head)> {
     }
     networks.push(("softmax".to_owned(), of_activation(Activation::Relu), Head::Softmax));
     networks.push(("log_softmax".to_owned(), of_activation(Activation::Tanh), Head::LogSoftmax));
+    networks.push(("sigmoid".to_owned(), of_activation(Activation::Silu), Head::Sigmoid));
     networks
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod fold;
+mod parallel;
 mod rank;
 
 pub use builder::PredictorBuilder;
@@ -152,7 +153,8 @@ impl<E: Element> Predictor<E> {
     /// The outputs for every row of `x`, (rows, [`Predictor::inputs`]) row-major.
     ///
     /// The outputs of a row are the same bits alone as in any batch. A row that holds NaN gives
-    /// NaN. All is done on the calling thread: rows that are many can be shared out to threads.
+    /// NaN. All is done on the calling thread; [`Predictor::predict_parallel`] shares rows that are
+    /// many out to threads.
     ///
     /// ```
     /// use deltarule::{Activation, Error, Network};

@@ -304,6 +304,31 @@ fn gives_the_same_bits_alone_and_in_any_batch() {
     }
 }
 
+/// Pieces of rows on any number of threads, the last of them shorter; and what is no row.
+#[test]
+fn gives_the_same_bits_on_many_threads() {
+    let rows = 5000;
+    let mut x = zoo_rows::<f32>(rows, 9);
+    for (name, predictor) in folded_zoo(Isa::active().unwrap()) {
+        let expected = bits(&predictor.predict(&x).unwrap());
+        for threads in [1, 2, 3, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for rows in [1, 1024, 1025, rows] {
+                let x = &x[..rows * ZOO_INPUTS];
+                let found = bits(&pool.install(|| predictor.predict_parallel(x)).unwrap());
+                assert!(found == expected[..found.len()], "{name}: {rows} rows, {threads} threads");
+                assert_eq!(found.len() / predictor.outputs(), rows);
+            }
+        }
+    }
+    let embeds = zoo().into_iter().find(|(name, _)| *name == "embedding").unwrap().1;
+    let predictor = embeds.build().unwrap().freeze().unwrap();
+    x[4900 * ZOO_INPUTS] = 3.0;
+    let error = predictor.predict_parallel(&x).unwrap_err();
+    assert!(matches!(error, Error::Category { row: 4900, .. }), "{error:?}");
+    assert_eq!(predictor.predict_parallel(&[]), Err(Error::Empty { argument: "x" }));
+}
+
 #[test]
 fn gives_the_same_bits_on_every_isa_that_fuses_and_in_every_version() {
     let x = zoo_rows::<f32>(131, 9);

@@ -33,6 +33,7 @@ pub(super) fn model<E: Element>(network: &Network<E>, head: Head) -> Model {
         Head::None => ("Identity", Vec::new()),
         Head::Softmax => ("Softmax", vec![integer("axis", 1)]),
         Head::LogSoftmax => ("LogSoftmax", vec![integer("axis", 1)]),
+        Head::Sigmoid => ("Sigmoid", Vec::new()),
     };
     writer.push(Node {
         op_type: operator.to_owned(),

@@ -49,6 +49,9 @@ pub enum Head {
     Softmax,
     /// The logarithm of softmax.
     LogSoftmax,
+    /// The sigmoid of each output: what the network gives are logits of classes of which any number
+    /// may hold. Read back, it is the activation of the network's last layer.
+    Sigmoid,
 }
 
 impl<E: Element> Network<E> {
