@@ -148,6 +148,43 @@ impl Scaling {
         Ok(scaling)
     }
 
+    /// Every column of `x`, (rows, `columns`) row-major, by its middle half, so that a few numbers
+    /// far out do not squeeze the others: c is the median, and 1/f what lies between the first
+    /// quartile and the third. Between two numbers a quantile is interpolated, as NumPy and
+    /// scikit-learn's `RobustScaler` do.
+    ///
+    /// A column whose quartiles are equal is centred, and otherwise left as it is.
+    ///
+    /// ```
+    /// use deltarule::data::Scaling;
+    /// let mut incomes = [31.0f32, 28.0, 1_000_000.0, 35.0, 30.0];
+    /// let scaling = Scaling::robust(&incomes, 1)?;
+    /// assert_eq!((scaling.centers(), scaling.factors()), ([31.0].as_slice(), [0.2].as_slice()));
+    /// scaling.apply(&mut incomes)?;
+    /// assert_eq!(incomes[..2], [0.0, -0.6]);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Scaling::standard`]; [`Error::OutOfMemory`] if there is no memory for a copy of a column.
+    pub fn robust<E: Element>(x: &[E], columns: usize) -> Result<Self> {
+        let rows = check(x, columns)?;
+        let mut scaling = Self::unit(columns)?;
+        let mut sorted: Vec<f64> = try_vec("column", rows)?;
+        for (column, (center, factor)) in scaling.columns_mut().enumerate() {
+            let numbers = x[column..].iter().step_by(columns);
+            sorted.iter_mut().zip(numbers).for_each(|(to, x)| *to = x.to_f64());
+            sorted.sort_unstable_by(f64::total_cmp);
+            let spread = quantile(&sorted, 0.75) - quantile(&sorted, 0.25);
+            check_spread("middle half of a column", spread)?;
+            *center = quantile(&sorted, 0.5);
+            if spread > (f64::EPSILON * *center).abs() && spread.recip().is_finite() {
+                *factor = spread.recip();
+            }
+        }
+        Ok(scaling)
+    }
+
     fn unit(columns: usize) -> Result<Self> {
         let mut factors = try_vec("factors", columns)?;
         factors.fill(1.0);
@@ -290,6 +327,13 @@ fn check_finite<E: Element>(argument: &'static str, x: &[E]) -> Result<()> {
     }
 }
 
+/// The number below which this share of them is, between two of them if need be.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = share * (sorted.len() - 1) as f64;
+    let (low, high) = (sorted[place as usize], sorted[place.ceil() as usize]);
+    low + (high - low) * place.fract()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,6 +355,28 @@ mod tests {
         let mut scaled = x;
         Scaling::min_max(&x, 2).unwrap().apply(&mut scaled).unwrap();
         assert_eq!(scaled[1..], [0.0, 0.0, 0.5, 0.0, 1.0]);
+    }
+
+    /// What NumPy 2.4's `percentile` gives.
+    #[test]
+    fn quartiles_are_interpolated() {
+        for (x, [first, median, third]) in [
+            (&[31.0, 28.0, 1e6, 35.0, 30.0][..], [30.0, 31.0, 35.0]),
+            (&[1.0, 2.0, 3.0, 4.0], [1.75, 2.5, 3.25]),
+            (&[5.0, 1.0, 2.0, 8.0, 3.0, 9.0], [2.25, 4.0, 7.25]),
+            (&[2.0, 2.0, 2.0, 7.0], [2.0, 2.0, 3.25]),
+        ] {
+            // Beside a column that is all equal, and one whose spread has no finite inverse.
+            let rows = x.iter().enumerate();
+            let x: Vec<f64> = rows.flat_map(|(i, &x)| [x, 0.1, 1e-310 * i as f64]).collect();
+            let scaling = Scaling::robust(&x, 3).unwrap();
+            assert_eq!(scaling.centers()[..2], [median, 0.1]);
+            assert_eq!(scaling.factors(), [(third - first).recip(), 1.0, 1.0]);
+        }
+        assert_eq!(
+            Scaling::robust(&[4.5f32], 1).unwrap(),
+            Scaling::new(vec![4.5], vec![1.0]).unwrap()
+        );
     }
 
     #[test]
@@ -351,6 +417,8 @@ mod tests {
         );
         assert!(Scaling::standard(&[f64::MAX; 2], 1).is_err());
         assert!(Scaling::min_max(&[f64::MAX, f64::MIN], 1).is_err());
+        assert!(Scaling::robust(&[f64::MAX, f64::MIN], 1).is_err());
+        assert!(Scaling::robust(&[f32::NAN], 1).is_err());
         assert_eq!(
             message(Scaling::new(vec![0.0], vec![f64::INFINITY])),
             "`factors[0]` is inf, but only finite values can be learned from"
