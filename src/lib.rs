@@ -9,6 +9,7 @@ mod formats;
 mod init;
 mod layers;
 mod loss;
+mod loss_rule;
 pub mod metrics;
 mod network;
 mod optimizer;
@@ -41,6 +42,7 @@ pub use layers::{
     BatchNormRef, Categorical, DenseRef, EmbeddingRef, Layer, LayerNormRef, LayerRef,
 };
 pub use loss::{Loss, Reduction};
+pub use loss_rule::{LossRule, Outcome};
 pub use network::{Block, LayerSummary, Network, NetworkBuilder, Summary, Workspace};
 pub use optimizer::{Decays, Optimizer, ParameterGroup, Stretch, UpdateRule};
 pub use predictor::{Predictor, PredictorBuilder, Ranked};

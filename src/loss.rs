@@ -157,14 +157,12 @@ impl Loss {
     pub(crate) fn check<E: Element>(
         self,
         argument: &'static str,
-        WeightedTargets { targets, weights }: WeightedTargets<'_, E>,
+        targets: WeightedTargets<'_, E>,
         rows: usize,
         outputs: usize,
     ) -> Result<()> {
-        if let Some(weights) = weights {
-            check_length("weights", weights.len(), rows)?;
-        }
-        match (self.element_loss(), targets) {
+        targets.check_weights(rows)?;
+        match (self.element_loss(), targets.targets) {
             (Some(_), Targets::Classes(_)) => {
                 Err(Error::TargetKind { loss: self, expected: "values", actual: "classes" })
             }

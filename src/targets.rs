@@ -3,7 +3,7 @@
 use core::ops::Range;
 use deltarule_kernels::{Element, Isa};
 
-use crate::error::{Result, check_finite};
+use crate::error::{Error, Result, check_finite, check_length};
 
 /// What the outputs of a batch should have been.
 ///
@@ -90,6 +90,24 @@ impl<'a, E: Element> WeightedTargets<'a, E> {
             weights: self.weights.map(|weights| &weights[rows.clone()]),
             targets: self.targets.rows(rows, outputs),
         }
+    }
+
+    /// Checks that there are as many targets, and one weight, for each of so many rows.
+    pub(crate) fn check_rows(&self, argument: &'static str, rows: usize) -> Result<()> {
+        self.check_weights(rows)?;
+        match self.targets {
+            Targets::Classes(labels) => check_length(argument, labels.len(), rows),
+            Targets::Values([]) => Err(Error::Empty { argument }),
+            Targets::Values(values) if !values.len().is_multiple_of(rows) => {
+                Err(Error::Uneven { argument, length: values.len(), rows })
+            }
+            Targets::Values(_) => Ok(()),
+        }
+    }
+
+    /// Checks that there is one weight for each of so many rows, if there are any.
+    pub(crate) fn check_weights(&self, rows: usize) -> Result<()> {
+        self.weights.map_or(Ok(()), |weights| check_length("weights", weights.len(), rows))
     }
 
     /// Checks that there is neither infinity nor NaN in what goes by these names.

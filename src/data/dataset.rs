@@ -55,18 +55,7 @@ impl<'a, E: Element> Rows<'a, E> {
             return Err(Error::Zero { argument: "columns" });
         }
         let rows = whole_rows("x", x.len(), columns)?;
-        match targets {
-            Targets::Classes(labels) => check_length("targets", labels.len(), rows)?,
-            Targets::Values(values) => {
-                let (argument, length) = ("targets", values.len());
-                if length == 0 {
-                    return Err(Error::Empty { argument });
-                }
-                if !length.is_multiple_of(rows) {
-                    return Err(Error::Uneven { argument, length, rows });
-                }
-            }
-        }
+        WeightedTargets::from(targets).check_rows("targets", rows)?;
         Ok(Self { x, columns, targets, weights: None, rows })
     }
 
@@ -89,7 +78,7 @@ impl<'a, E: Element> Rows<'a, E> {
     /// # Errors
     /// [`Error::Length`] if there is not a weight for each row.
     pub fn with_weights(self, weights: &'a [E]) -> Result<Self> {
-        check_length("weights", weights.len(), self.rows)?;
+        self.targets.weighted(weights).check_weights(self.rows)?;
         Ok(Self { weights: Some(weights), ..self })
     }
 

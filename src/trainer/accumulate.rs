@@ -3,7 +3,6 @@
 use core::mem;
 use deltarule_kernels::Element;
 
-use super::goal::Goal;
 use super::parallel::enter;
 use super::spans::Work;
 use super::update::Keep;
@@ -79,17 +78,19 @@ impl<E: Element> Trainer<E> {
             self.accumulated.gradient = try_vec("gradient", self.network.parameters().len())?;
         }
         let parts = self.parts(rows);
-        let mut gradient = mem::take(&mut self.accumulated.gradient);
-        let done = enter(parts, || {
-            let of_batch = PartOfBatch { first_row, batch_rows };
-            let work = Work { x, goal: Goal::Targets(targets), of_batch, parts };
-            let keep = Keep { gradient: &mut gradient, adds: !is_first };
-            let score = self.sum_gradient(work, keep, None)?;
-            self.update_running(rows)?;
-            Ok::<_, Error>(score)
-        });
-        self.accumulated.gradient = gradient;
-        let mut score = done?;
+        let of_batch = PartOfBatch { first_row, batch_rows };
+        let mut score = self.towards(x, targets, of_batch, |trainer, goal| {
+            let mut gradient = mem::take(&mut trainer.accumulated.gradient);
+            let done = enter(parts, || {
+                let work = Work { x, goal, of_batch, parts };
+                let keep = Keep { gradient: &mut gradient, adds: !is_first };
+                let score = trainer.sum_gradient(work, keep, None)?;
+                trainer.update_running(rows)?;
+                Ok::<_, Error>(score)
+            });
+            trainer.accumulated.gradient = gradient;
+            done
+        })?;
         if is_first {
             self.buffers.occurrences.clear_marks();
         }
@@ -134,10 +135,14 @@ impl<E: Element> Trainer<E> {
         self.check_network()?;
         let parts = self.parts(rows);
         let gradient = mem::take(&mut self.accumulated.gradient);
+        // Before an optimizer of the user's own might panic, with which the gradient would be gone.
+        self.discard_accumulated();
         let done = enter(parts, || self.apply_kept(&gradient, Span::Marked, rows, parts));
         self.accumulated.gradient = gradient;
+        if done.is_err() {
+            self.accumulated.rows = rows;
+        }
         done?;
-        self.discard_accumulated();
         self.steps = self.steps.saturating_add(1);
         Ok(Score { loss, rows, correct })
     }

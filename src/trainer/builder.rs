@@ -346,7 +346,7 @@ impl<E: Element> TrainerBuilder<E> {
             states,
             kept,
             accumulated: Accumulated::new(),
-            own_loss: OwnLoss::default(),
+            own_loss: OwnLoss::new(),
             losses,
             buffers,
         })

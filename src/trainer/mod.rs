@@ -318,7 +318,10 @@ impl<E: Element> Trainer<E> {
         let targets = targets.into();
         self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
-        self.objective.loss.check("targets", targets, rows, self.network.outputs())?;
+        self.check_targets("targets", targets, rows)?;
+        if self.own_loss.has_rule() {
+            return self.evaluate_own_loss(x, rows, targets);
+        }
         let mut losses = try_vec("losses", rows)?;
         let mut correct = 0;
         let goal = Goal::Targets(targets);
@@ -345,8 +348,21 @@ impl<E: Element> Trainer<E> {
     /// Checks a batch's shapes and labels, and returns its rows.
     fn check(&self, x: &[E], targets: WeightedTargets<'_, E>) -> Result<usize> {
         let rows = self.check_x(x)?;
-        self.objective.loss.check("targets", targets, rows, self.network.outputs())?;
+        self.check_targets("targets", targets, rows)?;
         Ok(rows)
+    }
+
+    /// Checks that the targets of so many rows are such as the loss takes.
+    fn check_targets(
+        &self,
+        argument: &'static str,
+        targets: WeightedTargets<'_, E>,
+        rows: usize,
+    ) -> Result<()> {
+        if self.own_loss.has_rule() {
+            return targets.check_rows(argument, rows);
+        }
+        self.objective.loss.check(argument, targets, rows, self.network.outputs())
     }
 
     /// Checks a batch's shape, and returns its rows.
@@ -368,9 +384,8 @@ impl<E: Element> Trainer<E> {
         [x, targets, weights]: [&'static str; 3],
     ) -> Result<()> {
         self.check_network()?;
-        let (isa, outputs) = (self.network.isa(), self.network.outputs());
-        let goal = rows.weighted_targets();
-        self.objective.loss.check(targets, goal, rows.rows(), outputs)?;
+        let (isa, goal) = (self.network.isa(), rows.weighted_targets());
+        self.check_targets(targets, goal, rows.rows())?;
         self.network.check_categories(rows.x(), 0)?;
         check_finite(isa, x, rows.x())?;
         goal.check_finite(isa, [targets, weights])

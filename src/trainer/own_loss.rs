@@ -1,4 +1,4 @@
-//! A step on a loss of the user's own.
+//! Steps on a loss of the user's own.
 
 use core::mem;
 use deltarule_kernels::Element;
@@ -8,13 +8,29 @@ use super::parallel::enter;
 use super::spans::Work;
 use super::{PartOfBatch, Score, Trainer};
 use crate::error::{Error, Result, check_finite, check_length, checked_area, try_vec};
+use crate::loss_rule::{LossRule, Outcome};
+use crate::targets::WeightedTargets;
 
-/// What passes between the network and a loss of the user's own, of a whole batch; empty before
-/// the first such step.
-#[derive(Debug, Default)]
-pub(super) struct OwnLoss<E> {
+/// Where the user's rule is, if there is one.
+type OwnRule<E> = Option<Box<dyn LossRule<E>>>;
+
+/// A loss of the user's own, and what passes between it and the network for a whole batch, which is
+/// empty before the first such step.
+pub(super) struct OwnLoss<E: Element> {
+    rule: OwnRule<E>,
     outputs: Vec<E>,
     delta: Vec<E>,
+}
+
+impl<E: Element> OwnLoss<E> {
+    pub(super) fn new() -> Self {
+        Self { rule: None, outputs: Vec::new(), delta: Vec::new() }
+    }
+
+    /// Whether the rule takes the place of the trainer's loss.
+    pub(super) fn has_rule(&self) -> bool {
+        self.rule.is_some()
+    }
 }
 
 impl<E: Element> Trainer<E> {
@@ -69,7 +85,11 @@ impl<E: Element> Trainer<E> {
         x: &[E],
         loss: impl FnOnce(&[E], &mut [E]) -> f64,
     ) -> Result<Score> {
-        self.with_own_loss(x, loss, |trainer, rows, goal| trainer.step_towards(x, rows, goal))
+        let rows = self.check_x(x)?;
+        let loss = |_: &mut OwnRule<E>, outputs: &[E], delta: &mut [E]| loss(outputs, delta);
+        self.with_own_loss(x, PartOfBatch::whole(rows), loss, |trainer, goal| {
+            trainer.step_towards(x, rows, goal)
+        })
     }
 
     /// [`Trainer::gradients`] of a loss of one's own, which is that of [`Trainer::step_with`].
@@ -99,46 +119,145 @@ impl<E: Element> Trainer<E> {
         loss: impl FnOnce(&[E], &mut [E]) -> f64,
     ) -> Result<Score> {
         check_length("gradients", gradients.len(), self.network.parameters().len())?;
-        self.with_own_loss(x, loss, |trainer, rows, goal| {
+        let rows = self.check_x(x)?;
+        let loss = |_: &mut OwnRule<E>, outputs: &[E], delta: &mut [E]| loss(outputs, delta);
+        self.with_own_loss(x, PartOfBatch::whole(rows), loss, |trainer, goal| {
             trainer.gradients_towards(x, rows, goal, gradients)
         })
     }
 
-    /// Lets the user make δ of the outputs, and `go_on` with it.
+    /// Trains on a loss of one's own from now on, in place of the trainer's: in steps of any kind, in
+    /// [`Trainer::fit`], and in [`Trainer::evaluate`], which gives it all rows at once. Class weights
+    /// and [`Reduction`](crate::Reduction) are not for it, and no [`Score`] of it tells how many rows
+    /// were classified correctly. A checkpoint does not hold it.
+    ///
+    /// [`LossRule`] has examples. It costs what [`Trainer::step_with`] does, but its memory is
+    /// allocated here.
+    ///
+    /// ```
+    /// use deltarule::data::Dataset;
+    /// use deltarule::{Activation, Loss, Network, Optimizer, Outcome, Targets, Trainer};
+    /// // One target a row, and three outputs: its quantiles.
+    /// let quantiles = [0.1, 0.5, 0.9];
+    /// let pinball = move |outcome: Outcome<'_, f64>| {
+    ///     let Targets::Values(targets) = outcome.targets.targets else { return f64::NAN };
+    ///     let (mut loss, share) = (0.0, 1.0 / outcome.batch_rows as f64);
+    ///     let rows = outcome.outputs.chunks(3).zip(outcome.delta.chunks_mut(3));
+    ///     for ((y, delta), target) in rows.zip(targets) {
+    ///         for ((y, delta), quantile) in y.iter().zip(delta).zip(quantiles) {
+    ///             *delta = if y > target { 1.0 - quantile } else { -quantile } * share;
+    ///             loss += *delta * (y - target);
+    ///         }
+    ///     }
+    ///     loss
+    /// };
+    /// let y = (0..=100).map(f64::from).collect();
+    /// let data = Dataset::from_values(vec![1.0; 101], 1, y, 1)?;
+    /// let network = deltarule::NetworkBuilder::new(1).dense(3, Activation::Identity).build()?;
+    /// let mut trainer =
+    ///     Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(1.0)).build()?;
+    /// trainer.use_loss(pinball)?;
+    /// trainer.fit(&data).batch(101).epochs(400).run()?;
+    /// let found = trainer.network().predict(&[1.0])?;
+    /// assert!(found.iter().zip([10.0, 50.0, 90.0]).all(|(y, expected)| (y - expected).abs() < 2.0));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if there is no memory for outputs and δ.
+    pub fn use_loss(&mut self, rule: impl LossRule<E> + 'static) -> Result<()> {
+        self.make_room()?;
+        self.own_loss.rule = Some(Box::new(rule));
+        Ok(())
+    }
+
+    /// Lets `go_on` have the goal of these rows, by the trainer's loss or the user's rule.
+    pub(super) fn towards(
+        &mut self,
+        x: &[E],
+        targets: WeightedTargets<'_, E>,
+        of_batch: PartOfBatch,
+        go_on: impl FnOnce(&mut Self, Goal<'_, E>) -> Result<Score>,
+    ) -> Result<Score> {
+        if !self.own_loss.has_rule() {
+            return go_on(self, Goal::Targets(targets));
+        }
+        let (rows, batch_rows) = (x.len() / self.network.inputs(), of_batch.batch_rows);
+        let by_rule = |rule: &mut OwnRule<E>, outputs: &[E], delta: &mut [E]| match rule {
+            Some(rule) => rule.evaluate(Outcome { outputs, rows, batch_rows, targets, delta }),
+            None => f64::NAN,
+        };
+        let done = self.with_own_loss(x, of_batch, by_rule, go_on);
+        if let Err(Error::NonFiniteLoss { .. } | Error::NonFinite { argument: "delta", .. }) = done
+        {
+            targets.check_finite(self.network.isa(), ["targets", "weights"])?;
+        }
+        done
+    }
+
+    /// [`Trainer::evaluate`] by the user's rule.
+    pub(super) fn evaluate_own_loss(
+        &mut self,
+        x: &[E],
+        rows: usize,
+        targets: WeightedTargets<'_, E>,
+    ) -> Result<Score> {
+        let outputs = self.network.predict(x)?;
+        let mut delta = try_vec("delta", outputs.len())?;
+        let (outputs, delta) = (outputs.as_slice(), delta.as_mut_slice());
+        let outcome = Outcome { outputs, rows, batch_rows: rows, targets, delta };
+        let loss = self.own_loss.rule.as_mut().map_or(f64::NAN, |rule| rule.evaluate(outcome));
+        if loss.is_finite() {
+            return Ok(Score { loss, rows, correct: None });
+        }
+        targets.check_finite(self.network.isa(), ["targets", "weights"])?;
+        Err(Error::NonFiniteLoss { rows, loss })
+    }
+
+    /// Lets the user make δ of the outputs of rows that were checked, and `go_on` with it.
     fn with_own_loss(
         &mut self,
         x: &[E],
-        loss: impl FnOnce(&[E], &mut [E]) -> f64,
-        go_on: impl FnOnce(&mut Self, usize, Goal<'_, E>) -> Result<Score>,
+        of_batch: PartOfBatch,
+        loss: impl FnOnce(&mut OwnRule<E>, &[E], &mut [E]) -> f64,
+        go_on: impl FnOnce(&mut Self, Goal<'_, E>) -> Result<Score>,
     ) -> Result<Score> {
-        let rows = self.check_x(x)?;
-        let has_values = self.compute_outputs(x, rows)?;
+        let rows = x.len() / self.network.inputs();
+        self.make_room()?;
+        let has_values = self.compute_outputs(x, rows, of_batch)?;
         let area = rows * self.network.outputs();
-        let OwnLoss { outputs, delta } = &mut self.own_loss;
+        let OwnLoss { rule, outputs, delta } = &mut self.own_loss;
         delta[..area].fill(E::ZERO);
-        let loss = loss(&outputs[..area], &mut delta[..area]);
+        let loss = loss(rule, &outputs[..area], &mut delta[..area]);
         if !loss.is_finite() {
             return Err(Error::NonFiniteLoss { rows, loss });
         }
         check_finite(self.network.isa(), "delta", &delta[..area])?;
         let delta = mem::take(delta);
-        let done = go_on(self, rows, Goal::Delta { loss, delta: &delta[..area], has_values });
+        let done = go_on(self, Goal::Delta { loss, delta: &delta[..area], has_values });
         self.own_loss.delta = delta;
         done
     }
 
-    /// The outputs of a batch in training; returns whether all layers' values of it are there.
-    fn compute_outputs(&mut self, x: &[E], rows: usize) -> Result<bool> {
-        let columns = self.network.outputs();
-        if self.own_loss.outputs.is_empty() {
-            let most = checked_area("outputs", self.max_batch, columns)?;
-            let delta = try_vec("delta", most)?;
-            self.own_loss = OwnLoss { outputs: try_vec("outputs", most)?, delta };
+    /// Makes room for the outputs and δ of a batch, if there is none yet; or none any more, after a
+    /// panic of the user's optimizer.
+    fn make_room(&mut self) -> Result<()> {
+        let OwnLoss { outputs, delta, .. } = &mut self.own_loss;
+        for (argument, room) in [("outputs", outputs), ("delta", delta)] {
+            if room.is_empty() {
+                let most = checked_area(argument, self.max_batch, self.network.outputs())?;
+                *room = try_vec(argument, most)?;
+            }
         }
-        let (parts, inputs, last) =
-            (self.parts(rows), self.network.inputs(), self.network.ops().len() - 1);
+        Ok(())
+    }
+
+    /// The outputs of some rows in training; returns whether all layers' values of them are there.
+    fn compute_outputs(&mut self, x: &[E], rows: usize, of_batch: PartOfBatch) -> Result<bool> {
+        let (parts, columns) = (self.parts(rows), self.network.outputs());
+        let (inputs, last) = (self.network.inputs(), self.network.ops().len() - 1);
         enter(parts, || {
-            let work = Work { x, goal: Goal::Outputs, of_batch: PartOfBatch::whole(rows), parts };
+            let work = Work { x, goal: Goal::Outputs, of_batch, parts };
             let span_rows = self.begin_batch(rows, parts)?;
             for first in (0..rows).step_by(span_rows) {
                 let span = first..rows.min(first + span_rows);

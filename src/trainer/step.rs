@@ -57,7 +57,9 @@ impl<E: Element> Trainer<E> {
     ) -> Result<Score> {
         let targets = targets.into();
         let rows = self.check(x, targets)?;
-        self.step_towards(x, rows, Goal::Targets(targets))
+        self.towards(x, targets, PartOfBatch::whole(rows), |trainer, goal| {
+            trainer.step_towards(x, rows, goal)
+        })
     }
 
     /// [`Trainer::step`] on rows that were checked.
@@ -72,6 +74,7 @@ impl<E: Element> Trainer<E> {
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             let keeps = self.rule.is_some() || self.optimizer.norm_limit().is_some();
             let score = if keeps || rows > self.buffers.span_rows {
+                self.make_room_to_keep()?;
                 let mut sum = mem::take(&mut self.kept);
                 let keep = Keep::new(&mut sum);
                 let done = self.sum_spans(work, keep, None).and_then(|score| {
@@ -119,10 +122,22 @@ impl<E: Element> Trainer<E> {
         let targets = targets.into();
         let rows = self.check(x, targets)?;
         diagnostics.check(&self.network)?;
+        self.towards(x, targets, PartOfBatch::whole(rows), |trainer, goal| {
+            trainer.diagnose_towards(x, rows, goal, diagnostics)
+        })
+    }
+
+    /// [`Trainer::step_diagnosed`] on rows that were checked.
+    fn diagnose_towards(
+        &mut self,
+        x: &[E],
+        rows: usize,
+        goal: Goal<'_, E>,
+        diagnostics: &mut Diagnostics<E>,
+    ) -> Result<Score> {
         let parts = self.parts(rows);
         let score = enter(parts, || {
             let mut gradient = mem::take(&mut diagnostics.gradient);
-            let goal = Goal::Targets(targets);
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             let done = self.sum_gradient(work, Keep::new(&mut gradient), Some(diagnostics));
             diagnostics.gradient = gradient;
@@ -179,10 +194,8 @@ impl<E: Element> Trainer<E> {
             }
             factor = norm_clip_factor(sum, limit);
         }
-        if let Some(mut rule) = self.rule.take() {
-            let done = self.apply_rule(rule.as_mut(), gradient, factor, span);
-            self.rule = Some(rule);
-            return done;
+        if self.rule.is_some() {
+            return self.apply_rule(gradient, factor, span);
         }
         self.prepare_updates(factor);
         let Trained { isa, ops, parameters, .. } = self.network.trained();
@@ -192,24 +205,22 @@ impl<E: Element> Trainer<E> {
         known.run(parts, scratch, ApplyKept { gradient, to })
     }
 
-    fn apply_rule(
-        &mut self,
-        rule: &mut dyn UpdateRule<E>,
-        gradient: &[E],
-        gradient_factor: f64,
-        span: Span,
-    ) -> Result<()> {
+    /// Applies a gradient by the user's rule, which stays in its place if it panics.
+    fn apply_rule(&mut self, gradient: &[E], gradient_factor: f64, span: Span) -> Result<()> {
         let step = self.number();
-        let Trained { ops, parameters, .. } = self.network.trained();
+        let Self { rule: Some(rule), network, optimizer, buffers, .. } = self else {
+            return Ok(());
+        };
+        let Trained { ops, parameters, .. } = network.trained();
         let mut start = 0;
-        for Piece { op, part, len, rates } in self.buffers.tiles.pieces() {
+        for Piece { op, part, len, rates } in buffers.tiles.pieces() {
             let offset = start;
             start += len;
             let Some(rates) = *rates else { continue };
             let mut give = |offset: usize, len: usize| {
                 rule.update(Stretch {
                     step,
-                    learning_rate: self.optimizer.learning_rate() * rates.factor,
+                    learning_rate: optimizer.learning_rate() * rates.factor,
                     decays: rates.decays,
                     offset,
                     gradient_factor,
@@ -223,8 +234,7 @@ impl<E: Element> Trainer<E> {
                 continue;
             };
             let dimensions = embedding.dimensions(*table);
-            let occurrences = &self.buffers.occurrences;
-            occurrences.for_each(span, *table, categories, |category, _| {
+            buffers.occurrences.for_each(span, *table, categories, |category, _| {
                 give(offset + (category - categories.start) * dimensions, dimensions);
                 Ok(())
             })?;
@@ -280,10 +290,16 @@ impl<E: Element> Trainer<E> {
     /// # Errors
     /// [`Error::OutOfMemory`] if there is no memory for a gradient.
     pub fn use_rule(&mut self, rule: impl UpdateRule<E> + 'static) -> Result<()> {
+        self.make_room_to_keep()?;
+        self.rule = Some(Box::new(rule));
+        Ok(())
+    }
+
+    /// Makes room for a gradient, if there is none yet; or none any more, after a panic of the rule.
+    fn make_room_to_keep(&mut self) -> Result<()> {
         if self.kept.is_empty() {
             self.kept = try_vec("gradient", self.network.parameters().len())?;
         }
-        self.rule = Some(Box::new(rule));
         Ok(())
     }
 
@@ -318,7 +334,9 @@ impl<E: Element> Trainer<E> {
         let targets = targets.into();
         let rows = self.check(x, targets)?;
         check_length("gradients", gradients.len(), self.network.parameters().len())?;
-        self.gradients_towards(x, rows, Goal::Targets(targets), gradients)
+        self.towards(x, targets, PartOfBatch::whole(rows), |trainer, goal| {
+            trainer.gradients_towards(x, rows, goal, gradients)
+        })
     }
 
     /// [`Trainer::gradients`] on rows that were checked.

@@ -1,9 +1,10 @@
 //! A loss of one's own takes the place of the trainer's, and nothing else changes.
 
 use approx::assert_relative_eq;
+use deltarule::data::Dataset;
 use deltarule::{
-    Activation, Element, Error, Isa, Loss, NetworkBuilder, Optimizer, Targets, Trainer,
-    TrainerBuilder,
+    Activation, Diagnostics, Element, Error, Isa, Loss, NetworkBuilder, Optimizer, Outcome,
+    Stretch, Targets, Trainer, TrainerBuilder, UpdateRule,
 };
 
 use crate::common::{ZOO_OUTPUTS, bits, network, sample, zoo, zoo_rows};
@@ -155,6 +156,159 @@ fn what_it_may_not_return_changes_nothing() {
         trainer.step(&x, Targets::Classes(&[1, 0])).unwrap();
     }
     assert_eq!(bits(trainer.network().parameters()), bits(untouched.network().parameters()));
+}
+
+/// The squared error with weights, as a rule.
+fn weighted_squared_error(outcome: Outcome<'_, f32>) -> f64 {
+    let Targets::Values(targets) = outcome.targets.targets else { return f64::NAN };
+    let columns = outcome.outputs.len() / outcome.rows;
+    let scale = 1.0 / outcome.batch_rows as f32;
+    let mut loss = 0.0;
+    for (index, (y, target)) in outcome.outputs.iter().zip(targets).enumerate() {
+        let weight = outcome.targets.weights.map_or(1.0, |weights| weights[index / columns]);
+        let error = y - target;
+        outcome.delta[index] = (error + error) * (scale * weight);
+        loss += f64::from(weight * error * error);
+    }
+    loss / outcome.batch_rows as f64
+}
+
+#[test]
+fn a_rule_is_the_loss_in_steps_of_every_kind() {
+    let rows = 150;
+    let (x, values) = (zoo_rows::<f32>(rows, 1), sample(rows * ZOO_OUTPUTS, 2));
+    let weights: Vec<f32> = sample(rows, 3);
+    let targets = Targets::Values(&values).weighted(&weights);
+    let data = Dataset::from_values(x.clone(), x.len() / rows, values.clone(), ZOO_OUTPUTS);
+    let data = data.unwrap().with_weights(weights.clone()).unwrap();
+    for (name, builder) in zoo() {
+        let network = builder.build().unwrap();
+        let new = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.01));
+        let run = |is_own: bool| {
+            let mut trainer = new.clone().build().unwrap();
+            if is_own {
+                trainer.use_loss(weighted_squared_error).unwrap();
+            }
+            let mut losses = Vec::new();
+            losses.push(trainer.step(&x, targets).unwrap().loss);
+            let mut diagnostics = Diagnostics::new(trainer.network()).unwrap();
+            losses.push(trainer.step_diagnosed(&x, targets, &mut diagnostics).unwrap().loss);
+            for first in (0..rows).step_by(64) {
+                let part = first..rows.min(first + 64);
+                let columns = x.len() / rows;
+                let values = &values[part.start * ZOO_OUTPUTS..part.end * ZOO_OUTPUTS];
+                let targets = Targets::Values(values).weighted(&weights[part.clone()]);
+                let x = &x[part.start * columns..part.end * columns];
+                losses.push(trainer.accumulate(x, targets, rows).unwrap().loss);
+            }
+            losses.push(trainer.step_accumulated().unwrap().loss);
+            let history = trainer.fit(&data).epochs(2).validation(&data).run().unwrap();
+            losses.extend(
+                history
+                    .epochs()
+                    .iter()
+                    .flat_map(|it| [Some(it.loss), it.validation_loss])
+                    .flatten(),
+            );
+            losses.push(trainer.evaluate(&x, targets).unwrap().loss);
+            let mut gradient = vec![0.0; trainer.network().parameters().len()];
+            losses.push(trainer.gradients(&x, targets, &mut gradient).unwrap().loss);
+            let network = trainer.network();
+            let bits = [bits(network.parameters()), bits(network.statistics()), bits(&gradient)];
+            (losses, bits)
+        };
+        let ((own, found), (built_in, expected)) = (run(true), run(false));
+        assert_eq!(own.len(), built_in.len());
+        for (own, built_in) in own.iter().zip(&built_in) {
+            assert_relative_eq!(own, built_in, max_relative = 1e-4, epsilon = 1e-6);
+        }
+        assert!(found == expected, "{name}");
+    }
+}
+
+/// One target a row, and two outputs.
+#[test]
+fn a_rule_says_what_targets_it_takes() {
+    let network = network::<f32>(&[3, 5, 2], Activation::Tanh).build().unwrap();
+    let new = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.01));
+    let mut trainer = new.build().unwrap();
+    let x = sample::<f32>(6, 1);
+    let values = [0.5, 1.0];
+    let length = Error::Length { argument: "targets", expected: 4, actual: 2 };
+    assert_eq!(trainer.step(&x, Targets::Values(&values)), Err(length));
+    trainer
+        .use_loss(|outcome: Outcome<'_, f32>| match outcome.targets.targets {
+            Targets::Values(values) => {
+                assert_eq!((values.len(), outcome.outputs.len()), (2, 4));
+                outcome.delta.fill(values[0]);
+                f64::from(values[0])
+            }
+            Targets::Classes(_) => f64::INFINITY,
+        })
+        .unwrap();
+    let score = trainer.step(&x, Targets::Values(&values)).unwrap();
+    assert_eq!((score.loss, score.correct), (0.5, None));
+    let before = bits(trainer.network().parameters());
+    let mut fails = |targets, expected| {
+        assert_eq!(trainer.step(&x, targets), Err(expected));
+    };
+    let uneven = Error::Uneven { argument: "targets", length: 3, rows: 2 };
+    fails(Targets::Values(&[0.5; 3]), uneven);
+    fails(Targets::Values(&[]), Error::Empty { argument: "targets" });
+    fails(Targets::Classes(&[0]), Error::Length { argument: "targets", expected: 2, actual: 1 });
+    let infinite = f64::INFINITY;
+    fails(Targets::Classes(&[7, 8]), Error::NonFiniteLoss { rows: 2, loss: infinite });
+    let named = Error::NonFinite { argument: "targets", index: 0, value: infinite };
+    fails(Targets::Values(&[f32::INFINITY, 0.0]), named.clone());
+    let targets = Targets::Values(&[f32::INFINITY, 0.0]);
+    assert_eq!(trainer.evaluate(&x, targets), Err(named));
+    assert_eq!(bits(trainer.network().parameters()), before);
+}
+
+/// Neither a loss nor an optimizer of one's own is gone after a panic of it.
+#[test]
+fn rules_that_panic_stay() {
+    struct Sign {
+        panics: bool,
+    }
+    impl UpdateRule<f32> for Sign {
+        fn update(&mut self, stretch: Stretch<'_, f32>) {
+            assert!(!core::mem::take(&mut self.panics), "own optimizer");
+            for (parameter, g) in stretch.parameters.iter_mut().zip(stretch.gradient) {
+                *parameter -= 0.5 * g.signum();
+            }
+        }
+    }
+    let network = NetworkBuilder::<f32>::new(1).dense(1, Activation::Identity).build().unwrap();
+    let new = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.01));
+    let mut trainer = new.build().unwrap();
+    trainer.network_mut().parameters_mut().fill(1.0);
+    trainer.use_rule(Sign { panics: true }).unwrap();
+    let mut panics = true;
+    trainer
+        .use_loss(move |outcome: Outcome<'_, f32>| {
+            assert!(!core::mem::take(&mut panics), "own loss");
+            outcome.delta[0] = 7.0;
+            1.0
+        })
+        .unwrap();
+    for _ in 0..2 {
+        let step = std::panic::AssertUnwindSafe(|| trainer.step(&[2.0], Targets::Classes(&[0])));
+        assert!(std::panic::catch_unwind(step).is_err());
+    }
+    assert_eq!(trainer.network().parameters(), [1.0, 1.0]);
+    trainer.step(&[2.0], Targets::Classes(&[0])).unwrap();
+    assert_eq!(trainer.network().parameters(), [0.5, 0.5]);
+    // A batch in parts is then forgotten, for its gradient was lost.
+    trainer.use_rule(Sign { panics: true }).unwrap();
+    trainer.accumulate(&[2.0], Targets::Classes(&[0]), 1).unwrap();
+    let step = std::panic::AssertUnwindSafe(|| trainer.step_accumulated());
+    assert!(std::panic::catch_unwind(step).is_err());
+    let forgotten = Error::BatchRows { rows: 0, batch_rows: 1, announced: 1 };
+    assert_eq!(trainer.step_accumulated(), Err(forgotten));
+    trainer.accumulate(&[2.0], Targets::Classes(&[0]), 1).unwrap();
+    trainer.step_accumulated().unwrap();
+    assert_eq!(trainer.network().parameters(), [0.0, 0.0]);
 }
 
 /// Masks of the outputs' own layer, and the portable lanes, whose shards are of fixed size.
