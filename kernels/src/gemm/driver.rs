@@ -58,15 +58,25 @@ impl<E: Element> Kernel for ScratchLen<E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
+        self.on::<S>()
+    }
+}
+
+impl<E: Element> ScratchLen<E> {
+    /// Takes no token, so that a test can ask for ISAs that its CPU does not have.
+    #[inline(always)]
+    fn on<S: Simd>(&self) -> usize {
         let (m, n, k) = self.shape;
         let mut largest = Room::most::<E::Lanes<S>>(self.shape);
         largest = largest.max(Room::most::<Transposer<E, S>>(self.shape));
         for sources in Sources::all() {
-            // Few rows are blocked in another way than many, and parts may have fewer; and few
-            // columns may be turned to rows.
-            for (shape, turned) in [((m, n, k), false), ((1, n, k), false), ((n, m, k), true)] {
-                let blocking = Blocking::new::<E::Lanes<S>>(shape, sources, turned);
-                largest = Scratch::new::<E::Lanes<S>>(blocking).total().max(largest);
+            // Few columns may be turned to rows. Few rows are blocked in another way than many, and
+            // parts may have fewer of both.
+            for (shape, turned) in [((m, n, k), false), ((n, m, k), true)] {
+                for shape in [shape, (1, shape.1, k)] {
+                    let blocking = Blocking::new::<E::Lanes<S>>(shape, sources, turned);
+                    largest = Scratch::new::<E::Lanes<S>>(blocking).total().max(largest);
+                }
             }
         }
         largest + ALIGNMENT / size_of::<E>()
@@ -298,5 +308,52 @@ impl<E: Element> Part<'_, E> {
     #[inline(always)]
     pub(super) fn c_at(&self, i: usize, j: usize) -> *mut E {
         self.c.0.wrapping_add(i * self.c.1.0 + j * self.c.1.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ScratchLen;
+    use crate::Element;
+    use crate::lanes::{Simd, portable::Portable};
+    #[cfg(target_arch = "x86_64")]
+    use crate::lanes::{avx2::Avx2, avx512::Avx512};
+    use core::any::type_name;
+    use core::marker::PhantomData;
+
+    const SIZES: [usize; 24] = [
+        1, 2, 6, 7, 16, 17, 31, 64, 100, 128, 129, 255, 256, 257, 300, 511, 512, 513, 700, 784,
+        1024, 1025, 1600, 3000,
+    ];
+
+    fn check<E: Element, S: Simd>() {
+        let needed = |m, n, k| ScratchLen::<E> { shape: (m, n, k), element: PhantomData }.on::<S>();
+        for (m, n) in SIZES.into_iter().flat_map(|m| SIZES.map(|n| (m, n))) {
+            let (mut by_rows, mut by_columns, mut by_steps) = (0, 0, 0);
+            for larger in SIZES {
+                for (before, now, shape) in [
+                    (&mut by_rows, needed(larger, m, n), (larger, m, n)),
+                    (&mut by_columns, needed(m, larger, n), (m, larger, n)),
+                    (&mut by_steps, needed(m, n, larger), (m, n, larger)),
+                ] {
+                    let isa = type_name::<S>();
+                    assert!(*before <= now, "{isa} {shape:?}: {now} after {before}");
+                    *before = now;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scratch_space_is_enough_for_smaller_products_too() {
+        #[cfg(target_arch = "x86_64")]
+        {
+            check::<f32, Avx512>();
+            check::<f64, Avx512>();
+            check::<f32, Avx2>();
+            check::<f64, Avx2>();
+        }
+        check::<f32, Portable>();
+        check::<f64, Portable>();
     }
 }
