@@ -154,16 +154,20 @@ pub(super) fn run<E: Element>(
     }
     let (rows, columns) = (m.div_ceil(grid.rows), part_columns(n, grid));
     let share = scratch.len() / grid.parts();
-    scratch.par_chunks_mut(share).take(grid.parts()).enumerate().for_each(|(at, scratch)| {
+    let run = |(at, scratch)| {
         let (i, j) = (at / grid.columns * rows, at % grid.columns * columns);
-        if i < m && j < n {
-            let part = part(i..(i + rows).min(m), j..(j + columns).min(n));
-            // SAFETY: the shapes and the ISA were checked; C is borrowed for as long as this runs,
-            // and no two parts share an element; columns begin at a multiple of every NR.
-            let done = unsafe { Multiplication { part, epilogue: None, scratch }.run() };
-            debug_assert!(done, "a part needs no more than its share");
+        if i >= m || j >= n {
+            return true;
         }
-    });
+        let part = part(i..(i + rows).min(m), j..(j + columns).min(n));
+        // SAFETY: the shapes and the ISA were checked; C is borrowed for as long as this runs, and no
+        // two parts share an element; columns begin at a multiple of every NR.
+        unsafe { Multiplication { part, epilogue: None, scratch }.run() }
+    };
+    let shares = scratch.par_chunks_mut(share).take(grid.parts()).enumerate();
+    if !shares.map(run).reduce(|| true, |one, other| one & other) {
+        return Err(too_short());
+    }
     if let Some(epilogue) = epilogue {
         epilogue.finish(isa, 0, 0, c.reborrow());
     }
