@@ -101,7 +101,7 @@ fn a_loss_over_pairs_of_rows_has_the_gradient_of_its_differences() {
     let count = trainer.network().parameters().len();
     let mut gradient = vec![0.0; count];
     trainer.gradients_with(&x, &mut gradient, loss).unwrap();
-    for index in 0..count {
+    for (index, &found) in gradient.iter().enumerate() {
         let h = 1e-5;
         let mut loss_at = |offset: f64| {
             let before = trainer.network().parameters()[index];
@@ -111,7 +111,7 @@ fn a_loss_over_pairs_of_rows_has_the_gradient_of_its_differences() {
             loss(&y, &mut vec![0.0; y.len()])
         };
         let slope = (loss_at(h) - loss_at(-h)) / (2.0 * h);
-        assert_relative_eq!(gradient[index], slope, max_relative = 1e-6, epsilon = 1e-6);
+        assert_relative_eq!(found, slope, max_relative = 1e-6, epsilon = 1e-6);
     }
 }
 
