@@ -140,7 +140,8 @@ fn read_npy(bytes: &[u8]) -> Use {
 }
 
 fn read_csv(bytes: &[u8]) -> Use {
-    for csv in [Csv::regression("y"), Csv::classification("y")] {
+    let weighted = Csv::regressions(["y", "a"]).weight("b");
+    for csv in [Csv::regression("y"), Csv::classification("y"), weighted] {
         // A field of one byte may become so many numbers.
         let csv = csv.max_categories(16);
         if let Ok(schema) = csv.learn(bytes) {

@@ -115,6 +115,7 @@ fn every_reader_survives() {
     hostile.damage(&SAFETENSORS, &bodies::trainer().network().to_safetensors().unwrap());
     hostile.damage(&IDX, &made::idx());
     hostile.damage(&CSV, b"a,b,y\n1,x,2\n,\"z\",3\n-1e5,x,4\n");
+    hostile.damage(&CSV, b"a,b,y\n1,0.5,2\n3,0,-4e1\n"); // with numbers in b, which weighs rows
     for bytes in made::checkpoints() {
         hostile.read(&CHECKPOINT, &bytes);
         hostile.read(&CHECKPOINT_INSIDE, &bytes);
