@@ -110,6 +110,15 @@ impl<'a, E: Element> WeightedTargets<'a, E> {
         self.weights.map_or(Ok(()), |weights| check_length("weights", weights.len(), rows))
     }
 
+    /// Checks that the loss of so many rows is finite, and if it is not, whether the targets are why.
+    pub(crate) fn check_loss(&self, isa: Isa, rows: usize, loss: f64) -> Result<()> {
+        if loss.is_finite() {
+            return Ok(());
+        }
+        self.check_finite(isa, ["targets", "weights"])?;
+        Err(Error::NonFiniteLoss { rows, loss })
+    }
+
     /// Checks that there is neither infinity nor NaN in what goes by these names.
     pub(crate) fn check_finite(
         &self,

@@ -78,7 +78,7 @@ impl<'a, E: Element> Rows<'a, E> {
     /// # Errors
     /// [`Error::Length`] if there is not a weight for each row.
     pub fn with_weights(self, weights: &'a [E]) -> Result<Self> {
-        self.targets.weighted(weights).check_weights(self.rows)?;
+        check_length("weights", weights.len(), self.rows)?;
         Ok(Self { weights: Some(weights), ..self })
     }
 
@@ -261,7 +261,7 @@ impl<E: Element> Dataset<E> {
     /// # Errors
     /// [`Error::Length`] if there is not a weight for each row.
     pub fn with_weights(mut self, weights: Vec<E>) -> Result<Self> {
-        check_length("weights", weights.len(), self.rows())?;
+        self.view().with_weights(&weights)?;
         self.weights = Some(weights);
         Ok(self)
     }

@@ -4,7 +4,7 @@ use deltarule_kernels::{Element, Isa, reduce};
 
 use super::Score;
 use super::propagate::Phase;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::loss::{Loss, Reduction};
 use crate::targets::{Targets, WeightedTargets};
 
@@ -52,10 +52,7 @@ impl<E: Element> Goal<'_, E> {
             Self::Delta { loss, .. } => return Ok(Score { loss, rows, correct: None }),
         };
         let loss = reduce::sum(isa, losses).to_f64();
-        if !loss.is_finite() {
-            goal.check_finite(isa, ["targets", "weights"])?;
-            return Err(Error::NonFiniteLoss { rows, loss });
-        }
+        goal.check_loss(isa, rows, loss)?;
         let correct = matches!(goal.targets, Targets::Classes(_)).then_some(correct);
         Ok(Score { loss, rows, correct })
     }

@@ -207,11 +207,8 @@ impl<E: Element> Trainer<E> {
         let (outputs, delta) = (outputs.as_slice(), delta.as_mut_slice());
         let outcome = Outcome { outputs, rows, batch_rows: rows, targets, delta };
         let loss = self.own_loss.rule.as_mut().map_or(f64::NAN, |rule| rule.evaluate(outcome));
-        if loss.is_finite() {
-            return Ok(Score { loss, rows, correct: None });
-        }
-        targets.check_finite(self.network.isa(), ["targets", "weights"])?;
-        Err(Error::NonFiniteLoss { rows, loss })
+        targets.check_loss(self.network.isa(), rows, loss)?;
+        Ok(Score { loss, rows, correct: None })
     }
 
     /// Lets the user make δ of the outputs of rows that were checked, and `go_on` with it.

@@ -23,13 +23,12 @@ fn squared_error<'a>(targets: &'a [f32], rows: usize) -> impl Fn(&[f32], &mut [f
     }
 }
 
-fn agree(new: &TrainerBuilder<f32>, x: &[f32], targets: &[f32], rows: usize, name: &str) {
+fn agree(new: &TrainerBuilder<f32>, x: &[f32], values: &[f32], rows: usize, name: &str) {
     let [mut own, mut built_in] = [(); 2].map(|()| new.clone().build().unwrap());
     let count = own.network().parameters().len();
     let (mut found, mut expected) = (vec![0.0; count], vec![0.0; count]);
     for _ in 0..3 {
-        let targets = Targets::Values(targets);
-        let Targets::Values(values) = targets else { unreachable!() };
+        let targets = Targets::Values(values);
         own.gradients_with(x, &mut found, squared_error(values, rows)).unwrap();
         built_in.gradients(x, targets, &mut expected).unwrap();
         assert!(bits(&found) == bits(&expected), "{name}: gradients");

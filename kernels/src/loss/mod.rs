@@ -5,8 +5,9 @@
 //! the batch, with 1/(rows · columns) the mean over the elements, and per-row weights make it a
 //! weighted mean. δ contains the scale as well.
 //!
-//! - [`ElementLoss`]: squared and absolute error, quantiles, Huber, binary cross-entropy with logits,
-//!   Poisson's, KL divergence of log-probabilities. A row's terms are added in the order of [`crate::reduce`].
+//! - [`ElementLoss`]: squared and absolute error, quantiles, Huber, binary cross-entropy with
+//!   logits, Poisson's, KL divergence of log-probabilities. A row's terms are added in the order of
+//!   [`crate::reduce`].
 //! - [`softmax_cross_entropy`], [`ClassTargets`]: class indices or probabilities, label smoothing,
 //!   class weights, KL divergence of a softmax.
 //!

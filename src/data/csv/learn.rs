@@ -73,7 +73,7 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         return Err(Error::OutOfRange { argument, value, expected }.into());
     }
     check_stated(csv)?;
-    check_weights(csv)?;
+    check_roles(csv)?;
     let mut reader = fields(reader, csv.delimiter);
     let names = header(&mut reader)?;
     let unknown = csv.wishes.keys().chain(&csv.targets).find(|name| !names.contains(name));
@@ -142,7 +142,7 @@ fn check_stated(csv: &Csv) -> Result<(), ReadError> {
 }
 
 /// Checks that there are targets, and that at most one column, and none of these, weighs the rows.
-fn check_weights(csv: &Csv) -> Result<(), ReadError> {
+fn check_roles(csv: &Csv) -> Result<(), ReadError> {
     if csv.targets.is_empty() {
         return Err(Error::Empty { argument: "targets" }.into());
     }
