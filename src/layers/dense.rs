@@ -274,6 +274,7 @@ impl Dense {
     /// Rows `outputs` of ∂ℒ/∂W = δᵀ x, summed over the blocks (of so many rows, x, δ) in their
     /// order: each element is one chain of multiply-adds over the whole batch, which begins with
     /// what `gradient` holds if it `adds`.
+    #[inline]
     pub(crate) fn weight_gradient<'a, E: Element>(
         &self,
         isa: Isa,
@@ -296,6 +297,7 @@ impl Dense {
     }
 
     /// Adds ∂ℒ/∂b, the column sums of δ over the blocks (of so many rows, δ) in their order.
+    #[inline]
     pub(crate) fn add_bias_gradient<'a, E: Element>(
         &self,
         isa: Isa,

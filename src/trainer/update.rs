@@ -243,6 +243,7 @@ impl<E: Element> Gradient<'_, E> {
     }
 
     /// A layer's contribution to the gradient.
+    #[inline]
     fn compute(
         &self,
         piece: &Piece,

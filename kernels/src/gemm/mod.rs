@@ -328,6 +328,7 @@ impl<'a, E: Element> Gemm<'a, E> {
     /// [`ShapeError::Length`] if A, B, C, the row of [`Start::Row`], what the epilogue has or
     /// `scratch` do not fit together, [`ShapeError::Isa`] if B was packed for another ISA; nothing
     /// was written then.
+    #[inline]
     pub fn run(mut self, isa: Isa, scratch: &mut [E]) -> Result<(), ShapeError> {
         let (m, n, k) = (self.c.rows(), self.c.columns(), self.a.columns());
         check_size("rows of a", m, self.a.rows())?;

@@ -372,7 +372,10 @@ fn portable_micro_kernels_multiply_integers_exactly() {
         assert_eq!(c, expected);
         c.fill(f64::NAN);
         let c_view = &mut MatMut::new(&mut c, m, n).unwrap();
-        Kernel::run(Tiny { a: &a, b: &b, c: c_view, start: &Start::Zero }, Portable);
+        match (Tiny { a: &a, b: &b, c: c_view, start: &Start::Zero }).by_rows() {
+            Ok(rows) => Kernel::run(rows, Portable),
+            Err(singles) => Kernel::run(singles, Portable),
+        }
         assert_eq!(c, expected);
     }
 }

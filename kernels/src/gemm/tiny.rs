@@ -27,7 +27,11 @@ pub(super) fn run<E: Element>(isa: Isa, gemm: &mut Gemm<'_, E>) -> bool {
         return false;
     };
     let tiny = Tiny { a: &gemm.a, b, c: &mut gemm.c, start: &gemm.start };
-    if isa.run_fused(tiny).is_none() {
+    let done = match tiny.by_rows() {
+        Ok(rows) => isa.run_fused(rows),
+        Err(singles) => isa.run_fused(singles),
+    };
+    if done.is_none() {
         return false;
     }
     if let Some(epilogue) = &mut gemm.epilogue {
@@ -63,61 +67,95 @@ struct Chains<E> {
     start: (*const E, usize),
 }
 
-impl<E: Element> Kernel for Tiny<'_, '_, '_, E> {
+/// A [`Tiny`] product by vectors of B's and C's rows.
+pub(super) struct Rows<'t, 'a, 'c, E: Element>(Tiny<'t, 'a, 'c, E>);
+
+/// A [`Tiny`] product element by element.
+pub(super) struct Singles<'t, 'a, 'c, E: Element>(Tiny<'t, 'a, 'c, E>);
+
+impl<'t, 'a, 'c, E: Element> Tiny<'t, 'a, 'c, E> {
+    /// How it is computed. One kernel for both would have twice as many addresses to keep.
+    pub(super) fn by_rows(self) -> Result<Rows<'t, 'a, 'c, E>, Singles<'t, 'a, 'c, E>> {
+        let (b, c) = (self.b.shape(), self.c.shape());
+        if b.column_stride == 1 && c.column_stride == 1 && c.columns > 1 {
+            Ok(Rows(self))
+        } else {
+            Err(Singles(self))
+        }
+    }
+
+    /// What the chain of C's first element begins with, if it is not 0, and the distances to the
+    /// next row's and column's.
+    #[inline(always)]
+    fn start(&mut self) -> (*const E, usize, usize) {
+        match self.start {
+            Start::Zero => (core::ptr::null(), 0, 0),
+            Start::Row(row) => (row.as_ptr(), 0, 1),
+            Start::Accumulate | Start::Scaled(_) => {
+                let c = self.c.shape();
+                (self.c.data().as_ptr(), c.row_stride, c.column_stride)
+            }
+        }
+    }
+}
+
+impl<E: Element> Kernel for Rows<'_, '_, '_, E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (a, b, c) = (self.a.shape(), self.b.shape(), self.c.shape());
-        let (a_first, b_first) = (self.a.data().as_ptr(), self.b.data().as_ptr());
-        let c_first = self.c.data().as_mut_ptr();
-        let (count, k) = (c.rows, a.columns);
-        let by_rows = b.column_stride == 1 && c.column_stride == 1 && c.columns > 1;
-        // What the first chain begins with, and the distances to the next row's and column's.
-        let (start, next_row, next_column) = match self.start {
-            Start::Zero => (core::ptr::null(), 0, 0),
-            Start::Row(row) => (row.as_ptr(), 0, 1),
-            Start::Accumulate | Start::Scaled(_) => {
-                (c_first.cast_const(), c.row_stride, c.column_stride)
-            }
+        let Self(mut tiny) = self;
+        let (a, b, c) = (tiny.a.shape(), tiny.b.shape(), tiny.c.shape());
+        let (start, next_row, next_column) = tiny.start();
+        let mut chains = Chains {
+            count: c.rows,
+            k: a.columns,
+            own: (tiny.a.data().as_ptr(), a.row_stride, a.column_stride),
+            shared: (tiny.b.data().as_ptr(), b.row_stride),
+            c: (tiny.c.data().as_mut_ptr(), c.row_stride),
+            start: (start, next_row),
         };
-        // SAFETY: the views were checked on construction and their shapes, that of the start's row
-        // too, by the product: C's elements, and those of A and B that meet in them, are there.
-        unsafe {
-            if by_rows {
-                let own = (a_first, a.row_stride, a.column_stride);
-                let mut j = 0;
-                while j < c.columns {
-                    let chains = Chains {
-                        count,
-                        k,
-                        own,
-                        shared: (b_first.wrapping_add(j), b.row_stride),
-                        c: (c_first.wrapping_add(j), c.row_stride),
-                        start: (start.wrapping_add(j * next_column), next_row),
-                    };
-                    let lanes = c.columns - j;
-                    j += E::Lanes::<S>::LEN;
-                    if lanes >= E::Lanes::<S>::LEN {
-                        chains.multiply(Vectors::<E::Lanes<S>, _>(simd, All));
-                    } else {
-                        chains.multiply(Vectors::<E::Lanes<S>, _>(simd, Fewer(lanes)));
-                    }
+        let mut left = c.columns;
+        while left > 0 {
+            // SAFETY: the views were checked on construction and their shapes, that of the start's
+            // row too, by the product: C's elements, and those of A and B that meet in them, are
+            // there. Neighbours in rows of B, C and the start are neighbours in memory.
+            unsafe {
+                if left >= E::Lanes::<S>::LEN {
+                    chains.multiply(Vectors::<E::Lanes<S>, _>(simd, All));
+                } else {
+                    chains.multiply(Vectors::<E::Lanes<S>, _>(simd, Fewer(left)));
                 }
-                return;
             }
-            let own = (b_first, b.column_stride, b.row_stride);
-            for i in 0..c.rows {
-                let chains = Chains {
-                    count: c.columns,
-                    k,
-                    own,
-                    shared: (a_first.wrapping_add(i * a.row_stride), a.column_stride),
-                    c: (c_first.wrapping_add(i * c.row_stride), c.column_stride),
-                    start: (start.wrapping_add(i * next_row), next_column),
-                };
-                chains.multiply(Single);
-            }
+            let lanes = E::Lanes::<S>::LEN.min(left);
+            left -= lanes;
+            chains.advance(lanes, lanes, lanes * next_column);
+        }
+    }
+}
+
+impl<E: Element> Kernel for Singles<'_, '_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _simd: S) {
+        let Self(mut tiny) = self;
+        let (a, b, c) = (tiny.a.shape(), tiny.b.shape(), tiny.c.shape());
+        let (start, next_row, next_column) = tiny.start();
+        let mut chains = Chains {
+            count: c.columns,
+            k: a.columns,
+            own: (tiny.b.data().as_ptr(), b.column_stride, b.row_stride),
+            shared: (tiny.a.data().as_ptr(), a.column_stride),
+            c: (tiny.c.data().as_mut_ptr(), c.column_stride),
+            start: (start, next_column),
+        };
+        for _ in 0..c.rows {
+            // SAFETY: the views were checked on construction and their shapes, that of the start's
+            // row too, by the product: C's elements, and those of A and B that meet in them, are
+            // there.
+            unsafe { chains.multiply(Single) };
+            chains.advance(a.row_stride, c.row_stride, next_row);
         }
     }
 }
@@ -218,6 +256,14 @@ impl<E: Element> Links<E> for Single {
 }
 
 impl<E: Element> Chains<E> {
+    /// Moves on to chains that share something else, so far from here.
+    #[inline(always)]
+    fn advance(&mut self, shared: usize, c: usize, start: usize) {
+        self.shared.0 = self.shared.0.wrapping_add(shared);
+        self.c.0 = self.c.0.wrapping_add(c);
+        self.start.0 = self.start.0.wrapping_add(start);
+    }
+
     /// # Safety
     /// All elements are there, k of each chain; those of C may be written.
     #[inline(always)]
