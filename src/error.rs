@@ -62,7 +62,10 @@ pub enum Error {
         argument: &'static str,
     },
     /// A batch has more rows than the trainer was built for.
-    #[error("`{argument}` has {rows} rows, but `max_batch` is {max_batch}")]
+    #[error(
+        "`{argument}` has {rows} rows, but the trainer was built for {max_batch}: see \
+         `TrainerBuilder::max_batch`"
+    )]
     BatchTooLarge {
         /// The argument's name.
         argument: &'static str,
@@ -226,8 +229,9 @@ pub enum Error {
     /// The loss is infinite or NaN, though inputs and targets are finite: a step would spoil the
     /// parameters, or they are spoilt already.
     #[error(
-        "the loss of {rows} rows is {loss}: the parameters or the outputs have overflowed; try a \
-         smaller learning rate, clipping, or inputs and targets that are scaled"
+        "the loss of {rows} rows is {loss}: unless a loss of your own has it so, the parameters or \
+         the outputs have overflowed; try a smaller learning rate, clipping, or inputs and targets \
+         that are scaled"
     )]
     NonFiniteLoss {
         /// The rows of the batch.

@@ -87,6 +87,9 @@ pub trait Element:
     /// exponent in the low bits.
     #[doc(hidden)]
     const POW2_SHIFT: Self;
+    /// The largest number whose square is finite.
+    #[doc(hidden)]
+    const LARGEST_ROOT: Self;
     /// Every bit but the sign.
     #[doc(hidden)]
     const MAGNITUDE_BITS: Self;
@@ -109,7 +112,7 @@ pub trait Element:
 
 macro_rules! element {
     (
-        $element:ident, $Lanes:ident,pow2_shift $pow2_shift:expr
+        $element:ident, $Lanes:ident, pow2_shift $pow2_shift:expr, largest_root $largest_root:expr
     ) => {
         impl Element for $element {
             type Lanes<S: Simd> = S::$Lanes;
@@ -119,6 +122,7 @@ macro_rules! element {
             const TWO: Self = 2.0;
             const INFINITY: Self = $element::INFINITY;
             const POW2_SHIFT: Self = $pow2_shift;
+            const LARGEST_ROOT: Self = $largest_root;
             const MAGNITUDE_BITS: Self = $element::from_bits((-0.0 as $element).to_bits() - 1);
             const SIGN_BIT: Self = -0.0;
 
@@ -142,5 +146,7 @@ macro_rules! element {
     };
 }
 
-element! { f32, F32, pow2_shift 12_582_912.0 + 127.0 }
-element! { f64, F64, pow2_shift 6_755_399_441_055_744.0 + 1023.0 }
+element! { f32, F32, pow2_shift 12_582_912.0 + 127.0, largest_root 18_446_742_974_197_923_840.0 }
+element! {
+    f64, F64, pow2_shift 6_755_399_441_055_744.0 + 1023.0, largest_root 1.340_780_792_994_259_6e154
+}

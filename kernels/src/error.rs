@@ -80,6 +80,14 @@ pub enum ShapeError {
         /// Its columns, or its stride between rows.
         columns: usize,
     },
+    /// The memory for this many elements is not to be had.
+    #[error("`{argument}` needs {elements} elements, for which there is no memory")]
+    OutOfMemory {
+        /// The argument's name.
+        argument: &'static str,
+        /// How many.
+        elements: usize,
+    },
 }
 
 /// Checks that `slice` has `expected` elements.

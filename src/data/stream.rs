@@ -271,15 +271,24 @@ struct Thread<E: Element> {
     handle: JoinHandle<()>,
 }
 
+/// A queue has its places from the beginning.
+const MOST_AHEAD: usize = 1 << 16;
+
 impl<E: Element> Prefetch<E> {
     /// Begins to read, up to `ahead` batches before they are asked for.
     ///
     /// # Errors
-    /// [`ReadError::Invalid`] for an `ahead` of 0, [`ReadError::Io`] if the system gives no
+    /// [`ReadError::Invalid`] for an `ahead` of 0 or above 65,536, [`ReadError::Io`] if the system gives no
     /// thread.
     pub fn new(ahead: usize, source: impl Source<E> + 'static) -> Result<Self, ReadError> {
         if ahead == 0 {
             return Err(Error::Zero { argument: "ahead" }.into());
+        }
+        if ahead > MOST_AHEAD {
+            let expected = "at most 65536";
+            return Err(
+                Error::OutOfRange { argument: "ahead", value: ahead as f64, expected }.into()
+            );
         }
         let (full_sender, full) = sync_channel(ahead);
         let (empty, empty_receiver) = channel();
@@ -451,7 +460,9 @@ mod tests {
         let mut stream = Prefetch::<f32>::new(1, |_: &mut Batch| panic!("on purpose")).unwrap();
         assert!(matches!(stream.next_batch(), Err(ReadError::SourcePanicked)));
         assert!(stream.next_batch().unwrap().is_none());
-        assert!(Prefetch::new(0, numbers(1, 1)).is_err());
+        for ahead in [0, MOST_AHEAD + 1, usize::MAX] {
+            assert!(Prefetch::new(ahead, numbers(1, 1)).is_err(), "{ahead}");
+        }
     }
 
     #[test]

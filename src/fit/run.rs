@@ -2,6 +2,7 @@
 
 use core::ops::ControlFlow;
 use deltarule_kernels::{Element, reduce};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 use super::course::{Course, Position};
@@ -38,18 +39,19 @@ pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
     let mut course = Course::new(&fit);
     #[cfg(feature = "checkpoint")]
     super::resume::take_up(&mut fit, rows.rows(), &mut course)?;
-    let result = epochs(&mut fit, rows, judged, &mut course);
-    #[cfg(feature = "checkpoint")]
-    let result = result.and_then(|end| {
+    // What is put back after an error is put back after a panic, too, of a callback or of a loss.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let end = epochs(&mut fit, rows, judged, &mut course)?;
+        #[cfg(feature = "checkpoint")]
         super::resume::save(&fit, rows.rows(), &course)?;
-        Ok(end)
-    });
+        Ok::<_, Error>(end)
+    }));
     fit.trainer.set_learning_rate(course.at.base_rate)?;
     let Course { at, best } = course;
     if let Some(network) = best {
         *fit.trainer.network_mut() = network;
     }
-    let end = result?;
+    let end = result.unwrap_or_else(|panic| resume_unwind(panic))?;
     let Position { epochs, best, .. } = at;
     #[cfg(feature = "tracing")]
     tracing::info!(epochs = epochs.len(), ?end, "training ended");

@@ -149,7 +149,12 @@ impl Embedding {
     }
 
     /// Checks that every index is one of a category. `first_row` is the place of the first row.
-    pub(crate) fn check<E: Element>(&self, x: &[E], first_row: usize) -> Result<()> {
+    pub(crate) fn check<E: Element>(
+        &self,
+        argument: &'static str,
+        x: &[E],
+        first_row: usize,
+    ) -> Result<()> {
         for (row, x) in x.chunks_exact(self.inputs).enumerate() {
             for Table { column, .. } in &self.columns {
                 let Categorical { column, categories, .. } = *column;
@@ -157,7 +162,7 @@ impl Embedding {
                 let is_index = value >= 0.0 && value < categories as f64 && value.fract() == 0.0;
                 if !is_index {
                     let row = first_row + row;
-                    return Err(Error::Category { argument: "x", row, column, value, categories });
+                    return Err(Error::Category { argument, row, column, value, categories });
                 }
             }
         }

@@ -192,9 +192,14 @@ impl<'a, E> Pass<'a, E> {
 }
 
 /// Checks the categorical columns of rows of x, the first of which is row `first_row`.
-pub(crate) fn check_categories<E: Element>(ops: &[Op], x: &[E], first_row: usize) -> Result<()> {
+pub(crate) fn check_categories<E: Element>(
+    ops: &[Op],
+    argument: &'static str,
+    x: &[E],
+    first_row: usize,
+) -> Result<()> {
     match ops.first() {
-        Some(Op::Embedding(embedding)) => embedding.check(x, first_row),
+        Some(Op::Embedding(embedding)) => embedding.check(argument, x, first_row),
         _ => Ok(()),
     }
 }

@@ -204,9 +204,14 @@ impl<E: Element> Network<E> {
         Ok(())
     }
 
-    /// Checks the categorical columns of rows of x, the first of which is row `first_row`.
-    pub(crate) fn check_categories(&self, x: &[E], first_row: usize) -> Result<()> {
-        check_categories(&self.ops, x, first_row)
+    /// Checks the categorical columns of rows of inputs, the first of which is row `first_row`.
+    pub(crate) fn check_categories(
+        &self,
+        argument: &'static str,
+        x: &[E],
+        first_row: usize,
+    ) -> Result<()> {
+        check_categories(&self.ops, argument, x, first_row)
     }
 }
 

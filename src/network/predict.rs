@@ -58,7 +58,7 @@ impl<E: Element> Network<E> {
         let rows = whole_rows("x", x.len(), self.inputs())?;
         check_length("out", out.len(), checked_area("out", rows, self.outputs())?)?;
         workspace.check(&self.route)?;
-        self.check_categories(x, 0)?;
+        self.check_categories("x", x, 0)?;
         self.use_running_statistics(&mut workspace.moments)?;
         let Workspace { buffers, moments, .. } = workspace;
         let pass = Pass::evaluation(self.isa, &self.parameters, moments);
@@ -85,7 +85,7 @@ impl<E: Element> Network<E> {
     /// layers.
     pub fn trace(&self, x: &[E], mut see: impl FnMut(usize, LayerRef<'_, E>, &[E])) -> Result<()> {
         let rows = whole_rows("x", x.len(), self.inputs())?;
-        self.check_categories(x, 0)?;
+        self.check_categories("x", x, 0)?;
         let mut moments = try_vec("moments", self.moments_len())?;
         self.use_running_statistics(&mut moments)?;
         let pass = Pass::evaluation(self.isa, &self.parameters, &moments);
@@ -118,8 +118,8 @@ impl<E: Element> Network<E> {
     }
 
     /// The class of every row of `x`: the index of its largest output, the first of equals. A single
-    /// output, as after a training on binary cross-entropy, is always class 0: it is the logit of
-    /// another class, which is the likelier one where it is above 0.
+    /// output, as after a training on binary cross-entropy, is class 1's logit: the class is 1
+    /// where it is above 0, and 0 elsewhere.
     ///
     /// ```
     /// use deltarule::{Activation, Network};
@@ -132,7 +132,11 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// As [`Network::predict`].
     pub fn classify(&self, x: &[E]) -> Result<Vec<usize>> {
-        Ok(largest_of_rows(&self.predict(x)?, self.outputs()).collect())
+        let outputs = self.predict(x)?;
+        Ok(match self.outputs() {
+            1 => outputs.into_iter().map(|logit| usize::from(logit > E::ZERO)).collect(),
+            columns => largest_of_rows(&outputs, columns).collect(),
+        })
     }
 }
 

@@ -107,7 +107,8 @@ impl Optimizer {
         Self::new(Momentum { learning_rate, momentum, nesterov: true, ..Momentum::default() })
     }
 
-    /// [`RmsProp`] with ρ = 0.99 and ε = 10⁻⁸ inside the root.
+    /// [`RmsProp`] with ρ = 0.99 and ε = 10⁻⁸ inside the root, which is more than as much outside of
+    /// it: see [`Optimizer::adam`].
     ///
     /// ```
     /// use deltarule::{Optimizer, kernels::optimizer::RmsProp};
@@ -123,12 +124,17 @@ impl Optimizer {
 
     /// [`Adam`] with β₁ = 0.9, β₂ = 0.999 and ε = 10⁻⁸ inside the root.
     ///
+    /// There it is what 10⁻⁴ is outside of it, as in PyTorch and TensorFlow: parameters whose
+    /// gradients are below that, as those of rare categories may be, move by less than η in a step.
+    /// `Epsilon::OutsideRoot(1e-8)` is those libraries' default.
+    ///
     /// ```
-    /// use deltarule::{Optimizer, kernels::optimizer::Adam};
+    /// use deltarule::{Optimizer, kernels::optimizer::{Adam, Epsilon}};
     /// let rule = Adam { learning_rate: 1e-3, ..Adam::default() };
     /// assert_eq!(Optimizer::adam(1e-3), Optimizer::new(rule));
-    /// // With other numbers: AMSGrad.
-    /// let optimizer = Optimizer::new(Adam { amsgrad: true, ..rule });
+    /// // With other numbers: AMSGrad, and ε as in PyTorch.
+    /// let epsilon = Epsilon::OutsideRoot(1e-8);
+    /// let optimizer = Optimizer::new(Adam { amsgrad: true, epsilon, ..rule });
     /// assert_eq!(optimizer.rule().states(), 3);
     /// ```
     pub fn adam(learning_rate: f64) -> Self {
@@ -146,7 +152,8 @@ impl Optimizer {
         Self::adam(learning_rate).decay(Decay { decoupled: decay, ..Decay::default() })
     }
 
-    /// [`NAdam`] with β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ inside the root and ψ = 0.004.
+    /// [`NAdam`] with β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ inside the root, for which see
+    /// [`Optimizer::adam`], and ψ = 0.004.
     ///
     /// ```
     /// use deltarule::{Optimizer, kernels::optimizer::NAdam};

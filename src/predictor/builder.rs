@@ -106,7 +106,9 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
     /// Stores the weights of dense layers in fewer bytes: half as many in [`Format::Bf16`], a
     /// quarter in [`Format::Int8`], with a scale for each output. Inputs, biases and all sums stay
     /// as they are. Where weights are read from a far cache or from memory, a prediction of a
-    /// single row takes less time; the outputs change by what the weights lose.
+    /// single row takes less time; the outputs change by what the weights lose. A scaling or a
+    /// batch normalization before a dense layer is then computed by itself, and not folded into
+    /// weights that would lose more.
     ///
     /// ```
     /// use deltarule::{Activation, Network, Predictor, WeightFormat};
@@ -155,7 +157,7 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
             compact: Vec::new(),
             maps: Vec::new(),
         };
-        for piece in fold(network, scaling)? {
+        for piece in fold(network, scaling, format.is_none())? {
             parts.add(piece)?;
         }
         let Parts { compiler, parameters, packed, compact, maps, .. } = parts;

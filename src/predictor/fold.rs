@@ -44,10 +44,13 @@ pub(super) struct Map {
 }
 
 /// The pieces of a network that takes what `scaling` makes of its inputs, none of which can be
-/// folded into another.
+/// folded into another. What maps the inputs of a dense layer is not, where weights are not
+/// `exact`: small ones would lose all to large ones that share a scale with them, and the offset of
+/// a column to what is lost of its weights.
 pub(super) fn fold<'a, E: Element>(
     network: &'a Network<E>,
     scaling: Option<&Scaling>,
+    exact: bool,
 ) -> Result<Vec<Piece<'a, E>>> {
     let mut pieces = pieces(network)?;
     if let Some(scaling) = scaling {
@@ -63,7 +66,7 @@ pub(super) fn fold<'a, E: Element>(
     }
     let mut at = 1;
     while at < pieces.len() {
-        at = if join(&mut pieces, at) { at.saturating_sub(1).max(1) } else { at + 1 };
+        at = if join(&mut pieces, at, exact) { at.saturating_sub(1).max(1) } else { at + 1 };
     }
     Ok(pieces)
 }
@@ -131,14 +134,14 @@ fn to_f64<E: Element>(x: &[E]) -> Result<Vec<f64>> {
 
 /// Makes one piece of the one at this index and the one before it, if that can be. A piece that
 /// has another reader stays.
-fn join<E>(pieces: &mut Vec<Piece<'_, E>>, at: usize) -> bool {
+fn join<E>(pieces: &mut Vec<Piece<'_, E>>, at: usize, exact: bool) -> bool {
     if pieces.iter().any(|piece| matches!(piece, Piece::Residual(first) if *first == at)) {
         return false;
     }
     let [one, other] = &pieces[at - 1..=at] else { return false };
     let joined = match (one, other) {
         (Piece::Linear(linear), Piece::Map(map)) => linear.before(map),
-        (Piece::Map(map), Piece::Linear(linear)) => linear.after(map),
+        (Piece::Map(map), Piece::Linear(linear)) if exact => linear.after(map),
         (Piece::Linear(linear), Piece::Other(Layer::Activation(activation), _)) => {
             linear.activated(*activation)
         }
@@ -296,7 +299,7 @@ mod tests {
         ];
         for (index, (builder, expected)) in cases.into_iter().enumerate() {
             let network = builder.build().unwrap();
-            assert_eq!(shape(&fold(&network, None).unwrap()), expected, "case {index}");
+            assert_eq!(shape(&fold(&network, None, true).unwrap()), expected, "case {index}");
         }
     }
 
@@ -312,11 +315,21 @@ mod tests {
             (639.0, 1e2, "D"),
         ] {
             network.statistics_mut().copy_from_slice(&[0.0, mean, 1.0, variance]);
-            let folded = fold(&network, None).unwrap();
+            let folded = fold(&network, None, true).unwrap();
             assert_eq!(shape(&folded), expected, "{mean} {variance}");
         }
         network.statistics_mut().copy_from_slice(&[0.0, 0.0, 1.0, 1.0]);
         network.parameters_mut()[1] = 1e39;
-        assert_eq!(shape(&fold(&network, None).unwrap()), "MD");
+        assert_eq!(shape(&fold(&network, None, true).unwrap()), "MD");
+    }
+
+    #[test]
+    fn what_maps_the_inputs_of_inexact_weights_stays() {
+        let builder = NetworkBuilder::<f64>::new(4).batch_norm().dense(4, Identity).batch_norm();
+        let network = builder.activation(Relu).batch_norm().dense(4, Relu).build().unwrap();
+        assert_eq!(shape(&fold(&network, None, true).unwrap()), "DD");
+        assert_eq!(shape(&fold(&network, None, false).unwrap()), "MDMD");
+        let scaling = Scaling::new(vec![0.0; 4], vec![2.0; 4]).unwrap();
+        assert_eq!(shape(&fold(&network, Some(&scaling), false).unwrap()), "MMDMD");
     }
 }

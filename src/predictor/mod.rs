@@ -202,7 +202,7 @@ impl<E: Element> Predictor<E> {
 
     fn check(&self, x: &[E], workspace: &Workspace<E>) -> Result<()> {
         workspace.check(&self.route)?;
-        check_categories(&self.ops, x, 0)
+        check_categories(&self.ops, "x", x, 0)
     }
 
     /// [`Predictor::predict_into`] of arguments that were checked.

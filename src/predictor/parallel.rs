@@ -36,7 +36,7 @@ impl<E: Element> Predictor<E> {
         if rows <= PIECE_ROWS {
             return self.predict(x);
         }
-        check_categories(&self.ops, x, 0)?;
+        check_categories(&self.ops, "x", x, 0)?;
         let mut out = try_vec("out", checked_area("out", rows, self.outputs)?)?;
         x.par_chunks(PIECE_ROWS * self.inputs)
             .zip(out.par_chunks_mut(PIECE_ROWS * self.outputs))

@@ -46,6 +46,7 @@ impl<E: Element> Predictor<E> {
     /// than [`Predictor::outputs`].
     pub fn top_k(&self, x: &[E], k: usize) -> Result<Vec<Ranked<E>>> {
         let rows = whole_rows("x", x.len(), self.inputs)?;
+        self.check_k(k)?;
         let mut ranked = try_vec("ranked", checked_area("ranked", rows, k)?)?;
         self.top_k_into(x, k, &mut ranked, &mut self.workspace()?)?;
         Ok(ranked)
@@ -76,13 +77,7 @@ impl<E: Element> Predictor<E> {
         workspace: &mut Workspace<E>,
     ) -> Result<()> {
         let rows = whole_rows("x", x.len(), self.inputs)?;
-        if k == 0 {
-            return Err(Error::Zero { argument: "k" });
-        }
-        if k > self.outputs {
-            let expected = "at most the number of outputs";
-            return Err(Error::OutOfRange { argument: "k", value: k as f64, expected });
-        }
+        self.check_k(k)?;
         check_length("ranked", ranked.len(), checked_area("ranked", rows, k)?)?;
         self.check(x, workspace)?;
         let mut scores = core::mem::take(&mut workspace.outputs);
@@ -98,6 +93,17 @@ impl<E: Element> Predictor<E> {
         let done = done.collect();
         workspace.outputs = scores;
         done
+    }
+
+    fn check_k(&self, k: usize) -> Result<()> {
+        if k == 0 {
+            return Err(Error::Zero { argument: "k" });
+        }
+        if k > self.outputs {
+            let expected = "at most the number of outputs";
+            return Err(Error::OutOfRange { argument: "k", value: k as f64, expected });
+        }
+        Ok(())
     }
 }
 

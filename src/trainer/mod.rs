@@ -386,7 +386,7 @@ impl<E: Element> Trainer<E> {
         self.check_network()?;
         let (isa, goal) = (self.network.isa(), rows.weighted_targets());
         self.check_targets(targets, goal, rows.rows())?;
-        self.network.check_categories(rows.x(), 0)?;
+        self.network.check_categories(x, rows.x(), 0)?;
         check_finite(isa, x, rows.x())?;
         goal.check_finite(isa, [targets, weights])
     }

@@ -233,7 +233,7 @@ impl<'a, E: Element> Propagate<'a, E> {
                 let value = x[index].to_f64();
                 return Err(Error::NonFinite { argument: "x", index: from + index, value });
             }
-            network.check_categories(x, first_row)?;
+            network.check_categories("x", x, first_row)?;
         }
         let (values, errors) = self.layout.split(shard, rows.len());
         for op in sweep.forward.clone() {

@@ -9,9 +9,10 @@ use core::ops::ControlFlow::{Break, Continue};
 use deltarule::data::{Batches, Dataset, Rows, gather, stratified_split};
 use deltarule::metrics::Average;
 use deltarule::{
-    Activation, EarlyStopping, End, Error, Loss, Metric, Monitor, Network, NetworkBuilder,
-    Optimizer, ReduceOnPlateau, Schedule, Targets, Trainer, TrainerBuilder,
+    Activation, Categorical, EarlyStopping, End, Error, Loss, Metric, Monitor, Network,
+    NetworkBuilder, Optimizer, ReduceOnPlateau, Schedule, Targets, Trainer, TrainerBuilder,
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 const ROWS: usize = 90;
@@ -178,6 +179,36 @@ fn a_network_that_stays_as_it_is_becomes_no_better() {
     let best: Vec<bool> =
         history.to_string().lines().skip(1).map(|line| line.ends_with("  best")).collect();
     assert_eq!(best, [true, false, false, false, false, false, false]);
+}
+
+#[test]
+fn a_panic_of_a_callback_leaves_the_learning_rate_as_it_was() {
+    let (data, mut trainer) = (thirds(), trainer());
+    let rate = trainer.optimizer().learning_rate();
+    let fit = trainer.fit(data.view()).epochs(5).schedule(Schedule::exponential(0.5));
+    let fit =
+        fit.on_epoch(|end| if end.epoch.epoch == 3 { panic!("enough") } else { Continue(()) });
+    let panic = catch_unwind(AssertUnwindSafe(|| fit.run())).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"enough"));
+    assert_eq!(trainer.optimizer().learning_rate(), rate);
+}
+
+#[test]
+fn a_category_is_looked_for_in_the_rows_that_have_it() {
+    let network =
+        Network::builder(1).embedding([Categorical { column: 0, categories: 3, dimensions: 2 }]);
+    let network = network.dense(1, Activation::Identity).build().unwrap();
+    let builder = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1));
+    let mut trainer = builder.build().unwrap();
+    let good = Rows::new(&[1.0, 2.0], 1, Targets::Values(&[0.0, 1.0])).unwrap();
+    let bad = Rows::new(&[1.0, 3.0], 1, Targets::Values(&[0.0, 1.0])).unwrap();
+    for (rows, validation, expected) in [(good, bad, "validation x"), (bad, good, "x")] {
+        let error = trainer.fit(rows).validation(validation).run().unwrap_err();
+        assert!(
+            matches!(error, Error::Category { argument, row: 1, .. } if argument == expected),
+            "{error:?}"
+        );
+    }
 }
 
 #[test]

@@ -60,7 +60,11 @@ fn shapes() {
         |x: &[f32], targets, message| fails(Loss::SoftmaxCrossEntropy, x, targets, message);
     fails_with(&[], classes, "`x` has 0 elements, but at least 1 is needed");
     fails_with(&x[1..], classes, "`x` has 209 elements, which is no multiple of its 3 columns");
-    fails_with(&sample(71 * INPUTS, 1), classes, "`x` has 71 rows, but `max_batch` is 70");
+    fails_with(
+        &sample(71 * INPUTS, 1),
+        classes,
+        "`x` has 71 rows, but the trainer was built for 70: see `TrainerBuilder::max_batch`",
+    );
     fails_with(&x, Targets::Classes(&labels[1..]), "`targets` has 69 elements, but 70 are needed");
     fails_with(&x, Targets::Values(&values[1..]), "`targets` has 279 elements, but 280 are needed");
     fails(
@@ -170,8 +174,9 @@ fn a_loss_that_overflows() {
         Loss::MeanSquaredError,
         &x,
         Targets::Values(&values),
-        "the loss of 70 rows is inf: the parameters or the outputs have overflowed; try a smaller \
-         learning rate, clipping, or inputs and targets that are scaled",
+        "the loss of 70 rows is inf: unless a loss of your own has it so, the parameters or the \
+         outputs have overflowed; try a smaller learning rate, clipping, or inputs and targets that \
+         are scaled",
     );
 
     let (x, labels, _) = good();

@@ -287,6 +287,43 @@ fn loses_what_the_formats_of_weights_lose() {
     }
 }
 
+/// Columns of very different sizes, and far from 0, share a scale with none that is folded in.
+#[test]
+fn loses_no_more_behind_a_scaling_or_a_batch_normalization() {
+    let (rows, spread) = (50, [(3e4f32, 8e3f32), (0.05, 0.01), (1013.0, 40.0)]);
+    let noise = sample::<f32>(3 * rows, 8);
+    let columns = |row: &[f32]| -> Vec<f32> {
+        row.iter().zip(spread).map(|(x, (center, deviation))| center + deviation * x).collect()
+    };
+    let raw: Vec<f32> = noise.chunks(3).flat_map(columns).collect();
+    let scaling = Scaling::standard(&raw, 3).unwrap();
+    let mut scaled = raw.clone();
+    scaling.apply(&mut scaled).unwrap();
+    let plain = network::<f32>(&[3, 32, 2], Activation::Tanh).build().unwrap();
+    let dense = Network::builder(3).batch_norm().dense(32, Activation::Tanh);
+    let mut normalized = dense.dense(2, Activation::Identity).build().unwrap();
+    let affine = normalized.parameters().len() - plain.parameters().len();
+    normalized.parameters_mut()[affine..].copy_from_slice(plain.parameters());
+    for (j, statistics) in normalized.statistics_mut().chunks_mut(3).enumerate() {
+        for (statistic, (center, factor)) in
+            statistics.iter_mut().zip(scaling.centers().iter().zip(scaling.factors()))
+        {
+            *statistic = if j == 0 { *center as f32 } else { (factor * factor).recip() as f32 };
+        }
+    }
+    for format in [WeightFormat::Bf16, WeightFormat::Int8] {
+        let by_hand = Predictor::builder(&plain).weights(format).build().unwrap();
+        let expected = by_hand.predict(&scaled).unwrap();
+        let folded = Predictor::builder(&plain).scaling(&scaling).weights(format).build().unwrap();
+        let after_norm = Predictor::builder(&normalized).weights(format).build().unwrap();
+        for (predictor, bound) in [(folded, 1e-4), (after_norm, 0.1)] {
+            for (y, expected) in predictor.predict(&raw).unwrap().iter().zip(&expected) {
+                assert!((y - expected).abs() < bound, "{format:?}: {y}, by hand {expected}");
+            }
+        }
+    }
+}
+
 #[test]
 fn gives_the_same_bits_alone_and_in_any_batch() {
     let rows = 131;
@@ -336,7 +373,7 @@ fn gives_the_same_bits_on_every_isa_that_fuses_and_in_every_version() {
         let outputs: Vec<f32> =
             folded_zoo(isa).iter().flat_map(|(_, it)| it.predict(&x).unwrap()).collect();
         let hash = fnv1a(&outputs);
-        assert_eq!(hash, 0x731c_e9eb_6af7_d2a9, "{isa}: {hash:#018x}");
+        assert_eq!(hash, 0x80bc_6d91_e1a4_867e, "{isa}: {hash:#018x}");
     }
 }
 
@@ -416,6 +453,11 @@ fn names_what_is_wrong_and_writes_nothing() {
     let partial = Error::PartialRow { argument: "x", length: 7, columns: 6 };
     assert_eq!(predict(&[0.0; 7], &mut out), Err(partial));
     assert_eq!(predict(&[0.0; 12], &mut out[..17]), Err(length("out", 18, 17)));
+    // It is looked at before there is room for so many.
+    for k in [10, usize::MAX] {
+        let error = predictor.top_k(&[0.0; 12], k).unwrap_err();
+        assert!(matches!(error, Error::OutOfRange { argument: "k", .. }), "{error:?}");
+    }
     let mut top_k =
         |k, ranked: &mut [Ranked]| predictor.top_k_into(&[0.0; 12], k, ranked, &mut workspace);
     assert_eq!(top_k(0, &mut ranked), Err(Error::Zero { argument: "k" }));

@@ -1,6 +1,7 @@
 //! Elements that begin on a cache line.
 
 use super::packed::ALIGNMENT;
+use crate::ShapeError;
 
 /// A fixed number of elements, the first of them on a cache line.
 #[derive(Debug)]
@@ -11,12 +12,15 @@ pub(super) struct Aligned<T> {
 }
 
 impl<T: Copy + Default> Aligned<T> {
-    /// So many default values, or nothing if `usize` can't count them.
-    pub(super) fn new(length: usize) -> Option<Self> {
+    /// So many default values, for an argument of this name.
+    pub(super) fn new(argument: &'static str, length: usize) -> Result<Self, ShapeError> {
+        let none = |_| ShapeError::OutOfMemory { argument, elements: length };
         let slack = ALIGNMENT / size_of::<T>();
-        let data = vec![T::default(); length.checked_add(slack)?];
+        let mut data = Vec::new();
+        data.try_reserve_exact(length.saturating_add(slack)).map_err(none)?;
+        data.resize(length + slack, T::default());
         let first = data.as_ptr().align_offset(ALIGNMENT).min(slack);
-        Some(Self { data, first, length })
+        Ok(Self { data, first, length })
     }
 
     pub(super) fn get(&self) -> &[T] {
@@ -46,7 +50,7 @@ mod tests {
     #[test]
     fn elements_begin_on_a_cache_line_in_copies_too() {
         for length in [0, 1, 63, 64, 1000] {
-            let mut elements = Aligned::<i8>::new(length).unwrap();
+            let mut elements = Aligned::<i8>::new("b", length).unwrap();
             elements.get_mut().fill(7);
             for _ in 0..5 {
                 elements = elements.clone();
@@ -54,6 +58,9 @@ mod tests {
                 assert_eq!(elements.get().as_ptr().addr() % ALIGNMENT, 0);
             }
         }
-        assert!(Aligned::<i8>::new(usize::MAX).is_none());
+        for elements in [usize::MAX, isize::MAX as usize, 1 << 60] {
+            let error = ShapeError::OutOfMemory { argument: "b", elements };
+            assert_eq!(Aligned::<i8>::new("b", elements).unwrap_err(), error);
+        }
     }
 }

@@ -148,23 +148,24 @@ impl<E: Element> CompactMatrix<E> {
     /// ```
     ///
     /// # Errors
-    /// [`ShapeError::Overflow`] if the packed size does not fit in `usize`.
+    /// [`ShapeError::Overflow`] if the packed size does not fit in `usize`,
+    /// [`ShapeError::OutOfMemory`] if there is no memory for it.
     pub fn new(isa: Isa, b: MatRef<'_, E>, format: Format) -> Result<Self, ShapeError> {
         let (rows, columns) = (b.rows(), b.columns());
         let panel = E::panel_columns(isa);
         let overflow = ShapeError::Overflow { argument: "b", rows, columns };
-        let padded = columns.checked_next_multiple_of(panel).ok_or(overflow.clone())?;
+        let padded = columns.checked_next_multiple_of(panel).ok_or(overflow)?;
         let length = checked_area("b", rows, padded)?;
         let mut scales = Vec::new();
         let elements = match format {
             Format::Bf16 => {
-                let mut to = Aligned::new(length).ok_or(overflow)?;
+                let mut to = Aligned::new("b", length)?;
                 pack(b, panel, to.get_mut(), |x, _| Bf16::new(x as f32));
                 Elements::Bf16(to)
             }
             Format::Int8 => {
+                let mut to = Aligned::new("b", length)?;
                 scales.extend((0..columns).map(|j| scale(b, j)));
-                let mut to = Aligned::new(length).ok_or(overflow)?;
                 pack(b, panel, to.get_mut(), |x, j| {
                     let quotient = x / scales[j].to_f64();
                     // 0/0, of a column of zeros, is 0.

@@ -75,14 +75,15 @@ impl<E: Element> PackedMatrix<E> {
     /// ```
     ///
     /// # Errors
-    /// [`ShapeError::Overflow`] if the packed size does not fit in `usize`.
+    /// [`ShapeError::Overflow`] if the packed size does not fit in `usize`,
+    /// [`ShapeError::OutOfMemory`] if there is no memory for it.
     pub fn new(isa: Isa, b: MatRef<'_, E>) -> Result<Self, ShapeError> {
         let (rows, columns) = (b.rows(), b.columns());
         // Without micro-kernels of our own the whole matrix is one panel, which makes it row-major.
         let panel = if isa.has_fma() { E::panel_columns(isa) } else { columns.max(1) };
         let overflow = ShapeError::Overflow { argument: "b", rows, columns };
-        let padded = columns.checked_next_multiple_of(panel).ok_or(overflow.clone())?;
-        let data = Aligned::new(checked_area("b", rows, padded)?).ok_or(overflow)?;
+        let padded = columns.checked_next_multiple_of(panel).ok_or(overflow)?;
+        let data = Aligned::new("b", checked_area("b", rows, padded)?)?;
         let mut packed = Self { isa, rows, columns, panel, data };
         packed.pack(b)?;
         Ok(packed)

@@ -20,6 +20,9 @@ const COLUMN_UNIT: usize = 32;
 /// get in each other's way.
 const FEW_STEPS: usize = 128;
 
+/// More threads than a pool can have are not looked for: the grids of so many are tried one by one.
+const MOST_THREADS: usize = 1024;
+
 /// How C is cut: `rows` × `columns` parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Grid {
@@ -39,7 +42,7 @@ impl Grid {
             return whole;
         }
         let work = m.saturating_add(ROWS_OF_FETCHING).saturating_mul(n).saturating_mul(k);
-        let parts = (work / WORK_PER_THREAD).clamp(1, threads);
+        let parts = (work / WORK_PER_THREAD).clamp(1, threads.min(MOST_THREADS));
         if parts == 1 {
             return whole;
         }
@@ -184,6 +187,7 @@ mod tests {
             let Grid { rows, columns } = Grid::new(shape, threads);
             (rows, columns)
         };
+        assert_eq!(grid((usize::MAX / 2, 1, 1), usize::MAX), (super::MOST_THREADS, 1));
         assert_eq!(grid((64, 64, 64), 8), (1, 1));
         assert_eq!(grid((96, 96, 96), 8), (2, 1));
         assert_eq!(grid((1, 512, 784), 2), (1, 2));

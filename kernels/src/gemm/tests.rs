@@ -5,7 +5,9 @@ mod epilogues;
 
 use super::driver::{Multiplication, Part};
 use super::tiny::Tiny;
-use super::{Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len};
+use super::{
+    CompactMatrix, Format, Gemm, PackedMatrix, Right, Start, parallel_scratch_len, scratch_len,
+};
 use crate::dispatch::Kernel;
 use crate::lanes::portable::Portable;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError, reference};
@@ -377,6 +379,20 @@ fn portable_micro_kernels_multiply_integers_exactly() {
             Err(singles) => Kernel::run(singles, Portable),
         }
         assert_eq!(c, expected);
+    }
+}
+
+/// A view of a single element that claims to be more than there is memory for.
+#[test]
+fn a_matrix_too_large_to_pack_is_an_error() {
+    let rows = 1 << 44;
+    let b = MatRef::with_strides(&[1.0f32], (rows, 16), (0, 0)).unwrap();
+    let is_too_large = |error| matches!(error, ShapeError::OutOfMemory { argument: "b", .. });
+    for isa in isas() {
+        assert!(is_too_large(PackedMatrix::new(isa, b).unwrap_err()), "{isa}");
+        for format in [Format::Bf16, Format::Int8] {
+            assert!(is_too_large(CompactMatrix::new(isa, b, format).unwrap_err()), "{isa}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Adam, AdamW, AMSGrad.
 
-use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square};
+use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square, squarable};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -85,6 +85,7 @@ impl<E: Element> Rule<E> {
 impl<E: Element> super::Rule<E, 2> for Rule<E> {
     #[inline(always)]
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m, v]: [V; 2]) -> (V, [V; 2]) {
+        let g = squarable(g);
         let m = lerp(m, g, self.weight1);
         let v = lerp_square(v, g, self.weight2);
         (self.descend(parameter, m, v), [m, v])
@@ -100,6 +101,7 @@ impl<E: Element> super::Rule<E, 3> for Rule<E> {
         parameter: V,
         [m, v, greatest]: [V; 3],
     ) -> (V, [V; 3]) {
+        let g = squarable(g);
         let m = lerp(m, g, self.weight1);
         let v = lerp_square(v, g, self.weight2);
         // Where one is NaN, `greater_or` gives v: a NaN of v comes through.

@@ -131,6 +131,16 @@ fn lerp_square<V: Lanes>(from: V, g: V, weight: V::Element) -> V {
     g.mul_add(g, -from).mul_add(from.splat(weight), from)
 }
 
+/// g, but no larger than what has a finite square: v would not come back from ∞, since ∞ − ∞ is
+/// NaN.
+#[inline(always)]
+fn squarable<V: Lanes>(g: V) -> V {
+    let limit = g.splat(V::Element::LARGEST_ROOT);
+    // Where g is NaN, both give g.
+    let g = limit.less_or(g);
+    (-limit).greater_or(g)
+}
+
 /// 1 − βᵗ.
 ///
 /// From t (1 − β) = 40 on, βᵗ ≤ e⁻⁴⁰ is less than half of what 1 − βᵗ is rounded to, and not worth

@@ -1,6 +1,6 @@
 //! NAdam.
 
-use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square};
+use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square, squarable};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -110,6 +110,7 @@ pub(super) struct Rule<E> {
 impl<E: Element> super::Rule<E, 2> for Rule<E> {
     #[inline(always)]
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m, v]: [V; 2]) -> (V, [V; 2]) {
+        let g = squarable(g);
         let m = lerp(m, g, self.weight1);
         let v = lerp_square(v, g, self.weight2);
         let ahead = m.mul_add(m.splat(self.momentum_rate), g * g.splat(self.gradient_rate));

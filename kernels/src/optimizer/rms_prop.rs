@@ -1,6 +1,6 @@
 //! RMSProp.
 
-use super::{Epsilon, RootScalars, lerp, lerp_square};
+use super::{Epsilon, RootScalars, lerp, lerp_square, squarable};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -84,6 +84,7 @@ impl<E: Element, const CENTERED: bool, const MOMENTUM: bool> Rule<E, CENTERED, M
         parameter: V,
         [v, mean, buffer]: [V; 3],
     ) -> (V, [V; 3]) {
+        let g = squarable(g);
         let v = lerp_square(v, g, self.weight);
         let mean = if CENTERED { lerp(mean, g, self.weight) } else { mean };
         let variance = if CENTERED {

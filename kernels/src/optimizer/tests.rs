@@ -178,6 +178,37 @@ fn a_nan_reaches_its_parameter_and_no_other() {
     }
 }
 
+/// A gradient whose square overflows, and the ones after it.
+fn second_moments_stay_finite<E: Element>(largest: E) {
+    assert!((E::LARGEST_ROOT * E::LARGEST_ROOT).is_finite());
+    let more = E::LARGEST_ROOT * E::from_f64(1.0 + 1e-6);
+    assert!(!(more * more).is_finite());
+    for isa in Isa::available() {
+        for optimizer in optimizers() {
+            let normalizes = matches!(
+                optimizer,
+                Optimizer::Adam(_) | Optimizer::NAdam(_) | Optimizer::RmsProp(_)
+            );
+            for g in [more, -more, largest, -largest].into_iter().filter(|_| normalizes) {
+                let mut slices = start::<E>(9);
+                for (number, g) in [(1, g), (2, E::ONE), (3, -g), (4, g), (5, -E::ONE)] {
+                    let update = optimizer.at_step(&Step::new(number));
+                    apply(isa, &update, &[g; 9], &mut slices).unwrap();
+                    let numbers = slices.iter().flatten();
+                    let all_finite = numbers.copied().all(E::is_finite);
+                    assert!(all_finite, "{isa}: {optimizer:?} step {number}, {g}: {slices:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gradient_with_an_infinite_square_leaves_all_finite() {
+    second_moments_stay_finite(f32::MAX);
+    second_moments_stay_finite(f64::MAX);
+}
+
 #[test]
 fn the_free_function_is_the_rule() {
     for n in lengths() {

@@ -242,3 +242,11 @@ fn wrong_lengths_change_nothing() {
     assert_eq!(error, ShapeError::Length { argument: "sums", expected: 3, actual: 4 });
     assert_eq!(sums, [7.0; 4]);
 }
+
+#[test]
+fn rows_without_elements_take_no_time() {
+    let x = MatRef::<f32>::new(&[], usize::MAX, 0).unwrap();
+    for isa in crate::Isa::available() {
+        add_column_sums(isa, x, &mut []).unwrap();
+    }
+}
