@@ -93,10 +93,8 @@ pub(super) fn write<E: Element>(checkpoint: &Checkpoint<E>, to: impl Write) -> i
     ciborium::into_writer(&header, &mut header_bytes).map_err(io::Error::other)?;
     let mut body = vec![network.parameters(), network.statistics()];
     body.extend(states.iter().map(Vec::as_slice));
-    if let Some(Averaged { network, .. }) = average {
-        body.extend([network.parameters(), network.statistics()]);
-    }
-    body.extend(best.iter().flat_map(|best| [&best.parameters[..], &best.statistics[..]]));
+    let others = average.iter().map(|average| &average.weights).chain(best);
+    body.extend(others.flat_map(|weights| [&weights.parameters[..], &weights.statistics[..]]));
     let body_len: u64 = body.iter().map(|numbers| size_of_val(*numbers) as u64).sum();
 
     let mut to = Checked { to, hasher: Hasher::new() };
@@ -204,9 +202,7 @@ pub(super) fn read<E: Element>(bytes: &[u8]) -> Result<Checkpoint<E>> {
     let mut average = None;
     if settings.average.is_some() {
         let weights = body.take_weights(&network)?;
-        let mut averaged = network.clone();
-        weights.copy_to(&mut averaged);
-        average = Some(Averaged { network: averaged, updates: average_updates });
+        average = Some(Averaged { weights, updates: average_updates });
     }
     let mut stand = None;
     if let Some((plan, position)) = fit {

@@ -54,8 +54,8 @@ pub struct Checkpoint<E: Element = f32> {
 
 /// Where an average of the weights stands.
 #[derive(Clone, Debug)]
-struct Averaged<E: Element> {
-    network: Network<E>,
+struct Averaged<E> {
+    weights: Weights<E>,
     updates: u64,
 }
 
@@ -115,9 +115,16 @@ impl<E: Element> Weights<E> {
     }
 
     /// Gives them to a network of the same layers.
-    pub(crate) fn copy_to(&self, network: &mut Network<E>) {
+    fn copy_to(&self, network: &mut Network<E>) {
         network.parameters_mut().copy_from_slice(&self.parameters);
         network.statistics_mut().copy_from_slice(&self.statistics);
+    }
+
+    /// A copy of a network of the same layers with them.
+    pub(crate) fn network_like(&self, network: &Network<E>) -> Network<E> {
+        let mut network = network.clone();
+        self.copy_to(&mut network);
+        network
     }
 }
 
@@ -141,7 +148,7 @@ impl<E: Element> Checkpoint<E> {
         &self.network
     }
 
-    /// The averaged network as it was, if the trainer kept one.
+    /// A copy of the averaged network as it was, if the trainer kept one.
     ///
     /// ```
     /// # use deltarule::{Activation, Averaging, Checkpoint, Loss, Network, Optimizer, Targets};
@@ -156,8 +163,8 @@ impl<E: Element> Checkpoint<E> {
     /// assert_eq!(average.parameters(), trainer.network().parameters()); // the first
     /// # Ok::<(), deltarule::Error>(())
     /// ```
-    pub fn average(&self) -> Option<&Network<E>> {
-        self.average.as_ref().map(|average| &average.network)
+    pub fn average(&self) -> Option<Network<E>> {
+        self.average.as_ref().map(|average| average.weights.network_like(&self.network))
     }
 
     /// The steps that had been made.
@@ -316,7 +323,7 @@ impl<E: Element> Trainer<E> {
             steps: self.steps(),
             states: self.states().map(<[E]>::to_vec).collect(),
             average: self.average().map(|average| Averaged {
-                network: average.network().clone(),
+                weights: Weights::of(average.network()),
                 updates: average.updates(),
             }),
             fit: None,
@@ -359,7 +366,9 @@ impl<E: Element> Trainer<E> {
         let states: Vec<&[E]> = checkpoint.states.iter().map(Vec::as_slice).collect();
         self.resume(checkpoint.steps, &states)?;
         match &checkpoint.average {
-            Some(Averaged { network, updates }) => self.resume_average(network, *updates),
+            Some(Averaged { weights, updates }) => {
+                self.resume_average(&weights.network_like(&checkpoint.network), *updates)
+            }
             None => Ok(()),
         }
     }
