@@ -174,7 +174,7 @@ impl<E: Element> Trainer<E> {
     }
 
     /// The network as it is now, to change its parameters, or to put another of the same layers
-    /// in its place. With one of other layers every step fails.
+    /// in its place. With one of other layers every step fails. An average stays what it was.
     ///
     /// ```
     /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
