@@ -25,7 +25,8 @@ fn write_the_golden_file() {
 
 #[test]
 fn every_version_is_read() {
-    let versions: [(u8, &[u8], fn() -> Trainer); 3] =
+    type File = (u8, &'static [u8], fn() -> Trainer);
+    let versions: [File; 3] =
         [(1, VERSION_1, trainer), (2, VERSION_2, trainer), (3, VERSION_3, averaging_trainer)];
     for (version, file, trainer) in versions {
         assert_eq!(file[8], version);
