@@ -6,8 +6,8 @@ mod training;
 
 use deltarule::data::csv::Csv;
 use deltarule::data::{Array, ReadError, idx, npy};
-use deltarule::{Activation, Checkpoint, Element, Head, Network, Result};
-pub use training::{data, fit, trainer};
+use deltarule::{Activation, Checkpoint, Element, Head, Network, Result, Trainer};
+pub use training::{averaging_trainer, data, fit, trainer};
 
 /// What remains to be done when the reading is over.
 pub type Use = Box<dyn FnOnce()>;
@@ -58,9 +58,13 @@ fn read_checkpoint(bytes: &[u8]) -> Use {
     let Ok(checkpoint) = Checkpoint::<f32>::from_bytes(bytes) else { return nothing() };
     Box::new(move || {
         predict(checkpoint.network());
+        if let Some(average) = checkpoint.average() {
+            predict(&average);
+        }
         let again = Checkpoint::<f32>::from_bytes(&checkpoint.to_bytes());
         assert_eq!(again.map(|again| again.steps()), Ok(checkpoint.steps()));
-        resume(checkpoint);
+        resume(trainer(), checkpoint.clone());
+        resume(averaging_trainer(), checkpoint);
     })
 }
 
@@ -81,9 +85,9 @@ fn read_checkpoint_inside(bytes: &[u8]) -> Use {
     read_checkpoint(&bytes)
 }
 
-/// Goes on from a checkpoint, if it is of this training.
-fn resume(checkpoint: Checkpoint) {
-    let (mut trainer, data) = (trainer(), data());
+/// Goes on from a checkpoint, if it is of this trainer's training.
+fn resume(mut trainer: Trainer, checkpoint: Checkpoint) {
+    let data = data();
     if let Ok(history) = fit(&mut trainer, &data).resume(checkpoint).run() {
         let _ = history.to_string();
         let _ = history.best();

@@ -1,7 +1,9 @@
 //! The training that `tests/golden/version_1.checkpoint` and the later ones are of.
 
 use deltarule::data::Dataset;
-use deltarule::{Activation, EarlyStopping, Fit, Loss, Network, Optimizer, Trainer};
+use deltarule::{
+    Activation, Averaging, EarlyStopping, Fit, Loss, Network, Optimizer, Trainer, TrainerBuilder,
+};
 
 /// Its rows.
 pub fn data() -> Dataset {
@@ -10,8 +12,7 @@ pub fn data() -> Dataset {
     Dataset::from_values(x, 1, y, 1).unwrap()
 }
 
-/// Its trainer.
-pub fn trainer() -> Trainer {
+fn builder() -> TrainerBuilder {
     let network = Network::builder(1)
         .dense(2, Activation::Relu)
         .batch_norm()
@@ -19,7 +20,18 @@ pub fn trainer() -> Trainer {
         .dense(1, Activation::Identity)
         .build()
         .unwrap();
-    Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.05)).build().unwrap()
+    Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.05))
+}
+
+/// Its trainer.
+pub fn trainer() -> Trainer {
+    builder().build().unwrap()
+}
+
+/// That of version 3, which keeps an average.
+pub fn averaging_trainer() -> Trainer {
+    let averaging = Averaging::Exponential { decay: 0.75 };
+    builder().average(averaging).average_after(2).build().unwrap()
 }
 
 /// All that was said about it.

@@ -167,6 +167,9 @@ pub enum Error {
         "the trainer's network was replaced by one of other layers, for which its buffers are not"
     )]
     OtherNetwork,
+    /// An average was given the weights of another network than the one that it is of.
+    #[error("the network has other layers than the one whose weights are averaged")]
+    OtherLayers,
     /// A layer's index is not below the number of layers.
     #[error("`{argument}` names layer {index}, but there are only {layers} layers")]
     Layer {

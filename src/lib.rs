@@ -52,4 +52,4 @@ pub use published::{Published, Version};
 pub use report::{Report, ReportError};
 pub use schedule::{Plateau, ReduceOnPlateau, Schedule};
 pub use targets::{Targets, WeightedTargets};
-pub use trainer::{Score, Trainer, TrainerBuilder};
+pub use trainer::{Averaging, Score, Trainer, TrainerBuilder, WeightAverage};

@@ -5,8 +5,8 @@ mod common;
 
 use common::{ZOO_INPUTS, ZOO_OUTPUTS, fused_isas, labels, network, sample, zoo, zoo_rows};
 use deltarule::{
-    Activation, Isa, Loss, NetworkBuilder, Optimizer, Predictor, Ranked, Targets, Trainer,
-    TrainerBuilder, WeightFormat, Workspace,
+    Activation, Averaging, Isa, Loss, NetworkBuilder, Optimizer, Predictor, Ranked, Targets,
+    Trainer, TrainerBuilder, WeightAverage, WeightFormat, Workspace,
 };
 use rayon::ThreadPoolBuilder;
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -68,7 +68,9 @@ const STEPS: usize = 70;
 
 fn steps(isa: Isa, threads: usize) -> usize {
     let network = network::<f32>(&WIDTHS, Activation::Tanh).isa(isa).build().unwrap();
-    let trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1));
+    let trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1))
+        .average(Averaging::Equal)
+        .average_after(7);
     let x = sample::<f32>(ROWS * WIDTHS[0], 1);
     let labels = labels(ROWS, 10, 2);
     steps_of(trainer.threads(threads), &x, Targets::Classes(&labels), STEPS)
@@ -78,6 +80,7 @@ fn steps(isa: Isa, threads: usize) -> usize {
 fn steps_of(trainer: TrainerBuilder<f32>, x: &[f32], targets: Targets<'_>, count: usize) -> usize {
     let mut trainer = trainer.max_batch(ROWS).build().unwrap();
     let mut gradients = vec![0.0; trainer.network().parameters().len()];
+    let mut average = WeightAverage::new(trainer.network(), Averaging::Equal).unwrap();
     let weights = [0.5; ROWS];
     let mut run = |steps| {
         for _ in 0..steps {
@@ -92,6 +95,7 @@ fn steps_of(trainer: TrainerBuilder<f32>, x: &[f32], targets: Targets<'_>, count
                     1.0
                 })
                 .unwrap();
+            average.update(trainer.network()).unwrap();
         }
     };
     // What threads and locks set up on their first use is not a step's.
@@ -171,21 +175,26 @@ fn memory_is_as_stated(isa: Isa) {
         (1000, 256, Activation::Relu, 2),
         (1000, 192, Activation::Gelu, 3),
     ] {
-        for (optimizer, states, clips) in [
-            (Optimizer::sgd(0.1), 0, false),
-            (Optimizer::adam(0.1), 2, false),
-            (Optimizer::adam(0.1).clip_norm(1.0), 2, true),
+        for (optimizer, states, clips, averages) in [
+            (Optimizer::sgd(0.1), 0, false, 0),
+            (Optimizer::sgd(0.1), 0, false, 1),
+            (Optimizer::adam(0.1), 2, false, 0),
+            (Optimizer::adam(0.1).clip_norm(1.0), 2, true, 0),
         ] {
             let gradients = usize::from(clips || batch > span);
             let network =
                 network::<f32>(&[784, 512, 512, 10], activation).isa(isa).build().unwrap();
             let parameters = network.parameters().len();
             let before = BYTES.load(Ordering::Relaxed);
-            let trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer);
+            let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer);
+            if averages == 1 {
+                trainer = trainer.average(Averaging::Equal);
+            }
             let trainer = trainer.max_batch(batch).threads(1).build().unwrap();
             let found = (BYTES.load(Ordering::Relaxed) - before) as usize / size_of::<f32>();
-            let stated =
-                (states + gradients) * parameters + span * (buffers * (512 + 512) + 2 * 10) + batch;
+            let stated = (states + gradients + averages) * parameters
+                + span * (buffers * (512 + 512) + 2 * 10)
+                + batch;
             let rest = found.checked_sub(stated).expect("no less than stated");
             let tile = 264 * 784;
             assert!((tile..=1 << 20).contains(&rest), "{isa} {activation:?} {optimizer:?}: {rest}");

@@ -6,8 +6,8 @@ use deltarule::data::csv::{Csv, Missing, Schema};
 use deltarule::data::{Dataset, Scaling, stratified_split};
 use deltarule::metrics::Average;
 use deltarule::{
-    Activation, Categorical, Decays, EarlyStopping, Init, Layer, Loss, Metric, Monitor, Network,
-    Optimizer, ParameterGroup, RangeTest, ReduceOnPlateau, Reduction, Schedule, Trainer,
+    Activation, Averaging, Categorical, Decays, EarlyStopping, Init, Layer, Loss, Metric, Monitor,
+    Network, Optimizer, ParameterGroup, RangeTest, ReduceOnPlateau, Reduction, Schedule, Trainer,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +57,7 @@ fn what_a_network_and_its_training_are() {
     }
     comes_back(&Loss::Huber { threshold: 0.5 });
     comes_back(&Reduction::MeanOverElements);
+    comes_back(&Averaging::Exponential { decay: 0.999 });
     comes_back(&ParameterGroup { decays: Decays::All, ..ParameterGroup::frozen() });
 }
 

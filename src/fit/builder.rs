@@ -129,7 +129,8 @@ impl<'a, E: Element> Fit<'a, E> {
     }
 
     /// Ends the training when the network has not become better for some epochs, and gives it its
-    /// best weights.
+    /// best weights: those of the averaged network, if one is kept by
+    /// [`TrainerBuilder::average`](crate::TrainerBuilder::average).
     ///
     /// ```
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};

@@ -118,8 +118,8 @@ impl<E: Element> Course<E> {
         if rule.is_better(value, self.at.best.map(|best| best.value)) {
             self.at.best = Some(Best { index, value });
             match &mut self.best {
-                Some(best) => best.clone_from(fit.trainer.network()),
-                None => self.best = Some(fit.trainer.network().clone()),
+                Some(best) => best.clone_from(fit.trainer.judged()),
+                None => self.best = Some(fit.trainer.judged().clone()),
             }
         }
     }

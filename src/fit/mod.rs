@@ -90,6 +90,9 @@ pub struct EpochEnd<'a, E: Element = f32> {
     pub epoch: &'a Epoch,
     /// The network as it is now.
     pub network: &'a Network<E>,
+    /// The averaged network, if [`TrainerBuilder::average`](crate::TrainerBuilder::average) asked
+    /// for one: the epoch's validation and metrics are its.
+    pub average: Option<&'a Network<E>>,
 }
 
 type StepCallback<'a> = Box<dyn FnMut(&Step) -> ControlFlow<()> + 'a>;

@@ -182,11 +182,7 @@ pub(super) fn take_up<E: Element>(
     }
     fit.trainer.restore(&checkpoint)?;
     if let Some(Stand { position, best, .. }) = checkpoint.into_fit() {
-        course.best = best.map(|weights| {
-            let mut network = fit.trainer.network().clone();
-            weights.copy_to(&mut network);
-            network
-        });
+        course.best = best.map(|weights| weights.network_like(fit.trainer.network()));
         course.at = position;
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::error::{Error, Result, check_length, checked_area, try_vec};
 use crate::formats::Every;
 use crate::network::Network;
 use crate::targets::{Targets, WeightedTargets};
-use crate::trainer::Trainer;
+use crate::trainer::{Trainer, WeightAverage};
 
 /// Trains as it was said.
 pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
@@ -49,7 +49,7 @@ pub(super) fn run<E: Element>(mut fit: Fit<'_, E>) -> Result<History> {
     fit.trainer.set_learning_rate(course.at.base_rate)?;
     let Course { at, best } = course;
     if let Some(network) = best {
-        *fit.trainer.network_mut() = network;
+        fit.trainer.take_network(network)?;
     }
     let end = result.unwrap_or_else(|panic| resume_unwind(panic))?;
     let Position { epochs, best, .. } = at;
@@ -157,9 +157,9 @@ fn epochs<E: Element>(
         }
         let norms = if fit.gradient_norms { gathered.norms(fit.trainer)? } else { Vec::new() };
         let score = judged
-            .map(|rows| fit.trainer.evaluate(rows.x(), rows.weighted_targets()))
+            .map(|rows| fit.trainer.evaluate_average(rows.x(), rows.weighted_targets()))
             .transpose()?;
-        let metrics = evaluate(fit.trainer.network(), &fit.metrics, judged.unwrap_or(rows))?;
+        let metrics = evaluate(fit.trainer.judged(), &fit.metrics, judged.unwrap_or(rows))?;
         course.at.end_epoch(Epoch {
             epoch: number,
             steps: course.at.steps,
@@ -190,7 +190,8 @@ fn epochs<E: Element>(
             progress.epoch(epoch, &fit.metrics);
         }
         let broken = {
-            let end = EpochEnd { epoch, network: fit.trainer.network() };
+            let average = fit.trainer.average().map(WeightAverage::network);
+            let end = EpochEnd { epoch, network: fit.trainer.network(), average };
             breaks(&mut fit.on_epoch, &end)
         };
         course.observe(fit);

@@ -359,7 +359,7 @@ pub(crate) fn not_negative(argument: &'static str, value: f64) -> Result<()> {
     check(argument, value, value.is_finite() && value >= 0.0, "finite and not negative")
 }
 
-fn below_one(argument: &'static str, value: f64) -> Result<()> {
+pub(crate) fn below_one(argument: &'static str, value: f64) -> Result<()> {
     check(argument, value, (0.0..1.0).contains(&value), "at least 0 and below 1")
 }
 

@@ -137,13 +137,15 @@ impl<E: Element> Trainer<E> {
         let gradient = mem::take(&mut self.accumulated.gradient);
         // Before an optimizer of the user's own might panic, with which the gradient would be gone.
         self.discard_accumulated();
-        let done = enter(parts, || self.apply_kept(&gradient, Span::Marked, rows, parts));
+        let done = enter(parts, || {
+            self.apply_kept(&gradient, Span::Marked, rows, parts)?;
+            self.end_step(parts)
+        });
         self.accumulated.gradient = gradient;
         if done.is_err() {
             self.accumulated.rows = rows;
         }
         done?;
-        self.steps = self.steps.saturating_add(1);
         Ok(Score { loss, rows, correct })
     }
 

@@ -5,6 +5,7 @@ use deltarule_kernels::Element;
 use deltarule_kernels::optimizer::MAX_STATES;
 
 use super::accumulate::Accumulated;
+use super::average::{Averaging, Kept, WeightAverage};
 use super::goal::Objective;
 use super::layout::ShardLayout;
 use super::own_loss::OwnLoss;
@@ -46,6 +47,8 @@ pub struct TrainerBuilder<E: Element = f32> {
     seed: u64,
     max_batch: usize,
     threads: Threads,
+    average: Option<Averaging>,
+    average_after: u64,
 }
 
 impl<E: Element> TrainerBuilder<E> {
@@ -60,6 +63,8 @@ impl<E: Element> TrainerBuilder<E> {
             seed: 0,
             max_batch: 256,
             threads: Threads { most: usize::MAX, threshold: PARALLEL_WORK },
+            average: None,
+            average_after: 0,
         }
     }
 
@@ -217,6 +222,56 @@ impl<E: Element> TrainerBuilder<E> {
         self
     }
 
+    /// Keeps an average of the weights after each step: [`Trainer::average`], which is a
+    /// [`WeightAverage`] that the trainer updates, and which checkpoints hold.
+    ///
+    /// The training itself stays the same bits. [`Trainer::fit`] judges the averaged network: its
+    /// are the validation losses and the metrics, and with early stopping the best weights, which
+    /// the network gets and from which the average begins anew. A step goes through all parameters
+    /// once more, those of categories that do not occur among them.
+    ///
+    /// ```
+    /// # use deltarule::{*, data::Dataset};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// # let data = Dataset::from_values(vec![1., 2., 3., 4.], 1, vec![2., 4., 6., 8.], 1)?;
+    /// let mut trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.01))
+    ///     .average(Averaging::Exponential { decay: 0.9 })
+    ///     .build()?;
+    /// let history = trainer.fit(&data).validation(&data).run()?;
+    /// let average = trainer.average().expect("it was asked for");
+    /// assert_eq!(average.updates(), trainer.steps());
+    /// let predictor = average.network().freeze()?;
+    /// # assert_eq!(predictor.predict(&[1.0])?, average.network().predict(&[1.0])?);
+    /// let score = trainer.evaluate_average(data.features(), data.targets())?;
+    /// assert_eq!(history.last().and_then(|epoch| epoch.validation_loss), Some(score.loss));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn average(mut self, averaging: Averaging) -> Self {
+        self.average = Some(averaging);
+        self
+    }
+
+    /// Lets the average that [`TrainerBuilder::average`] asks for begin after so many steps, 0
+    /// otherwise. Until then it is a copy of the network.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Averaging, Loss, Network, Optimizer, Targets, Trainer};
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1))
+    ///     .average(Averaging::Equal)
+    ///     .average_after(75) // of 100
+    ///     .build()?;
+    /// for _ in 0..100 {
+    ///     trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// }
+    /// assert_eq!(trainer.average().map(|average| average.updates()), Some(25));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn average_after(mut self, steps: u64) -> Self {
+        self.average_after = steps;
+        self
+    }
+
     /// The group of each layer.
     fn groups_of_layers(&self) -> Result<Vec<ParameterGroup>> {
         let layers = self.network.ops().len();
@@ -252,9 +307,9 @@ impl<E: Element> TrainerBuilder<E> {
     ///
     /// # Memory
     /// In elements, besides the network: with P parameters, S·P for the S states of the
-    /// optimizer's rule; for each row of a span every layer's outputs and, but where the layer above
-    /// works in place, as all but dense ones do, as many errors, and in a dense layer whose
-    /// derivative is computed from z that too; for every 64 rows of a span each layer
+    /// optimizer's rule; another network for an average; for each row of a span every layer's
+    /// outputs and, but where the layer above works in place, as all but dense ones do, as many
+    /// errors, and in a dense layer whose derivative is computed from z that too; for every 64 rows of a span each layer
     /// normalization's γ and β; for each row of a batch its loss; P for a gradient if it is clipped
     /// by its norm, or if a batch has more than one span; and for each thread the largest tile of
     /// the gradient, P/3 divided by the threads but from 65,536 to 262,144, or 24 rows of the widest
@@ -267,8 +322,8 @@ impl<E: Element> TrainerBuilder<E> {
     ///
     /// # Errors
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
-    /// the optimizer's, a group's or the loss's that has no meaning, [`Error::Layer`] for a group
-    /// with layers that are not there, [`Error::Length`] for class weights that are not one for
+    /// the optimizer's, a group's, the loss's or the average's that has no meaning,
+    /// [`Error::Layer`] for a group with layers that are not there, [`Error::Length`] for class weights that are not one for
     /// each class, [`Error::ClassWeights`] for a loss without classes, [`Error::Overflow`] or
     /// [`Error::OutOfMemory`] if the buffers are too large.
     pub fn build(self) -> Result<Trainer<E>> {
@@ -283,6 +338,13 @@ impl<E: Element> TrainerBuilder<E> {
             self.loss.check_class_weights(weights, self.network.outputs())?;
         }
         let groups = self.groups_of_layers()?;
+        let average = match self.average {
+            Some(averaging) => {
+                let average = WeightAverage::new(&self.network, averaging)?;
+                Some(Kept { average, after: self.average_after })
+            }
+            None => None,
+        };
         let Self { network, loss, reduction, optimizer, seed, max_batch, threads, .. } = self;
         let class_weights = self.class_weights.unwrap_or_default();
         let class_weights = class_weights.into_iter().map(E::from_f64).collect();
@@ -343,6 +405,7 @@ impl<E: Element> TrainerBuilder<E> {
             threads,
             work,
             steps: 0,
+            average,
             states,
             kept,
             accumulated: Accumulated::new(),

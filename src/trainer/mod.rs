@@ -1,6 +1,7 @@
 //! Training: a step is propagation, then update.
 
 mod accumulate;
+mod average;
 mod builder;
 mod goal;
 mod layout;
@@ -14,6 +15,7 @@ mod step;
 mod tiles;
 mod update;
 
+pub use average::{Averaging, WeightAverage};
 pub use builder::TrainerBuilder;
 #[cfg(feature = "checkpoint")]
 pub(crate) use state::Settings;
@@ -33,6 +35,7 @@ use crate::optimizer::ParameterGroup;
 use crate::optimizer::{Optimizer, Rates, UpdateRule};
 use crate::targets::WeightedTargets;
 use accumulate::Accumulated;
+use average::Kept;
 use goal::{Goal, Objective};
 use layout::ShardLayout;
 use own_loss::OwnLoss;
@@ -87,6 +90,7 @@ pub struct Trainer<E: Element = f32> {
     work: usize,
     /// The steps that were made.
     steps: u64,
+    average: Option<Kept<E>>,
     /// The optimizer's state; what its rule does not keep is empty.
     states: [Vec<E>; MAX_STATES],
     /// The gradient, where it has to be known before the update; empty otherwise.
@@ -170,7 +174,7 @@ impl<E: Element> Trainer<E> {
     }
 
     /// The network as it is now, to change its parameters, or to put another of the same layers
-    /// in its place. With one of other layers every step fails.
+    /// in its place. With one of other layers every step fails. An average stays what it was.
     ///
     /// ```
     /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
@@ -223,7 +227,7 @@ impl<E: Element> Trainer<E> {
 
     /// Goes on from where a training with the same network and optimizer stood: the steps to come
     /// have the bits that they would have had there, if the network has that one's parameters and
-    /// statistics. What was accumulated is forgotten.
+    /// statistics. What was accumulated is forgotten, and an average begins anew.
     ///
     /// ```
     /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
@@ -243,15 +247,17 @@ impl<E: Element> Trainer<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] if the states are not as many, or not as long, as the optimizer's. Nothing
-    /// was changed then.
+    /// [`Error::Length`] if the states are not as many, or not as long, as the optimizer's;
+    /// [`Error::OtherLayers`] if there is an average, of other layers than those of the network that
+    /// [`Trainer::network_mut`] was used to put in. Nothing was changed then.
     pub fn resume(&mut self, steps: u64, states: &[&[E]]) -> Result<()> {
-        let own = &mut self.states[..self.optimizer.rule().states()];
+        let own = &self.states[..self.optimizer.rule().states()];
         check_length("states", states.len(), own.len())?;
-        for (state, own) in states.iter().zip(&*own) {
+        for (state, own) in states.iter().zip(own) {
             check_length("a state", state.len(), own.len())?;
         }
-        for (state, own) in states.iter().zip(own) {
+        self.restart_average()?;
+        for (state, own) in states.iter().zip(&mut self.states) {
             own.copy_from_slice(state);
         }
         self.steps = steps;
@@ -315,22 +321,38 @@ impl<E: Element> Trainer<E> {
         x: &[E],
         targets: impl Into<WeightedTargets<'a, E>>,
     ) -> Result<Score> {
-        let targets = targets.into();
+        self.evaluate_either(x, targets.into(), false)
+    }
+
+    /// [`Trainer::evaluate`] of the network or, if there is one, of the averaged one.
+    fn evaluate_either(
+        &mut self,
+        x: &[E],
+        targets: WeightedTargets<'_, E>,
+        averaged: bool,
+    ) -> Result<Score> {
         self.check_network()?;
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
         self.check_targets("targets", targets, rows)?;
         if self.own_loss.has_rule() {
-            return self.evaluate_own_loss(x, rows, targets);
+            let network = if averaged { self.judged() } else { &self.network };
+            let outputs = network.predict(x)?;
+            return self.evaluate_own_loss(&outputs, rows, targets);
         }
         let mut losses = try_vec("losses", rows)?;
         let mut correct = 0;
         let goal = Goal::Targets(targets);
         let parts = self.parts(self.max_batch.min(rows));
-        let span_rows = self.begin_batch(rows, parts)?;
+        let span_rows = self.cut(rows, parts);
+        let network = match &self.average {
+            Some(kept) if averaged => kept.average.network(),
+            _ => &self.network,
+        };
         let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
+        network.use_running_statistics(moments)?;
         let (objective, mode) = (&self.objective, Mode::Evaluation);
         let batch = Batch { x, goal, objective, mode, of_batch: PartOfBatch::whole(rows) };
-        let propagate = Propagate::new(&self.network, layout, batch);
+        let propagate = Propagate::new(network, layout, batch);
         let first_rows = (0..rows).step_by(span_rows);
         for (first_row, losses) in first_rows.zip(losses.chunks_mut(span_rows)) {
             let rows = Rows { parts, first_row, losses, arena, moments, scratch };

@@ -195,16 +195,15 @@ impl<E: Element> Trainer<E> {
         done
     }
 
-    /// [`Trainer::evaluate`] by the user's rule.
+    /// [`Trainer::evaluate`] by the user's rule, of these outputs.
     pub(super) fn evaluate_own_loss(
         &mut self,
-        x: &[E],
+        outputs: &[E],
         rows: usize,
         targets: WeightedTargets<'_, E>,
     ) -> Result<Score> {
-        let outputs = self.network.predict(x)?;
         let mut delta = try_vec("delta", outputs.len())?;
-        let (outputs, delta) = (outputs.as_slice(), delta.as_mut_slice());
+        let delta = delta.as_mut_slice();
         let outcome = Outcome { outputs, rows, batch_rows: rows, targets, delta };
         let loss = self.own_loss.rule.as_mut().map_or(f64::NAN, |rule| rule.evaluate(outcome));
         targets.check_loss(self.network.isa(), rows, loss)?;

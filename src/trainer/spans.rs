@@ -148,12 +148,18 @@ impl<E: Element> Trainer<E> {
 
     /// What comes before the first span of so many rows; returns how many of them are a span.
     pub(super) fn begin_batch(&mut self, rows: usize, parts: usize) -> Result<usize> {
-        let Buffers { layout, span_rows, moments, .. } = &mut self.buffers;
+        let span = self.cut(rows, parts);
+        self.network.use_running_statistics(&mut self.buffers.moments)?;
+        Ok(span)
+    }
+
+    /// Cuts so many rows in spans and those in shards; returns how many of them are a span.
+    pub(super) fn cut(&mut self, rows: usize, parts: usize) -> usize {
+        let Buffers { layout, span_rows, .. } = &mut self.buffers;
         let threads = if parts == 1 { 1 } else { self.threads.at_once() };
         let span = even_span(rows, *span_rows, layout.unit().saturating_mul(threads));
         layout.cut(span, threads);
-        self.network.use_running_statistics(moments)?;
-        Ok(span)
+        span
     }
 
     /// Forward, loss and backward of a span; returns how many of its rows are classified correctly.

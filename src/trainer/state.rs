@@ -3,9 +3,11 @@
 use deltarule_kernels::Element;
 
 use super::Trainer;
+use super::average::{Averaging, Kept};
 use super::goal::Objective;
 use crate::error::{Result, check_length};
 use crate::loss::{Loss, Reduction};
+use crate::network::Network;
 use crate::optimizer::{Optimizer, ParameterGroup};
 
 /// How a network is trained.
@@ -19,12 +21,16 @@ pub(crate) struct Settings {
     pub(crate) optimizer: Optimizer,
     pub(crate) groups: Vec<ParameterGroup>,
     pub(crate) seed: u64,
+    /// The average that is kept, and after how many steps it begins. Versions 1 and 2 of the format
+    /// had none.
+    #[serde(default)]
+    pub(crate) average: Option<(Averaging, u64)>,
 }
 
 impl Settings {
     /// All but the learning rate, which changes in the course of a training, in words.
-    pub(crate) fn describe(&self) -> [(&'static str, String); 6] {
-        let Self { loss, reduction, class_weights, optimizer, groups, seed } = self;
+    pub(crate) fn describe(&self) -> [(&'static str, String); 7] {
+        let Self { loss, reduction, class_weights, optimizer, groups, seed, average } = self;
         [
             ("loss", format!("{loss:?}")),
             ("reduction", format!("{reduction:?}")),
@@ -32,6 +38,7 @@ impl Settings {
             ("optimizer", format!("{:?}", optimizer.with_learning_rate(0.0))),
             ("parameter groups", format!("{groups:?}")),
             ("seed of the masks", seed.to_string()),
+            ("average of weights (after steps)", format!("{average:?}")),
         ]
     }
 }
@@ -39,7 +46,7 @@ impl Settings {
 impl<E: Element> Trainer<E> {
     /// How the network is trained now.
     pub(crate) fn settings(&self) -> Settings {
-        let Self { objective, optimizer, groups, seed, .. } = self;
+        let Self { objective, optimizer, groups, seed, average, .. } = self;
         let Objective { loss, reduction, class_weights } = objective;
         Settings {
             loss: *loss,
@@ -48,6 +55,15 @@ impl<E: Element> Trainer<E> {
             optimizer: *optimizer,
             groups: groups.clone(),
             seed: *seed,
+            average: average.as_ref().map(|Kept { average, after }| (average.averaging(), *after)),
+        }
+    }
+
+    /// Goes on from an average's network and its number of updates, if one is kept.
+    pub(crate) fn resume_average(&mut self, network: &Network<E>, updates: u64) -> Result<()> {
+        match &mut self.average {
+            Some(kept) => kept.average.resume(network, updates),
+            None => Ok(()),
         }
     }
 

@@ -70,7 +70,7 @@ impl<E: Element> Trainer<E> {
         goal: Goal<'_, E>,
     ) -> Result<Score> {
         let parts = self.parts(rows);
-        let score = enter(parts, || {
+        enter(parts, || {
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             let keeps = self.rule.is_some() || self.optimizer.norm_limit().is_some();
             let score = if keeps || rows > self.buffers.span_rows {
@@ -89,10 +89,9 @@ impl<E: Element> Trainer<E> {
                 score
             };
             self.update_running(rows)?;
-            Ok::<_, Error>(score)
-        })?;
-        self.steps = self.number();
-        Ok(score)
+            self.end_step(parts)?;
+            Ok(score)
+        })
     }
 
     /// [`Trainer::step`], with a look at every layer on the way. The parameters are the same bits
@@ -136,7 +135,7 @@ impl<E: Element> Trainer<E> {
         diagnostics: &mut Diagnostics<E>,
     ) -> Result<Score> {
         let parts = self.parts(rows);
-        let score = enter(parts, || {
+        enter(parts, || {
             let mut gradient = mem::take(&mut diagnostics.gradient);
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             let done = self.sum_gradient(work, Keep::new(&mut gradient), Some(diagnostics));
@@ -149,10 +148,9 @@ impl<E: Element> Trainer<E> {
             diagnostics.compare(self.network.isa(), &self.network, |op| {
                 pieces.iter().any(|piece| piece.op == op && piece.rates.is_some())
             })?;
-            Ok::<_, Error>(score)
-        })?;
-        self.steps = self.number();
-        Ok(score)
+            self.end_step(parts)?;
+            Ok(score)
+        })
     }
 
     /// The number of the step to come.

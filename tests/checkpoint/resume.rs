@@ -4,9 +4,9 @@ use core::ops::ControlFlow::{Break, Continue};
 use deltarule::data::Dataset;
 use deltarule::kernels::optimizer::Decay;
 use deltarule::{
-    Activation, Checkpoint, EarlyStopping, Element, End, Epoch, Error, Every, Fit, History, Layer,
-    Loss, Metric, Monitor, Network, NetworkBuilder, Optimizer, ParameterGroup, ReduceOnPlateau,
-    Reduction, Schedule, Targets, Trainer, TrainerBuilder,
+    Activation, Averaging, Checkpoint, EarlyStopping, Element, End, Epoch, Error, Every, Fit,
+    History, Layer, Loss, Metric, Monitor, Network, NetworkBuilder, Optimizer, ParameterGroup,
+    ReduceOnPlateau, Reduction, Schedule, Targets, Trainer, TrainerBuilder,
 };
 
 use std::thread::sleep;
@@ -28,12 +28,21 @@ fn optimizers() -> [Optimizer; 8] {
     ]
 }
 
-fn steps_equal_halves<E: Element>(network: &NetworkBuilder<E>, optimizer: Optimizer, name: &str) {
+const EXPONENTIAL: Averaging = Averaging::Exponential { decay: 0.9 };
+
+fn steps_equal_halves<E: Element>(
+    network: &NetworkBuilder<E>,
+    optimizer: Optimizer,
+    (averaging, after): (Averaging, u64),
+    name: &str,
+) {
     let build = || {
         let network = network.clone().build().unwrap();
         Trainer::builder(network, Loss::MeanSquaredError, optimizer)
             .seed(7)
             .group(1..2, ParameterGroup::with_learning_rate_factor(0.5))
+            .average(averaging)
+            .average_after(after)
             .build()
             .unwrap()
     };
@@ -55,7 +64,10 @@ fn steps_equal_halves<E: Element>(network: &NetworkBuilder<E>, optimizer: Optimi
     let of = |trainer: &Trainer<E>| {
         let network = trainer.network();
         let states: Vec<_> = trainer.states().map(bits).collect();
-        (bits(network.parameters()), bits(network.statistics()), states)
+        let average = trainer.average().unwrap();
+        let weights = [network, average.network()]
+            .map(|network| (bits(network.parameters()), bits(network.statistics())));
+        (weights, states, average.updates())
     };
     assert_eq!(of(&half), of(&whole), "{name} by {optimizer:?}");
     assert_eq!(half.optimizer(), whole.optimizer());
@@ -64,11 +76,15 @@ fn steps_equal_halves<E: Element>(network: &NetworkBuilder<E>, optimizer: Optimi
 #[test]
 fn a_hundred_steps_of_every_layer_and_optimizer() {
     for (name, network) in zoo::<f32>() {
-        steps_equal_halves(&network, Optimizer::adam(0.01), name);
+        steps_equal_halves(&network, Optimizer::adam(0.01), (EXPONENTIAL, 0), name);
     }
     let (name, network) = zoo::<f64>().swap_remove(0);
     for optimizer in optimizers() {
-        steps_equal_halves(&network, optimizer, name);
+        steps_equal_halves(&network, optimizer, (Averaging::Equal, 0), name);
+    }
+    // Broken off before the average begins, as it does, and after.
+    for after in [49, 50, 51, 75] {
+        steps_equal_halves(&network, Optimizer::sgd(0.05), (Averaging::Equal, after), name);
     }
 }
 
@@ -118,6 +134,15 @@ fn timeless(history: &History) -> (Vec<Epoch>, Option<u64>, End) {
 
 #[test]
 fn a_fit_that_is_broken_off_after_any_step() {
+    goes_on_after_any_step(trainer_builder);
+}
+
+#[test]
+fn a_fit_with_an_average_that_is_broken_off_after_any_step() {
+    goes_on_after_any_step(|| trainer_builder().average(EXPONENTIAL).average_after(9));
+}
+
+fn goes_on_after_any_step(trainer_builder: impl Fn() -> TrainerBuilder) {
     let data = data();
     let mut whole = trainer_builder().build().unwrap();
     let history = plan(&mut whole, &data).run().unwrap();
@@ -145,6 +170,9 @@ fn a_fit_that_is_broken_off_after_any_step() {
         let weights =
             |network: &Network| bits(&[network.parameters(), network.statistics()].concat());
         assert_eq!(weights(second_network), weights(whole_network), "after {broken_after}");
+        let [second_average, whole_average] = [&second, &whole]
+            .map(|trainer| trainer.average().map(|average| weights(average.network())));
+        assert_eq!(second_average, whole_average, "after {broken_after}");
         assert_eq!(second.optimizer(), whole.optimizer());
     }
 }
@@ -255,6 +283,14 @@ fn another_training_is_refused_by_name() {
     refused(&checkpoint, builder(4).seed(2), "seed of the masks");
     refused(&checkpoint, builder(4).reduction(Reduction::MeanOverElements), "reduction");
     refused(&checkpoint, builder(4).group(1.., ParameterGroup::frozen()), "parameter groups");
+    let average = "average of weights (after steps)";
+    refused(&checkpoint, builder(4).average(EXPONENTIAL), average);
+    let mut averaging = builder(4).average(EXPONENTIAL).build().unwrap();
+    averaging.step(&[0.5; 3], Targets::Values(&[1.0; 2])).unwrap();
+    let averaged = averaging.checkpoint();
+    refused(&averaged, builder(4), average);
+    refused(&averaged, builder(4).average(Averaging::Equal), average);
+    refused(&averaged, builder(4).average(EXPONENTIAL).average_after(1), average);
     let other = |loss, optimizer| Trainer::builder(network(4), loss, optimizer).seed(1);
     refused(&checkpoint, other(Loss::MeanAbsoluteError, Optimizer::adam(0.1)), "loss");
     refused(&checkpoint, other(Loss::MeanSquaredError, Optimizer::lion(0.1)), "optimizer");

@@ -1,20 +1,21 @@
 //! Checkpoints of every version so far are read, and those of a later one say who wrote them.
 
 use core::ops::ControlFlow::{Break, Continue};
-use deltarule::{Checkpoint, Error, Every};
+use deltarule::{Checkpoint, Error, Every, Trainer};
 
 use super::Temporary;
 use super::common::bits;
-use super::training::{data, fit, trainer};
+use super::training::{averaging_trainer, data, fit, trainer};
 
 const VERSION_1: &[u8] = include_bytes!("../golden/version_1.checkpoint");
 const VERSION_2: &[u8] = include_bytes!("../golden/version_2.checkpoint");
+const VERSION_3: &[u8] = include_bytes!("../golden/version_3.checkpoint");
 
 /// Made the golden files: 2 epochs and 2 of 3 steps of the next.
 #[test]
 #[ignore = "writes a file beside the golden ones"]
 fn write_the_golden_file() {
-    let (mut trainer, data) = (trainer(), data());
+    let (mut trainer, data) = (averaging_trainer(), data());
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/new.checkpoint");
     let broken = fit(&mut trainer, &data)
         .checkpoint(path, Every::Epochs(9))
@@ -24,7 +25,10 @@ fn write_the_golden_file() {
 
 #[test]
 fn every_version_is_read() {
-    for (version, file) in [(1, VERSION_1), (2, VERSION_2)] {
+    type File = (u8, &'static [u8], fn() -> Trainer);
+    let versions: [File; 3] =
+        [(1, VERSION_1, trainer), (2, VERSION_2, trainer), (3, VERSION_3, averaging_trainer)];
+    for (version, file, trainer) in versions {
         assert_eq!(file[8], version);
         let data = data();
         let checkpoint = Checkpoint::from_bytes(file).unwrap();
@@ -37,23 +41,38 @@ fn every_version_is_read() {
         let mut other = trainer();
         fit(&mut other, &data).resume(again).run().unwrap();
         assert_eq!(bits(other.network().parameters()), bits(resumed.network().parameters()));
+        // No other file has an average.
+        assert_eq!(checkpoint.average().is_some(), version == 3);
     }
+}
+
+#[test]
+fn an_average_goes_on_from_a_file() {
+    let checkpoint = Checkpoint::from_bytes(VERSION_3).unwrap();
+    let mut trainer = averaging_trainer();
+    trainer.restore(&checkpoint).unwrap();
+    let average = trainer.average().unwrap();
+    assert_eq!((average.updates(), trainer.steps()), (6, 8));
+    let (of_file, own) = (checkpoint.average().unwrap(), average.network());
+    assert_eq!(bits(own.parameters()), bits(of_file.parameters()));
+    assert_eq!(bits(own.statistics()), bits(of_file.statistics()));
+    assert_ne!(bits(own.parameters()), bits(trainer.network().parameters()));
 }
 
 #[test]
 fn a_later_version_says_who_wrote_it() {
     let mut bytes = VERSION_1.to_vec();
-    bytes[8] = 3;
+    bytes[8] = 4;
     bytes[12..28].copy_from_slice(b"7.8.9\0\0\0\0\0\0\0\0\0\0\0");
     let error = Checkpoint::<f32>::from_bytes(&bytes).unwrap_err();
     let (format, written_by) = ("checkpoint", "7.8.9".to_owned());
-    assert_eq!(error, Error::Version { format, version: 3, written_by, newest: 2 });
+    assert_eq!(error, Error::Version { format, version: 4, written_by, newest: 3 });
     assert!(error.to_string().contains("written by deltarule 7.8.9"), "{error}");
     bytes[8] = 0;
     bytes[12..17].copy_from_slice(b"\x1b[31m");
     let error = Checkpoint::<f32>::from_bytes(&bytes).unwrap_err();
     let written_by = "?[31m".to_owned();
-    assert_eq!(error, Error::Version { format, version: 0, written_by, newest: 2 });
+    assert_eq!(error, Error::Version { format, version: 0, written_by, newest: 3 });
 }
 
 /// The golden file with other bytes in its header, and more or fewer of its numbers.

@@ -9,7 +9,7 @@ use core::ops::ControlFlow::{Break, Continue};
 use deltarule::data::{Batches, Dataset, Rows, gather, stratified_split};
 use deltarule::metrics::Average;
 use deltarule::{
-    Activation, Categorical, EarlyStopping, End, Error, Loss, Metric, Monitor, Network,
+    Activation, Averaging, Categorical, EarlyStopping, End, Error, Loss, Metric, Monitor, Network,
     NetworkBuilder, Optimizer, ReduceOnPlateau, Schedule, Targets, Trainer, TrainerBuilder,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -129,6 +129,45 @@ fn early_stopping_restores_the_best_weights() {
     let split = stratified_split(data.labels(), 0.3, 0).unwrap();
     let test = data.select(&split.test).unwrap();
     assert_eq!(trainer.evaluate(test.features(), test.targets()).unwrap().loss, smallest);
+}
+
+#[test]
+fn an_average_is_what_is_judged_and_restored() {
+    let data = thirds();
+    let (train, validation) = data.split(0.3, 1).unwrap();
+    let averaging = Averaging::Exponential { decay: 0.9 };
+    let mut trainer = builder(Optimizer::adam(0.01)).average(averaging).build().unwrap();
+    let mut networks = Vec::new();
+    let fit = trainer.fit(&train).validation(&validation).metric(Metric::LogLoss).epochs(100);
+    let history = fit
+        .schedule_with(|time| if time.epoch < 10.0 { 1.0 } else { 300.0 })
+        .early_stopping(EarlyStopping::patience(4))
+        .on_epoch(|end| {
+            networks.push(end.average.expect("it was asked for").clone());
+            assert_ne!(
+                bits(end.network.parameters()),
+                bits(networks[networks.len() - 1].parameters())
+            );
+            Continue(())
+        })
+        .run()
+        .unwrap();
+    let (x, targets) = (validation.features(), validation.targets());
+    for (epoch, network) in history.epochs().iter().zip(&networks) {
+        let judge =
+            Trainer::builder(network.clone(), Loss::SoftmaxCrossEntropy, Optimizer::sgd(1.0));
+        let score = judge.build().unwrap().evaluate(x, targets).unwrap();
+        assert_eq!(epoch.validation_loss, Some(score.loss));
+        let outputs = network.predict(x).unwrap();
+        assert_eq!(epoch.metrics, [Metric::LogLoss.evaluate(&outputs, 3, targets).unwrap()]);
+    }
+    let best = history.best().unwrap().epoch as usize - 1;
+    assert!(best + 1 < networks.len());
+    let average = trainer.average().unwrap();
+    assert_eq!(average.updates(), 0);
+    for network in [trainer.network(), average.network()] {
+        assert_eq!(bits(network.parameters()), bits(networks[best].parameters()));
+    }
 }
 
 #[test]

@@ -103,7 +103,9 @@ fn every_reader_survives() {
     }
     for (reader, name) in [
         (CHECKPOINT, "version_1.checkpoint"),
+        (CHECKPOINT, "version_3.checkpoint"),
         (CHECKPOINT_INSIDE, "version_1.checkpoint"),
+        (CHECKPOINT_INSIDE, "version_3.checkpoint"),
         (SAFETENSORS, "state_dicts/plain_f16.safetensors"),
         (ONNX, "models/classifier_two_maps.onnx"),
         (ONNX, "models/pytorch_training.onnx"),

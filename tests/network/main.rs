@@ -1,5 +1,6 @@
 //! The network API as a user sees it. One binary, because each would compile every kernel again.
 
+mod averages;
 mod bad_builders;
 mod bad_input;
 mod class_weights;

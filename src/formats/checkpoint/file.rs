@@ -8,7 +8,7 @@
 //! 8         the length of the numbers
 //!           the header: CBOR (RFC 8949)
 //!           the numbers: parameters and statistics, the optimizer's states, and the parameters and
-//!           statistics of the best epoch
+//!           statistics of the average and of the best epoch
 //! 4         CRC-32 of all that is before it
 //! ```
 //!
@@ -21,17 +21,17 @@ use deltarule_kernels::Element;
 use deltarule_kernels::optimizer::MAX_STATES;
 use std::io::{self, Write};
 
-use super::{Checkpoint, Stand, Weights};
+use super::{Averaged, Checkpoint, Stand, Weights};
 use crate::error::{Error, Result};
 use crate::fit::{Plan, Position};
 use crate::formats::numbers;
 use crate::layers::Layer;
-use crate::network::NetworkBuilder;
+use crate::network::{Network, NetworkBuilder};
 use crate::trainer::Settings;
 
 const FORMAT: &str = "checkpoint";
 const MAGIC: [u8; 8] = *b"\x89DELTA\r\n";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The bytes before the header.
 const PREFIX: usize = 44;
 /// Those of the checksum.
@@ -47,6 +47,9 @@ struct Header {
     settings: Settings,
     steps: u64,
     states: usize,
+    /// Those of the average, if the settings name one.
+    #[serde(default)]
+    average_updates: u64,
     fit: Option<(Plan, Position)>,
 }
 
@@ -74,7 +77,7 @@ impl<W: Write> Write for Checked<W> {
 
 /// Writes a checkpoint.
 pub(super) fn write<E: Element>(checkpoint: &Checkpoint<E>, to: impl Write) -> io::Result<()> {
-    let Checkpoint { network, settings, steps, states, fit } = checkpoint;
+    let Checkpoint { network, settings, steps, states, average, fit } = checkpoint;
     let best = fit.as_ref().and_then(|fit| fit.best.as_ref());
     let header = Header {
         element: numbers::name::<E>().to_owned(),
@@ -83,13 +86,15 @@ pub(super) fn write<E: Element>(checkpoint: &Checkpoint<E>, to: impl Write) -> i
         settings: settings.clone(),
         steps: *steps,
         states: states.len(),
+        average_updates: average.as_ref().map_or(0, |average| average.updates),
         fit: fit.as_ref().map(|fit| (fit.plan.clone(), fit.position.clone())),
     };
     let mut header_bytes = Vec::new();
     ciborium::into_writer(&header, &mut header_bytes).map_err(io::Error::other)?;
     let mut body = vec![network.parameters(), network.statistics()];
     body.extend(states.iter().map(Vec::as_slice));
-    body.extend(best.iter().flat_map(|best| [&best.parameters[..], &best.statistics[..]]));
+    let others = average.iter().map(|average| &average.weights).chain(best);
+    body.extend(others.flat_map(|weights| [&weights.parameters[..], &weights.statistics[..]]));
     let body_len: u64 = body.iter().map(|numbers| size_of_val(*numbers) as u64).sum();
 
     let mut to = Checked { to, hasher: Hasher::new() };
@@ -173,7 +178,7 @@ pub(super) fn read<E: Element>(bytes: &[u8]) -> Result<Checkpoint<E>> {
         return Err(invalid("something follows its header"));
     }
     let header: Header = value.deserialized().map_err(|error| unknown(&error))?;
-    let Header { element, inputs, layers, settings, steps, states, fit } = header;
+    let Header { element, inputs, layers, settings, steps, states, average_updates, fit } = header;
     if element != numbers::name::<E>() {
         let wanted = numbers::name::<E>();
         return Err(invalid(format!("its numbers are {element}, not {wanted}")));
@@ -194,19 +199,20 @@ pub(super) fn read<E: Element>(bytes: &[u8]) -> Result<Checkpoint<E>> {
         return Err(invalid(format!("no optimizer has {states} states")));
     }
     let states = (0..states).map(|_| body.take(count)).collect::<Result<_>>()?;
+    let mut average = None;
+    if settings.average.is_some() {
+        let weights = body.take_weights(&network)?;
+        average = Some(Averaged { weights, updates: average_updates });
+    }
     let mut stand = None;
     if let Some((plan, position)) = fit {
-        let mut best = None;
-        if position.has_best() {
-            let parameters = body.take(count)?;
-            best = Some(Weights { parameters, statistics: body.take(network.statistics().len())? });
-        }
+        let best = position.has_best().then(|| body.take_weights(&network)).transpose()?;
         stand = Some(Stand { plan, position, best });
     }
     if !body.rest.is_empty() {
         return Err(invalid("it has more numbers than its layers"));
     }
-    Ok(Checkpoint { network, settings, steps, states, fit: stand })
+    Ok(Checkpoint { network, settings, steps, states, average, fit: stand })
 }
 
 /// The numbers that have not been taken.
@@ -215,6 +221,12 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
+    /// As many as those of a network are.
+    fn take_weights<E: Element>(&mut self, network: &Network<E>) -> Result<Weights<E>> {
+        let parameters = self.take(network.parameters().len())?;
+        Ok(Weights { parameters, statistics: self.take(network.statistics().len())? })
+    }
+
     fn take<E: Element>(&mut self, count: usize) -> Result<Vec<E>> {
         let len = count.checked_mul(size_of::<E>());
         let halves = len.and_then(|len| self.rest.split_at_checked(len));

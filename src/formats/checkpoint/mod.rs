@@ -14,9 +14,10 @@ use crate::trainer::{Settings, Trainer};
 
 /// Where a training stands: all that the steps to come depend on.
 ///
-/// That is the network's layers, weights and running statistics; the optimizer with its learning
-/// rate, moments and step; the seed of dropout's masks, which are a function of it and the step;
-/// the loss with its class weights, and the parameter groups. Of a [`Fit`](crate::Fit) it is also
+/// That is the network's layers, weights and running statistics; the average of the weights, if one
+/// is kept; the optimizer with its learning rate, moments and step; the seed of dropout's masks,
+/// which are a function of it and the step; the loss with its class weights, and the parameter
+/// groups. Of a [`Fit`](crate::Fit) it is also
 /// the epoch and the batch in it, the seed of the rows' order, the schedule and what
 /// [`ReduceOnPlateau`](crate::ReduceOnPlateau) has seen, the best weights for early stopping, and
 /// the history. 100 steps are the same bits as 50, a checkpoint, and 50 more in another process.
@@ -47,7 +48,15 @@ pub struct Checkpoint<E: Element = f32> {
     settings: Settings,
     steps: u64,
     states: Vec<Vec<E>>,
+    average: Option<Averaged<E>>,
     fit: Option<Stand<E>>,
+}
+
+/// Where an average of the weights stands.
+#[derive(Clone, Debug)]
+struct Averaged<E> {
+    weights: Weights<E>,
+    updates: u64,
 }
 
 /// Where a fit stands.
@@ -106,9 +115,16 @@ impl<E: Element> Weights<E> {
     }
 
     /// Gives them to a network of the same layers.
-    pub(crate) fn copy_to(&self, network: &mut Network<E>) {
+    fn copy_to(&self, network: &mut Network<E>) {
         network.parameters_mut().copy_from_slice(&self.parameters);
         network.statistics_mut().copy_from_slice(&self.statistics);
+    }
+
+    /// A copy of a network of the same layers with them.
+    pub(crate) fn network_like(&self, network: &Network<E>) -> Network<E> {
+        let mut network = network.clone();
+        self.copy_to(&mut network);
+        network
     }
 }
 
@@ -130,6 +146,25 @@ impl<E: Element> Checkpoint<E> {
     /// ```
     pub fn network(&self) -> &Network<E> {
         &self.network
+    }
+
+    /// A copy of the averaged network as it was, if the trainer kept one.
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Averaging, Checkpoint, Loss, Network, Optimizer, Targets};
+    /// # use deltarule::Trainer;
+    /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// let mut trainer = Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1))
+    ///     .average(Averaging::Exponential { decay: 0.9 })
+    ///     .build()?;
+    /// trainer.step(&[2.0], Targets::Values(&[5.0]))?;
+    /// let checkpoint = Checkpoint::<f32>::from_bytes(&trainer.checkpoint().to_bytes())?;
+    /// let average = checkpoint.average().expect("it was kept");
+    /// assert_eq!(average.parameters(), trainer.network().parameters()); // the first
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn average(&self) -> Option<Network<E>> {
+        self.average.as_ref().map(|average| average.weights.network_like(&self.network))
     }
 
     /// The steps that had been made.
@@ -287,6 +322,10 @@ impl<E: Element> Trainer<E> {
             settings: self.settings(),
             steps: self.steps(),
             states: self.states().map(<[E]>::to_vec).collect(),
+            average: self.average().map(|average| Averaged {
+                weights: Weights::of(average.network()),
+                updates: average.updates(),
+            }),
             fit: None,
         }
     }
@@ -317,7 +356,7 @@ impl<E: Element> Trainer<E> {
     ///
     /// # Errors
     /// [`Error::OtherTraining`] if layers, loss, reduction, class weights, optimizer, parameter
-    /// groups or the seed of the masks differ. Nothing was changed then.
+    /// groups, the seed of the masks or the average differ. Nothing was changed then.
     pub fn restore(&mut self, checkpoint: &Checkpoint<E>) -> Result<()> {
         checkpoint.check(self)?;
         self.set_learning_rate(checkpoint.settings.optimizer.learning_rate())?;
@@ -325,6 +364,12 @@ impl<E: Element> Trainer<E> {
         network.parameters_mut().copy_from_slice(checkpoint.network.parameters());
         network.statistics_mut().copy_from_slice(checkpoint.network.statistics());
         let states: Vec<&[E]> = checkpoint.states.iter().map(Vec::as_slice).collect();
-        self.resume(checkpoint.steps, &states)
+        self.resume(checkpoint.steps, &states)?;
+        match &checkpoint.average {
+            Some(Averaged { weights, updates }) => {
+                self.resume_average(&weights.network_like(&checkpoint.network), *updates)
+            }
+            None => Ok(()),
+        }
     }
 }
