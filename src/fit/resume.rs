@@ -130,7 +130,9 @@ impl<E: Element> Fit<'_, E> {
     ///
     /// Everything has to be said as it was for that training, on the same rows, but for the number
     /// of epochs, callbacks and checkpoints; a closure that is a schedule has to begin where it
-    /// was. Otherwise [`Fit::run`] ends with [`Error::OtherTraining`] before the first step.
+    /// was. Otherwise [`Fit::run`] ends with [`Error::OtherTraining`] before the first step, but
+    /// for what can't be seen: other numbers in as many rows, or in a loss or optimizer of one's
+    /// own.
     ///
     /// ```
     /// # use deltarule::data::Dataset;

@@ -25,20 +25,29 @@ pub(crate) struct Settings {
     /// had none.
     #[serde(default)]
     pub(crate) average: Option<(Averaging, u64)>,
+    /// Whether the program's own loss, or optimizer, has taken the place of the one that is named,
+    /// which older versions did not tell.
+    #[serde(default)]
+    pub(crate) own_loss: bool,
+    #[serde(default)]
+    pub(crate) own_rule: bool,
 }
 
 impl Settings {
     /// All but the learning rate, which changes in the course of a training, in words.
     pub(crate) fn describe(&self) -> [(&'static str, String); 7] {
-        let Self { loss, reduction, class_weights, optimizer, groups, seed, average } = self;
+        let Self { loss, reduction, class_weights, optimizer, groups, seed, .. } = self;
+        let own =
+            |is_own, named| if is_own { "one of the program's own".to_owned() } else { named };
+        let optimizer = format!("{:?}", optimizer.with_learning_rate(0.0));
         [
-            ("loss", format!("{loss:?}")),
+            ("loss", own(self.own_loss, format!("{loss:?}"))),
             ("reduction", format!("{reduction:?}")),
             ("list of class weights", format!("{class_weights:?}")),
-            ("optimizer", format!("{:?}", optimizer.with_learning_rate(0.0))),
+            ("optimizer", own(self.own_rule, optimizer)),
             ("parameter groups", format!("{groups:?}")),
             ("seed of the masks", seed.to_string()),
-            ("average of weights (after steps)", format!("{average:?}")),
+            ("average of weights (after steps)", format!("{:?}", self.average)),
         ]
     }
 }
@@ -56,6 +65,8 @@ impl<E: Element> Trainer<E> {
             groups: groups.clone(),
             seed: *seed,
             average: average.as_ref().map(|Kept { average, after }| (average.averaging(), *after)),
+            own_loss: self.own_loss.has_rule(),
+            own_rule: self.rule.is_some(),
         }
     }
 

@@ -5,8 +5,9 @@ use deltarule::data::Dataset;
 use deltarule::kernels::optimizer::Decay;
 use deltarule::{
     Activation, Averaging, Checkpoint, EarlyStopping, Element, End, Epoch, Error, Every, Fit,
-    History, Layer, Loss, Metric, Monitor, Network, NetworkBuilder, Optimizer, ParameterGroup,
-    ReduceOnPlateau, Reduction, Schedule, Targets, Trainer, TrainerBuilder,
+    History, Layer, Loss, Metric, Monitor, Network, NetworkBuilder, Optimizer, Outcome,
+    ParameterGroup, ReduceOnPlateau, Reduction, Schedule, Stretch, Targets, Trainer,
+    TrainerBuilder, UpdateRule,
 };
 
 use std::thread::sleep;
@@ -256,6 +257,35 @@ fn more_epochs_go_on_from_the_end() {
     let fit = plan(&mut again, &data).resume(Checkpoint::read(&file.0).unwrap());
     assert_eq!(timeless(&fit.run().unwrap()), timeless(&history));
     assert_eq!(bits(again.network().parameters()), bits(stopped.network().parameters()));
+}
+
+/// Without the loss or the optimizer that the program put in, the training would be another.
+#[test]
+fn what_is_the_programs_own_has_to_be_put_in_again() {
+    let squares = |outcome: Outcome<'_, f32>| {
+        outcome.delta.copy_from_slice(outcome.outputs);
+        outcome.outputs.iter().map(|y| f64::from(y * y) / 2.0).sum()
+    };
+    struct Still;
+    impl UpdateRule<f32> for Still {
+        fn update(&mut self, _: Stretch<'_, f32>) {}
+    }
+    let plain = || trainer_builder().build().unwrap();
+    let (mut with_loss, mut with_rule) = (plain(), plain());
+    with_loss.use_loss(squares).unwrap();
+    with_rule.use_rule(Still).unwrap();
+    for (own, what) in [(&mut with_loss, "loss"), (&mut with_rule, "optimizer")] {
+        let mut forgetful = plain();
+        for (from, to) in [(own.checkpoint(), &mut forgetful), (plain().checkpoint(), own)] {
+            let error = to.restore(&from).unwrap_err();
+            assert!(
+                matches!(&error, Error::OtherTraining { what: named, .. } if named == what),
+                "{error}"
+            );
+        }
+    }
+    let checkpoint = with_loss.checkpoint();
+    with_loss.restore(&checkpoint).unwrap();
 }
 
 #[test]

@@ -332,7 +332,8 @@ impl<E: Element> Trainer<E> {
 
     /// Goes on from where a training stood: the steps to come have the bits that they would have
     /// had there. This trainer has to be built as that one was, but for `max_batch`, the threads
-    /// and the learning rate. What was accumulated is forgotten.
+    /// and the learning rate; an own loss or optimizer is put in before, and that it is the same,
+    /// or stands where it stood, can't be seen. What was accumulated is forgotten.
     ///
     /// Whoever wants to go on in another way, with another loss say, puts
     /// [`Checkpoint::network`] in a new trainer.
