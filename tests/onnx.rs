@@ -9,6 +9,7 @@ mod golden;
 use common::{ZOO_INPUTS, bits, sample, zoo, zoo_rows};
 use core::fmt::Write as _;
 use deltarule::kernels::activation::RowActivation;
+use deltarule::kernels::math::Function;
 use deltarule::{Activation, Categorical, Element, Error, Head, Layer, Network, NetworkBuilder};
 use golden::Golden;
 use std::fs;
@@ -28,6 +29,10 @@ fn run<E: Element>((network, head): &(Network<E>, Head), x: &[E]) -> Vec<E> {
         Head::None => return y,
         Head::Sigmoid => {
             Activation::Sigmoid.forward_in_place(network.isa(), &mut y);
+            return y;
+        }
+        Head::Exp => {
+            Function::Exp.evaluate_in_place(network.isa(), &mut y);
             return y;
         }
         Head::Softmax => RowActivation::Softmax,
@@ -130,6 +135,7 @@ fn networks() -> Vec<(String, Network, Head)> {
     networks.push(("softmax".to_owned(), of_activation(Activation::Relu), Head::Softmax));
     networks.push(("log_softmax".to_owned(), of_activation(Activation::Tanh), Head::LogSoftmax));
     networks.push(("sigmoid".to_owned(), of_activation(Activation::Silu), Head::Sigmoid));
+    networks.push(("exp".to_owned(), of_activation(Activation::Gelu), Head::Exp));
     networks
 }
 

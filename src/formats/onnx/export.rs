@@ -34,6 +34,7 @@ pub(super) fn model<E: Element>(network: &Network<E>, head: Head) -> Model {
         Head::Softmax => ("Softmax", vec![integer("axis", 1)]),
         Head::LogSoftmax => ("LogSoftmax", vec![integer("axis", 1)]),
         Head::Sigmoid => ("Sigmoid", Vec::new()),
+        Head::Exp => ("Exp", Vec::new()),
     };
     writer.push(Node {
         op_type: operator.to_owned(),
