@@ -74,7 +74,7 @@ fn the_nodes_of_onnx_backend_tests() {
 fn layers_are_recognized() {
     let dense = |outputs, activation| Layer::dense(outputs, activation);
     use Activation::{
-        Elu, Gelu, GeluTanh, HardSigmoid, HardSwish, Identity, LeakyRelu, Mish, Relu, Selu,
+        Clip, Elu, Gelu, GeluTanh, HardSigmoid, HardSwish, Identity, LeakyRelu, Mish, Relu, Selu,
         Sigmoid, Silu, Softplus, Tanh,
     };
     let activations = [
@@ -104,6 +104,12 @@ fn layers_are_recognized() {
         layers.push(dense(3, Identity));
         assert_eq!(network.specification(), layers, "{file}");
         assert_eq!((network.inputs(), head), (4, Head::Softmax));
+    }
+    for file in ["pytorch_clip_9", "pytorch_clip_11", "pytorch_clip_dynamo"] {
+        let network = Network::<f32>::from_onnx(&read(&format!("models/{file}"))).unwrap().0;
+        let clip = |low, high| dense(3, Clip { low, high });
+        let layers = [clip(0.0, 6.0), clip(-1.0, 1.0), clip(-0.3, 2.0)];
+        assert_eq!(network.specification(), layers, "{file}");
     }
     let (network, head) = Network::<f32>::from_onnx(&read("models/pytorch_training")).unwrap();
     let layers =
@@ -193,6 +199,11 @@ fn what_is_written_is_read() {
     let embedding = Network::builder(2).embedding(columns).build().unwrap();
     let (again, _) = Network::<f32>::from_onnx(&embedding.to_onnx(Head::None)).unwrap();
     assert_eq!(again.specification(), embedding.specification());
+    // A bound of f64 is not rounded to f32.
+    let clip = Activation::Clip { low: -0.1, high: f64::MAX };
+    let network = NetworkBuilder::<f64>::new(2).activation(clip).build().unwrap();
+    let (again, _) = Network::<f64>::from_onnx(&network.to_onnx(Head::None)).unwrap();
+    assert_eq!(again.specification(), network.specification());
     let network = NetworkBuilder::<f64>::new(2).dense(3, Activation::Mish).build().unwrap();
     let (again, _) = Network::<f64>::from_onnx(&network.to_onnx(Head::None)).unwrap();
     assert_eq!(bits(again.parameters()), bits(network.parameters()));

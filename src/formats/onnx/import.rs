@@ -233,10 +233,8 @@ impl<'a> Import<'a> {
                 Ok(x)
             }
             "Dropout" => {
-                let rate = match graph.scalar(graph.argument(node, 1)) {
-                    Some(rate) => decimal(rate as f32),
-                    None => graph.float(node, "ratio", 0.5),
-                };
+                let rate = graph.decimal(graph.argument(node, 1));
+                let rate = rate.unwrap_or_else(|| graph.float(node, "ratio", 0.5));
                 pieces.push(Piece::Dropout { rate });
                 Ok(x)
             }

@@ -116,7 +116,8 @@ impl<E: Element> Network<E> {
     /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17,
     ///   `Dropout`;
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,
-    ///   `HardSwish`, and `HardSigmoid` as PyTorch defines it; SiLU, and GELU, Mish and hard swish
+    ///   `HardSwish`, `HardSigmoid` as PyTorch defines it, and `Clip`, which is ReLU6 and hard tanh
+    ///   there; SiLU, and GELU, Mish and hard swish
     ///   in their parts;
     /// - an embedding as [`Network::to_onnx`] writes it;
     /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows;
