@@ -60,7 +60,8 @@ impl<'a, E: Element> Targets<'a, E> {
 /// A row's loss and its gradient are multiplied by its weight wᵢ. The loss is still divided by the
 /// rows n, and not by the sum of their weights: ℒ = (1/n) Σᵢ wᵢ ℓᵢ. Weights may be 0, and below 0,
 /// as the advantages of a policy's gradient are. How many rows are classified correctly does not
-/// depend on them.
+/// depend on them. A [`Metric`](crate::Metric) is divided by the sum of the weights, none of which
+/// may be below 0 then.
 ///
 /// ```
 /// use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};

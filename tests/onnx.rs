@@ -9,6 +9,7 @@ mod golden;
 use common::{ZOO_INPUTS, bits, sample, zoo, zoo_rows};
 use core::fmt::Write as _;
 use deltarule::kernels::activation::RowActivation;
+use deltarule::kernels::math::Function;
 use deltarule::{Activation, Categorical, Element, Error, Head, Layer, Network, NetworkBuilder};
 use golden::Golden;
 use std::fs;
@@ -28,6 +29,10 @@ fn run<E: Element>((network, head): &(Network<E>, Head), x: &[E]) -> Vec<E> {
         Head::None => return y,
         Head::Sigmoid => {
             Activation::Sigmoid.forward_in_place(network.isa(), &mut y);
+            return y;
+        }
+        Head::Exp => {
+            Function::Exp.evaluate_in_place(network.isa(), &mut y);
             return y;
         }
         Head::Softmax => RowActivation::Softmax,
@@ -69,7 +74,7 @@ fn the_nodes_of_onnx_backend_tests() {
 fn layers_are_recognized() {
     let dense = |outputs, activation| Layer::dense(outputs, activation);
     use Activation::{
-        Elu, Gelu, GeluTanh, HardSigmoid, HardSwish, Identity, LeakyRelu, Mish, Relu, Selu,
+        Clip, Elu, Gelu, GeluTanh, HardSigmoid, HardSwish, Identity, LeakyRelu, Mish, Relu, Selu,
         Sigmoid, Silu, Softplus, Tanh,
     };
     let activations = [
@@ -99,6 +104,12 @@ fn layers_are_recognized() {
         layers.push(dense(3, Identity));
         assert_eq!(network.specification(), layers, "{file}");
         assert_eq!((network.inputs(), head), (4, Head::Softmax));
+    }
+    for file in ["pytorch_clip_9", "pytorch_clip_11", "pytorch_clip_dynamo"] {
+        let network = Network::<f32>::from_onnx(&read(&format!("models/{file}"))).unwrap().0;
+        let clip = |low, high| dense(3, Clip { low, high });
+        let layers = [clip(0.0, 6.0), clip(-1.0, 1.0), clip(-0.3, 2.0)];
+        assert_eq!(network.specification(), layers, "{file}");
     }
     let (network, head) = Network::<f32>::from_onnx(&read("models/pytorch_training")).unwrap();
     let layers =
@@ -130,6 +141,7 @@ fn networks() -> Vec<(String, Network, Head)> {
     networks.push(("softmax".to_owned(), of_activation(Activation::Relu), Head::Softmax));
     networks.push(("log_softmax".to_owned(), of_activation(Activation::Tanh), Head::LogSoftmax));
     networks.push(("sigmoid".to_owned(), of_activation(Activation::Silu), Head::Sigmoid));
+    networks.push(("exp".to_owned(), of_activation(Activation::Gelu), Head::Exp));
     networks
 }
 
@@ -187,6 +199,11 @@ fn what_is_written_is_read() {
     let embedding = Network::builder(2).embedding(columns).build().unwrap();
     let (again, _) = Network::<f32>::from_onnx(&embedding.to_onnx(Head::None)).unwrap();
     assert_eq!(again.specification(), embedding.specification());
+    // A bound of f64 is not rounded to f32.
+    let clip = Activation::Clip { low: -0.1, high: f64::MAX };
+    let network = NetworkBuilder::<f64>::new(2).activation(clip).build().unwrap();
+    let (again, _) = Network::<f64>::from_onnx(&network.to_onnx(Head::None)).unwrap();
+    assert_eq!(again.specification(), network.specification());
     let network = NetworkBuilder::<f64>::new(2).dense(3, Activation::Mish).build().unwrap();
     let (again, _) = Network::<f64>::from_onnx(&network.to_onnx(Head::None)).unwrap();
     assert_eq!(bits(again.parameters()), bits(network.parameters()));

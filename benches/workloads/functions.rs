@@ -72,8 +72,11 @@ pub(super) fn all() -> Vec<Workload> {
 }
 
 fn is_transcendental(activation: Activation) -> bool {
-    use Activation::{HardSigmoid, HardSwish, Identity, LeakyRelu, Relu};
-    !matches!(activation, HardSigmoid | HardSwish | Identity | LeakyRelu { .. } | Relu)
+    use Activation::{Clip, HardSigmoid, HardSwish, Identity, LeakyRelu, Relu};
+    !matches!(
+        activation,
+        Clip { .. } | HardSigmoid | HardSwish | Identity | LeakyRelu { .. } | Relu
+    )
 }
 
 impl Kernel {

@@ -60,7 +60,8 @@ impl<'a, E: Element> Rows<'a, E> {
     }
 
     /// The same rows, of which each counts as much as its weight in a training, and in the loss of
-    /// a validation: see [`WeightedTargets`]. Metrics do not know them.
+    /// a validation: see [`WeightedTargets`]. So it does in metrics, for which no weight may be
+    /// negative: see [`Truth`](crate::metrics::Truth).
     ///
     /// ```
     /// use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer, data::Rows};

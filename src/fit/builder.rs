@@ -106,7 +106,8 @@ impl<'a, E: Element> Fit<'a, E> {
     }
 
     /// Evaluates this metric after each epoch, on the validation rows, or on the training rows if
-    /// there are none.
+    /// there are none. If these have weights, each row counts as much as its own, and none may be
+    /// negative: see [`Truth`](crate::metrics::Truth).
     ///
     /// ```
     /// # use deltarule::{*, Loss::MeanSquaredError, data::Dataset};
@@ -349,7 +350,7 @@ impl<'a, E: Element> Fit<'a, E> {
     /// left, [`Error::TargetKind`], [`Error::Class`], [`Error::Category`] and [`Error::NonFinite`]
     /// for rows that can't be learned from or judged by, with their places among all rows;
     /// [`Error::MetricNotEvaluated`], [`Error::MetricTargets`], and what a metric says of targets
-    /// on which it is not defined.
+    /// and weights on which it is not defined.
     ///
     /// Later, as [`Trainer::step`]: then the network is as it was before the step that failed,
     /// or, with early stopping, has its best weights, if an epoch has passed.

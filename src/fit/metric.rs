@@ -6,11 +6,11 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result, check_length, whole_rows};
 use crate::metrics::{
-    self, Average, ClassScore, ConfusionMatrix, average_precision, average_precision_one_vs_rest,
-    largest_of_rows, mean_absolute_error, r2, roc_auc, roc_auc_one_vs_rest,
-    root_mean_squared_error, top_k_accuracy,
+    self, Average, ClassScore, ConfusionMatrix, Truth, average_precision,
+    average_precision_one_vs_rest, largest_of_rows, mean_absolute_error, r2, roc_auc,
+    roc_auc_one_vs_rest, root_mean_squared_error, top_k_accuracy,
 };
-use crate::targets::Targets;
+use crate::targets::{Targets, WeightedTargets};
 
 /// What is to be known of a network's outputs on rows with targets.
 ///
@@ -54,7 +54,7 @@ pub enum Metric {
 }
 
 /// A metric of predicted and true numbers in so many columns.
-type Regression<E> = fn(&[E], &[E], usize) -> Result<f64>;
+type Regression<'a, E> = fn(&[E], Truth<'a, E>, usize) -> Result<f64>;
 
 impl Metric {
     /// Whether more of it is better.
@@ -68,7 +68,8 @@ impl Metric {
         !matches!(self, Self::LogLoss | Self::RootMeanSquaredError | Self::MeanAbsoluteError)
     }
 
-    /// The metric of these outputs, (rows, `columns`) row-major.
+    /// The metric of these outputs, (rows, `columns`) row-major. Rows with weights count as
+    /// [`Truth`] says: the metric is divided by the sum of the weights, which can't be negative.
     ///
     /// ```
     /// use deltarule::{Error, Metric, Targets};
@@ -79,6 +80,8 @@ impl Metric {
     /// assert_eq!(Metric::RocAuc.evaluate(&logits, 1, targets)?, 1.0);
     /// let error = Metric::R2.evaluate(&outputs, 1, Targets::Classes(&[0, 0, 0])).unwrap_err();
     /// assert_eq!(error.to_string(), "the metric r2 needs targets that are values");
+    /// let targets = Targets::Values(&[1.0, 2.0, 3.0]).weighted(&[0.5, 2.5, 1.0]);
+    /// assert_eq!(Metric::MeanAbsoluteError.evaluate(&outputs, 1, targets)?, 0.5 / 4.0);
     /// # Ok::<(), deltarule::Error>(())
     /// ```
     ///
@@ -87,22 +90,25 @@ impl Metric {
     /// without columns, [`Error::Empty`], [`Error::PartialRow`] or [`Error::Length`] if outputs
     /// and targets are not as many whole rows; [`Error::Class`] for a label out of range; and as
     /// the metric's function.
-    pub fn evaluate<E: Element>(
+    pub fn evaluate<'a, E: Element>(
         self,
         outputs: &[E],
         columns: usize,
-        targets: Targets<'_, E>,
+        targets: impl Into<WeightedTargets<'a, E>>,
     ) -> Result<f64> {
+        let WeightedTargets { targets, weights } = targets.into();
         if columns == 0 {
             return Err(Error::Zero { argument: "columns" });
         }
         let rows = whole_rows("outputs", outputs.len(), columns)?;
         self.check_targets(columns, targets)?;
         match (self.of_values(), targets) {
-            (Some(metric), Targets::Values(values)) => metric(outputs, values, columns),
+            (Some(metric), Targets::Values(values)) => {
+                metric(outputs, Truth::new(values, weights), columns)
+            }
             (_, Targets::Classes(labels)) => {
                 check_length("targets", labels.len(), rows)?;
-                self.of_classes(outputs, columns, labels)
+                self.of_classes(outputs, columns, Truth::new(labels, weights))
             }
             (None, Targets::Values(values)) => {
                 check_length("targets", values.len(), rows)?;
@@ -110,7 +116,7 @@ impl Metric {
                 let logits: Vec<E> = outputs.iter().flat_map(|&z| [E::ZERO, z]).collect();
                 let labels: Vec<usize> =
                     values.iter().map(|y| usize::from(y.to_f64() > 0.5)).collect();
-                self.of_classes(&logits, 2, &labels)
+                self.of_classes(&logits, 2, Truth::new(&labels, weights))
             }
         }
     }
@@ -134,7 +140,7 @@ impl Metric {
     }
 
     /// The function of a metric of values.
-    fn of_values<E: Element>(self) -> Option<Regression<E>> {
+    fn of_values<'a, E: Element>(self) -> Option<Regression<'a, E>> {
         match self {
             Self::RootMeanSquaredError => Some(root_mean_squared_error),
             Self::MeanAbsoluteError => Some(mean_absolute_error),
@@ -147,34 +153,39 @@ impl Metric {
         Error::MetricTargets { metric: self, expected }
     }
 
-    fn of_classes<E: Element>(self, logits: &[E], classes: usize, labels: &[usize]) -> Result<f64> {
-        metrics::check_classes("targets", labels, classes)?;
+    fn of_classes<E: Element>(
+        self,
+        logits: &[E],
+        classes: usize,
+        truth: Truth<'_, usize>,
+    ) -> Result<f64> {
+        metrics::check_classes("targets", truth.rows, classes)?;
         match self {
             Self::Accuracy => {
                 let predicted: Vec<usize> = largest_of_rows(logits, classes).collect();
-                metrics::accuracy(&predicted, labels)
+                metrics::accuracy(&predicted, truth)
             }
-            Self::TopK(k) => top_k_accuracy(logits, classes, labels, k),
+            Self::TopK(k) => top_k_accuracy(logits, classes, truth, k),
             Self::Precision(average) => {
-                class_score(logits, classes, labels, average, |score| score.precision)
+                class_score(logits, classes, truth, average, |score| score.precision)
             }
             Self::Recall(average) => {
-                class_score(logits, classes, labels, average, |score| score.recall)
+                class_score(logits, classes, truth, average, |score| score.recall)
             }
-            Self::F1(average) => class_score(logits, classes, labels, average, |score| score.f1),
-            Self::RocAuc if classes == 2 => roc_auc(&differences(logits), labels),
-            Self::RocAuc => roc_auc_one_vs_rest(&softmax(logits, classes), classes, labels),
+            Self::F1(average) => class_score(logits, classes, truth, average, |score| score.f1),
+            Self::RocAuc if classes == 2 => roc_auc(&differences(logits), truth),
+            Self::RocAuc => roc_auc_one_vs_rest(&softmax(logits, classes), classes, truth),
             Self::AveragePrecision if classes == 2 => {
-                average_precision(&differences(logits), labels)
+                average_precision(&differences(logits), truth)
             }
             Self::AveragePrecision => {
-                average_precision_one_vs_rest(&softmax(logits, classes), classes, labels)
+                average_precision_one_vs_rest(&softmax(logits, classes), classes, truth)
             }
             _ => {
-                let rows = logits.chunks_exact(classes).zip(labels);
-                let sum: f64 =
-                    rows.map(|(row, &label)| log_sum_exp(row) - row[label].to_f64()).sum();
-                Ok(sum / labels.len() as f64)
+                let rows = logits.chunks_exact(classes).zip(truth.rows);
+                let losses = rows.map(|(row, &label)| log_sum_exp(row) - row[label].to_f64());
+                let weights = truth.weights(truth.rows.len())?;
+                Ok(weights.sum(losses) / weights.total()?)
             }
         }
     }
@@ -220,13 +231,14 @@ impl fmt::Display for Metric {
 fn class_score<E: Element>(
     logits: &[E],
     classes: usize,
-    labels: &[usize],
+    truth: Truth<'_, usize>,
     average: Average,
     value: fn(ClassScore) -> f64,
 ) -> Result<f64> {
+    truth.weights(truth.rows.len())?.total()?;
     let predicted: Vec<usize> = largest_of_rows(logits, classes).collect();
     let mut confusion = ConfusionMatrix::new(classes)?;
-    confusion.add(&predicted, labels)?;
+    confusion.add(&predicted, truth)?;
     Ok(confusion.average(average).map_or(f64::NAN, value))
 }
 

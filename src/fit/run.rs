@@ -102,7 +102,7 @@ fn check_metrics<E: Element>(fit: &Fit<'_, E>, rows: Rows<'_, E>) -> Result<()> 
     let columns = fit.trainer.network().outputs();
     let outputs = try_vec("outputs", checked_area("outputs", rows.rows(), columns)?)?;
     for metric in &fit.metrics {
-        metric.evaluate(&outputs, columns, rows.targets())?;
+        metric.evaluate(&outputs, columns, rows.weighted_targets())?;
     }
     Ok(())
 }
@@ -227,7 +227,8 @@ fn evaluate<E: Element>(
         return Ok(Vec::new());
     }
     let outputs = network.predict(rows.x())?;
-    let evaluate = |metric: &Metric| metric.evaluate(&outputs, network.outputs(), rows.targets());
+    let targets = rows.weighted_targets();
+    let evaluate = |metric: &Metric| metric.evaluate(&outputs, network.outputs(), targets);
     metrics.iter().map(evaluate).collect()
 }
 

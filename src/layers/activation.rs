@@ -21,10 +21,15 @@ impl Activate {
     }
 }
 
-/// Checks that an activation's number, if it has one, has a meaning.
+/// Checks that an activation's numbers, if it has any, have a meaning.
 pub(super) fn check_numbers(activation: Activation) -> Result<()> {
     let finite = |argument, value: f64| check(argument, value, value.is_finite(), "finite");
     match activation {
+        Activation::Clip { low, high } => {
+            finite("low", low)?;
+            finite("high", high)?;
+            check("low", low, low <= high, "at most `high`")
+        }
         Activation::Elu { alpha } => finite("alpha", alpha),
         Activation::LeakyRelu { slope } => finite("slope", slope),
         _ => Ok(()),

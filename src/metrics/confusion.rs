@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::check_classes;
+use super::truth::Truth;
 use crate::error::{Error, Result, check_length, checked_area, try_vec};
 
 /// How well one class is told from the others, or the mean of that over classes.
@@ -14,7 +15,7 @@ use crate::error::{Error, Result, check_length, checked_area, try_vec};
 /// confusion.add(&[0, 0, 0, 1], &[0, 0, 1, 1])?;
 /// let scores = confusion.class_scores();
 /// let one = scores[1];
-/// assert_eq!((one.precision, one.recall, one.support, one.predicted), (1.0, 0.5, 2, 1));
+/// assert_eq!((one.precision, one.recall, one.support, one.predicted), (1.0, 0.5, 2.0, 1.0));
 /// assert_eq!(one.f1, 2.0 * 1.0 * 0.5 / (1.0 + 0.5));
 /// assert_eq!(scores[2].f1, 0.0); // it never occurs
 /// # Ok::<(), deltarule::Error>(())
@@ -29,21 +30,19 @@ pub struct ClassScore {
     pub recall: f64,
     /// The harmonic mean of precision and recall.
     pub f1: f64,
-    /// The rows of this class.
-    pub support: u64,
-    /// The rows that were taken for this class.
-    pub predicted: u64,
+    /// The rows of this class, or the sum of their weights.
+    pub support: f64,
+    /// The rows that were taken for this class, or the sum of their weights.
+    pub predicted: f64,
 }
 
 impl ClassScore {
-    fn new(right: u64, predicted: u64, support: u64) -> Self {
-        let share = |part: u64, whole: u64| {
-            if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-        };
+    fn new(right: f64, predicted: f64, support: f64) -> Self {
+        let share = |part: f64, whole: f64| if whole == 0.0 { 0.0 } else { part / whole };
         Self {
             precision: share(right, predicted),
             recall: share(right, support),
-            f1: share(2 * right, predicted + support),
+            f1: share(2.0 * right, predicted + support),
             support,
             predicted,
         }
@@ -75,17 +74,20 @@ pub enum Average {
 
 /// How often each class was taken for which: rows are the true classes, columns the predicted.
 ///
+/// Of weighted rows it has the sums of their weights, and prints them with two decimals unless all
+/// are whole.
+///
 /// ```
 /// let mut confusion = deltarule::metrics::ConfusionMatrix::new(2)?;
 /// confusion.add(&[0, 1, 1], &[0, 1, 0])?;
-/// assert_eq!((confusion.classes(), confusion.count(0, 1)), (2, Some(1)));
+/// assert_eq!((confusion.classes(), confusion.count(0, 1)), (2, Some(1.0)));
 /// assert_eq!(confusion.accuracy(), Some(2.0 / 3.0));
 /// # Ok::<(), deltarule::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConfusionMatrix {
     classes: usize,
-    counts: Vec<u64>,
+    counts: Vec<f64>,
 }
 
 impl ConfusionMatrix {
@@ -118,19 +120,27 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     /// [`Error::Length`] if the slices differ in length, [`Error::Class`] if a class is out of
-    /// range. Nothing was counted then.
-    pub fn add(&mut self, predicted: &[usize], labels: &[usize]) -> Result<()> {
+    /// range, and what [`Truth::weighted`] names, but all weights may be 0. Nothing was counted
+    /// then.
+    pub fn add<'a>(
+        &mut self,
+        predicted: &[usize],
+        labels: impl Into<Truth<'a, usize>>,
+    ) -> Result<()> {
+        let truth = labels.into();
+        let labels = truth.rows;
         check_length("labels", labels.len(), predicted.len())?;
         check_classes("predicted", predicted, self.classes)?;
         check_classes("labels", labels, self.classes)?;
-        for (&predicted, &label) in predicted.iter().zip(labels) {
-            self.counts[label * self.classes + predicted] += 1;
+        let weights = truth.weights(labels.len())?;
+        for ((&predicted, &label), weight) in predicted.iter().zip(labels).zip(weights.iter()) {
+            self.counts[label * self.classes + predicted] += weight;
         }
         Ok(())
     }
 
     /// How often class `label` was taken for class `predicted`; `None` out of range.
-    pub fn count(&self, label: usize, predicted: usize) -> Option<u64> {
+    pub fn count(&self, label: usize, predicted: usize) -> Option<f64> {
         self.counts.chunks_exact(self.classes).nth(label)?.get(predicted).copied()
     }
 
@@ -139,11 +149,16 @@ impl ConfusionMatrix {
         self.classes
     }
 
+    /// The decimals with which to print a count.
+    pub(crate) fn decimals(&self) -> usize {
+        if self.counts.iter().all(|count| count.fract() == 0.0) { 0 } else { 2 }
+    }
+
     /// The share on the diagonal; `None` before anything was counted.
     pub fn accuracy(&self) -> Option<f64> {
-        let total: u64 = self.counts.iter().sum();
-        let right: u64 = self.counts.iter().step_by(self.classes + 1).sum();
-        (total > 0).then(|| right as f64 / total as f64)
+        let total: f64 = self.counts.iter().sum();
+        let right: f64 = self.counts.iter().step_by(self.classes + 1).sum();
+        (total > 0.0).then(|| right / total)
     }
 
     /// How well each class is told from the others.
@@ -174,18 +189,18 @@ impl ConfusionMatrix {
     /// confusion.add(&[0, 1, 2, 0], &[0, 1, 2, 2])?;
     /// let score = confusion.average(Average::Macro).expect("something was counted");
     /// assert_eq!(score.precision, (0.5 + 1.0 + 1.0) / 3.0);
-    /// assert_eq!(score.support, 4);
+    /// assert_eq!(score.support, 4.0);
     /// # Ok::<(), deltarule::Error>(())
     /// ```
     pub fn average(&self, average: Average) -> Option<ClassScore> {
-        let total: u64 = self.counts.iter().sum();
-        if total == 0 {
+        let total: f64 = self.counts.iter().sum();
+        if total == 0.0 {
             return None;
         }
         let scores = self.class_scores();
         let weight = |score: &ClassScore| match average {
-            Average::Macro => f64::from(u8::from(score.support + score.predicted > 0)),
-            Average::Weighted => score.support as f64,
+            Average::Macro => f64::from(u8::from(score.support + score.predicted > 0.0)),
+            Average::Weighted => score.support,
             Average::Micro => 0.0,
         };
         if average == Average::Micro {
@@ -208,8 +223,10 @@ impl ConfusionMatrix {
 
 impl fmt::Display for ConfusionMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let largest = self.counts.iter().copied().max().unwrap_or(0).max(self.classes as u64 - 1);
-        let width = largest.to_string().len() + 1;
+        let decimals = self.decimals();
+        let largest = self.counts.iter().copied().fold(0.0, f64::max);
+        let widest_class = (self.classes - 1).to_string().len();
+        let width = format!("{largest:.decimals$}").len().max(widest_class) + 1;
         write!(f, "true\\predicted")?;
         for class in 0..self.classes {
             write!(f, "{class:width$}")?;
@@ -217,7 +234,7 @@ impl fmt::Display for ConfusionMatrix {
         for (label, row) in self.counts.chunks_exact(self.classes).enumerate() {
             write!(f, "\n{label:>14}")?;
             for count in row {
-                write!(f, "{count:width$}")?;
+                write!(f, "{count:width$.decimals$}")?;
             }
         }
         Ok(())
@@ -240,6 +257,10 @@ mod tests {
         let lengths = |text: String| text.lines().map(str::len).collect::<Vec<_>>();
         assert_eq!(lengths(confusion.to_string()), [14 + 3 * 3; 4]);
         assert_eq!(lengths(ConfusionMatrix::new(11).unwrap().to_string()), [14 + 11 * 3; 12]);
+        confusion.add(&[1], Truth::weighted(&[2], &[0.125])).unwrap();
+        let text = confusion.to_string();
+        assert!(text.ends_with("0.00  1.00  1.00\n             2  0.00  0.12  1.00"), "{text}");
+        assert_eq!(lengths(text), [14 + 3 * 6; 4]);
     }
 
     #[test]

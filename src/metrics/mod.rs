@@ -1,7 +1,8 @@
 //! How good a network is: the share of right answers, errors, and what lies between.
 //!
 //! Every metric is a function of predictions and truth, summed in f64. Definitions are
-//! scikit-learn's, with which the tests compare.
+//! scikit-learn's, with which the tests compare. Rows count alike, or as their weights in a
+//! [`Truth`] say.
 //!
 //! ```
 //! use deltarule::metrics::{ConfusionMatrix, accuracy, log_loss, roc_auc};
@@ -21,6 +22,7 @@
 mod confusion;
 mod rank;
 mod regression;
+mod truth;
 
 pub use confusion::{Average, ClassScore, ConfusionMatrix};
 pub use rank::{
@@ -28,6 +30,7 @@ pub use rank::{
     top_k_accuracy,
 };
 pub use regression::{mean_absolute_error, r2, root_mean_squared_error};
+pub use truth::Truth;
 
 use deltarule_kernels::Element;
 
@@ -62,14 +65,18 @@ pub(crate) fn largest<E: Element>(row: &[E]) -> usize {
 /// ```
 ///
 /// # Errors
-/// [`Error::Length`] if the slices differ in length, [`Error::Empty`] if they are empty.
-pub fn accuracy(predicted: &[usize], labels: &[usize]) -> Result<f64> {
+/// [`Error::Length`] if the slices differ in length, [`Error::Empty`] if they are empty; and what
+/// [`Truth::weighted`] names.
+pub fn accuracy<'a>(predicted: &[usize], labels: impl Into<Truth<'a, usize>>) -> Result<f64> {
+    let truth = labels.into();
+    let labels = truth.rows;
     check_length("labels", labels.len(), predicted.len())?;
     if labels.is_empty() {
         return Err(Error::Empty { argument: "labels" });
     }
-    let right = predicted.iter().zip(labels).filter(|(p, l)| p == l).count();
-    Ok(right as f64 / labels.len() as f64)
+    let weights = truth.weights(labels.len())?;
+    let right = predicted.iter().zip(labels).map(|(p, l)| f64::from(u8::from(p == l)));
+    Ok(weights.sum(right) / weights.total()?)
 }
 
 /// Checks that every class is below `classes`.

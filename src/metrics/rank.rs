@@ -3,22 +3,27 @@
 use deltarule_kernels::Element;
 
 use super::check_classes;
+use super::truth::{Truth, Weights};
 use crate::error::{Error, Result, check_length, checked_area, whole_rows};
 
-/// Checks that `scores` is (rows, `classes`), with a row for each label, and without NaN.
-fn check_scores<E: Element>(
+/// Checks that `scores` is (rows, `classes`), with a row for each label, and without NaN. The
+/// weights of the rows, and their sum.
+fn check_scores<'a, E: Element>(
     argument: &'static str,
     scores: &[E],
     classes: usize,
-    labels: &[usize],
-) -> Result<()> {
+    truth: &'a Truth<'_, usize>,
+) -> Result<(Weights<'a>, f64)> {
+    let labels = truth.rows;
     if classes == 0 {
         return Err(Error::Zero { argument: "classes" });
     }
     whole_rows(argument, scores.len(), classes)?;
     check_length(argument, scores.len(), checked_area("labels", labels.len(), classes)?)?;
     check_classes("labels", labels, classes)?;
-    check_numbers(argument, scores)
+    check_numbers(argument, scores)?;
+    let weights = truth.weights(labels.len())?;
+    Ok((weights, weights.total()?))
 }
 
 /// Checks that there is no NaN.
@@ -44,24 +49,25 @@ fn check_numbers<E: Element>(argument: &'static str, scores: &[E]) -> Result<()>
 /// # Errors
 /// [`Error::Zero`] for no classes or a `k` of 0, [`Error::Empty`], [`Error::PartialRow`] or
 /// [`Error::Length`] if the scores are not (rows, classes), [`Error::Class`] for a label out of
-/// range, [`Error::NotANumber`] for a score that is NaN.
-pub fn top_k_accuracy<E: Element>(
+/// range, [`Error::NotANumber`] for a score that is NaN; and what [`Truth::weighted`] names.
+pub fn top_k_accuracy<'a, E: Element>(
     scores: &[E],
     classes: usize,
-    labels: &[usize],
+    labels: impl Into<Truth<'a, usize>>,
     k: usize,
 ) -> Result<f64> {
     if k == 0 {
         return Err(Error::Zero { argument: "k" });
     }
-    check_scores("scores", scores, classes, labels)?;
-    let right = scores.chunks_exact(classes).zip(labels).filter(|&(row, &label)| {
+    let truth = labels.into();
+    let (weights, total) = check_scores("scores", scores, classes, &truth)?;
+    let right = scores.chunks_exact(classes).zip(truth.rows).map(|(row, &label)| {
         let own = row[label];
         let larger =
             |&(class, &score): &(usize, &E)| score > own || (score == own && class < label);
-        row.iter().enumerate().filter(larger).count() < k
+        f64::from(u8::from(row.iter().enumerate().filter(larger).count() < k))
     });
-    Ok(right.count() as f64 / labels.len() as f64)
+    Ok(weights.sum(right) / total)
 }
 
 /// The area under the receiver operating characteristic: the probability that a row of class 1
@@ -79,11 +85,14 @@ pub fn top_k_accuracy<E: Element>(
 /// # Errors
 /// [`Error::Length`] if the slices differ in length, [`Error::Empty`] if they are empty,
 /// [`Error::Class`] for a label above 1, [`Error::NotANumber`] for a score that is NaN,
-/// [`Error::SingleClass`] if all labels are equal.
-pub fn roc_auc<E: Element>(scores: &[E], labels: &[usize]) -> Result<f64> {
-    check_binary(scores, labels)?;
-    area(&sorted(scores.iter().copied().zip(labels.iter().map(|&label| label == 1))))
-        .ok_or(Error::SingleClass { argument: "labels", class: labels[0] })
+/// [`Error::SingleClass`] if all labels that count are equal; and what [`Truth::weighted`] names.
+pub fn roc_auc<'a, E: Element>(scores: &[E], labels: impl Into<Truth<'a, usize>>) -> Result<f64> {
+    binary(scores, labels.into(), |sorted| {
+        area(sorted).ok_or_else(|| {
+            let class = usize::from(sorted.iter().any(|row| row.high && row.weight > 0.0));
+            Error::SingleClass { argument: "labels", class }
+        })
+    })
 }
 
 /// The mean over the classes of [`roc_auc`] of that class against all others.
@@ -103,12 +112,12 @@ pub fn roc_auc<E: Element>(scores: &[E], labels: &[usize]) -> Result<f64> {
 /// # Errors
 /// As [`top_k_accuracy`]; [`Error::MissingClass`] if a class has no row, for then it has no area.
 /// With a single class, that is [`Error::SingleClass`].
-pub fn roc_auc_one_vs_rest<E: Element>(
+pub fn roc_auc_one_vs_rest<'a, E: Element>(
     scores: &[E],
     classes: usize,
-    labels: &[usize],
+    labels: impl Into<Truth<'a, usize>>,
 ) -> Result<f64> {
-    one_vs_rest(scores, classes, labels, area)
+    one_vs_rest(scores, classes, labels.into(), area)
 }
 
 /// The average precision: Σₙ (Rₙ − Rₙ₋₁) Pₙ over all thresholds, from the highest score down, Pₙ
@@ -127,10 +136,13 @@ pub fn roc_auc_one_vs_rest<E: Element>(
 /// # Errors
 /// As [`roc_auc`], but for [`Error::SingleClass`]; [`Error::MissingClass`] without a row of
 /// class 1.
-pub fn average_precision<E: Element>(scores: &[E], labels: &[usize]) -> Result<f64> {
-    check_binary(scores, labels)?;
-    mean_precision(&sorted(scores.iter().copied().zip(labels.iter().map(|&label| label == 1))))
-        .ok_or(Error::MissingClass { argument: "labels", class: 1 })
+pub fn average_precision<'a, E: Element>(
+    scores: &[E],
+    labels: impl Into<Truth<'a, usize>>,
+) -> Result<f64> {
+    binary(scores, labels.into(), |sorted| {
+        mean_precision(sorted).ok_or(Error::MissingClass { argument: "labels", class: 1 })
+    })
 }
 
 /// The mean over the classes of [`average_precision`] of that class against all others.
@@ -147,37 +159,53 @@ pub fn average_precision<E: Element>(scores: &[E], labels: &[usize]) -> Result<f
 ///
 /// # Errors
 /// As [`top_k_accuracy`]; [`Error::MissingClass`] if a class has no row.
-pub fn average_precision_one_vs_rest<E: Element>(
+pub fn average_precision_one_vs_rest<'a, E: Element>(
     scores: &[E],
     classes: usize,
-    labels: &[usize],
+    labels: impl Into<Truth<'a, usize>>,
 ) -> Result<f64> {
-    one_vs_rest(scores, classes, labels, mean_precision)
+    one_vs_rest(scores, classes, labels.into(), mean_precision)
 }
 
-/// Checks that there is a label of 0 or 1 for each score, and no score is NaN.
-fn check_binary<E: Element>(scores: &[E], labels: &[usize]) -> Result<()> {
+/// A row's score, whether it should be high, and how much it counts.
+struct Scored {
+    score: f64,
+    high: bool,
+    weight: f64,
+}
+
+/// What `measure` makes of scores for class 1 of two, the lowest first.
+fn binary<E: Element>(
+    scores: &[E],
+    truth: Truth<'_, usize>,
+    measure: impl Fn(&[Scored]) -> Result<f64>,
+) -> Result<f64> {
+    let labels = truth.rows;
     whole_rows("scores", scores.len(), 1)?;
     check_length("labels", labels.len(), scores.len())?;
     check_classes("labels", labels, 2)?;
-    check_numbers("scores", scores)
+    check_numbers("scores", scores)?;
+    let weights = truth.weights(labels.len())?;
+    weights.total()?;
+    measure(&sorted(scores.iter(), labels, 1, weights))
 }
 
-/// The mean over the classes of what `measure` makes of a class's scores and whether they should be
-/// high, the lowest first; it is not defined if none should, and may not be if all should.
+/// The mean over the classes of what `measure` makes of a class's scores, the lowest first; it is
+/// not defined if none should be high, and may not be if all should.
 fn one_vs_rest<E: Element>(
     scores: &[E],
     classes: usize,
-    labels: &[usize],
-    measure: impl Fn(&[(f64, bool)]) -> Option<f64>,
+    truth: Truth<'_, usize>,
+    measure: impl Fn(&[Scored]) -> Option<f64>,
 ) -> Result<f64> {
-    check_scores("scores", scores, classes, labels)?;
+    let (weights, _) = check_scores("scores", scores, classes, &truth)?;
     let mut sum = 0.0;
     for class in 0..classes {
-        let column = scores[class..].iter().step_by(classes).copied();
-        sum += match measure(&sorted(column.zip(labels.iter().map(|&label| label == class)))) {
+        let column = scores[class..].iter().step_by(classes);
+        let sorted = sorted(column, truth.rows, class, weights);
+        sum += match measure(&sorted) {
             Some(value) => value,
-            None if labels.contains(&class) => {
+            None if sorted.iter().any(|row| row.high && row.weight > 0.0) => {
                 return Err(Error::SingleClass { argument: "labels", class });
             }
             None => return Err(Error::MissingClass { argument: "labels", class }),
@@ -186,37 +214,57 @@ fn one_vs_rest<E: Element>(
     Ok(sum / classes as f64)
 }
 
-/// The average precision of sorted scores and whether they should be high; `None` if none should.
-fn mean_precision(sorted: &[(f64, bool)]) -> Option<f64> {
-    let (mut above, mut high_above, mut sum) = (0u64, 0u64, 0.0);
-    for ties in sorted.chunk_by(|a, b| a.0 == b.0).rev() {
-        let high = ties.iter().filter(|(_, high)| *high).count() as u64;
-        above += ties.len() as u64;
-        high_above += high;
-        sum += high as f64 * (high_above as f64 / above as f64);
-    }
-    (high_above > 0).then(|| sum / high_above as f64)
-}
-
-/// Scores and whether they should be high, the lowest first.
-fn sorted<E: Element>(scores: impl Iterator<Item = (E, bool)>) -> Vec<(f64, bool)> {
-    let mut sorted: Vec<(f64, bool)> = scores.map(|(score, high)| (score.to_f64(), high)).collect();
+/// Scores for a class, the lowest first, and equal ones as the rows are.
+fn sorted<'a, E: Element>(
+    scores: impl Iterator<Item = &'a E>,
+    labels: &[usize],
+    class: usize,
+    weights: Weights<'_>,
+) -> Vec<Scored> {
+    let rows = scores.zip(labels).zip(weights.iter());
+    let mut sorted: Vec<Scored> = rows
+        .map(|((score, &label), weight)| Scored {
+            score: score.to_f64(),
+            high: label == class,
+            weight,
+        })
+        .collect();
     // −0 comes before +0, but they are equal scores all the same.
-    sorted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    sorted.sort_by(|a, b| a.score.total_cmp(&b.score));
     sorted
 }
 
-/// The area of sorted scores and whether they should be high; `None` if all should or none.
-fn area(sorted: &[(f64, bool)]) -> Option<f64> {
-    let (mut below, mut pairs, mut high_total) = (0u64, 0.0, 0u64);
-    for ties in sorted.chunk_by(|a, b| a.0 == b.0) {
-        let high = ties.iter().filter(|(_, high)| *high).count() as u64;
-        let low = ties.len() as u64 - high;
-        pairs += high as f64 * (below as f64 + low as f64 / 2.0);
+/// The sums of the weights of equal scores that should be low and high, the lowest score first.
+fn weights_of_ties(sorted: &[Scored]) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+    sorted.chunk_by(|a, b| a.score == b.score).map(|ties| {
+        ties.iter().fold((0.0, 0.0), |(low, high), row| {
+            if row.high { (low, high + row.weight) } else { (low + row.weight, high) }
+        })
+    })
+}
+
+/// The average precision of sorted scores; `None` if none that counts should be high.
+fn mean_precision(sorted: &[Scored]) -> Option<f64> {
+    let (mut above, mut high_above, mut sum) = (0.0, 0.0, 0.0);
+    for (low, high) in weights_of_ties(sorted).rev() {
+        above += low + high;
+        high_above += high;
+        if high > 0.0 {
+            sum += high * (high_above / above);
+        }
+    }
+    (high_above > 0.0).then(|| sum / high_above)
+}
+
+/// The area of sorted scores; `None` if all that count should be high, or none.
+fn area(sorted: &[Scored]) -> Option<f64> {
+    let (mut below, mut pairs, mut high_total) = (0.0, 0.0, 0.0);
+    for (low, high) in weights_of_ties(sorted) {
+        pairs += high * (below + low / 2.0);
         below += low;
         high_total += high;
     }
-    (below > 0 && high_total > 0).then(|| pairs / (below as f64 * high_total as f64))
+    (below > 0.0 && high_total > 0.0).then(|| pairs / (below * high_total))
 }
 
 /// The mean over the rows of −ln p, p the probability that was given to the row's class.
@@ -232,18 +280,22 @@ fn area(sorted: &[(f64, bool)]) -> Option<f64> {
 ///
 /// # Errors
 /// As [`top_k_accuracy`]; [`Error::OutOfRange`] for a probability outside 0 to 1.
-pub fn log_loss<E: Element>(probabilities: &[E], classes: usize, labels: &[usize]) -> Result<f64> {
-    let argument = "probabilities";
-    check_scores(argument, probabilities, classes, labels)?;
+pub fn log_loss<'a, E: Element>(
+    probabilities: &[E],
+    classes: usize,
+    labels: impl Into<Truth<'a, usize>>,
+) -> Result<f64> {
+    let (argument, truth) = ("probabilities", labels.into());
+    let (weights, total) = check_scores(argument, probabilities, classes, &truth)?;
     let outside = |p: &&E| !(0.0..=1.0).contains(&p.to_f64());
     if let Some(value) = probabilities.iter().find(outside) {
         let expected = "between 0 and 1";
         return Err(Error::OutOfRange { argument, value: value.to_f64(), expected });
     }
     let smallest = if size_of::<E>() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON };
-    let rows = probabilities.chunks_exact(classes).zip(labels);
-    let sum: f64 = rows.map(|(row, &label)| -row[label].to_f64().max(smallest).ln()).sum();
-    Ok(sum / labels.len() as f64)
+    let rows = probabilities.chunks_exact(classes).zip(truth.rows);
+    let losses = rows.map(|(row, &label)| -row[label].to_f64().max(smallest).ln());
+    Ok(weights.sum(losses) / total)
 }
 
 #[cfg(test)]

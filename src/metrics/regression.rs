@@ -2,28 +2,29 @@
 
 use deltarule_kernels::Element;
 
+use super::truth::{Truth, Weights};
 use crate::error::{Error, Result, check_length, whole_rows};
 
-/// Predicted and true numbers, (rows, `columns`) each.
+/// Predicted and true numbers, (rows, `columns`) each, and how much each row counts.
 #[derive(Clone, Copy)]
 struct Pairs<'a, E> {
     predicted: &'a [E],
     targets: &'a [E],
+    weights: Weights<'a>,
+    total: f64,
     columns: usize,
 }
 
 impl<'a, E: Element> Pairs<'a, E> {
-    fn new(predicted: &'a [E], targets: &'a [E], columns: usize) -> Result<Self> {
+    fn new(predicted: &'a [E], truth: &'a Truth<'_, E>, columns: usize) -> Result<Self> {
         if columns == 0 {
             return Err(Error::Zero { argument: "columns" });
         }
-        whole_rows("predicted", predicted.len(), columns)?;
-        check_length("targets", targets.len(), predicted.len())?;
-        Ok(Self { predicted, targets, columns })
-    }
-
-    fn rows(&self) -> f64 {
-        (self.predicted.len() / self.columns) as f64
+        let rows = whole_rows("predicted", predicted.len(), columns)?;
+        check_length("targets", truth.rows.len(), predicted.len())?;
+        let weights = truth.weights(rows)?;
+        let total = weights.total()?;
+        Ok(Self { predicted, targets: truth.rows, weights, total, columns })
     }
 
     fn targets(self, column: usize) -> impl Iterator<Item = f64> {
@@ -37,7 +38,7 @@ impl<'a, E: Element> Pairs<'a, E> {
     }
 
     fn squared_error(self, column: usize) -> f64 {
-        self.errors(column).map(|error| error * error).sum()
+        self.weights.sum(self.errors(column).map(|error| error * error))
     }
 
     fn mean_over_columns(self, score: impl Fn(usize) -> f64) -> f64 {
@@ -57,14 +58,16 @@ impl<'a, E: Element> Pairs<'a, E> {
 ///
 /// # Errors
 /// [`Error::Zero`] without columns, [`Error::Empty`], [`Error::PartialRow`] or [`Error::Length`]
-/// if the slices are not whole rows, as many in one as in the other.
-pub fn root_mean_squared_error<E: Element>(
+/// if the slices are not whole rows, as many in one as in the other; and what
+/// [`Truth::weighted`] names.
+pub fn root_mean_squared_error<'a, E: Element>(
     predicted: &[E],
-    targets: &[E],
+    targets: impl Into<Truth<'a, E>>,
     columns: usize,
 ) -> Result<f64> {
-    let pairs = Pairs::new(predicted, targets, columns)?;
-    Ok(pairs.mean_over_columns(|column| (pairs.squared_error(column) / pairs.rows()).sqrt()))
+    let truth = targets.into();
+    let pairs = Pairs::new(predicted, &truth, columns)?;
+    Ok(pairs.mean_over_columns(|column| (pairs.squared_error(column) / pairs.total).sqrt()))
 }
 
 /// (1/n) Σᵢ |ŷᵢ − yᵢ| of each column, and the mean of that over the columns.
@@ -77,13 +80,14 @@ pub fn root_mean_squared_error<E: Element>(
 ///
 /// # Errors
 /// As [`root_mean_squared_error`].
-pub fn mean_absolute_error<E: Element>(
+pub fn mean_absolute_error<'a, E: Element>(
     predicted: &[E],
-    targets: &[E],
+    targets: impl Into<Truth<'a, E>>,
     columns: usize,
 ) -> Result<f64> {
-    let pairs = Pairs::new(predicted, targets, columns)?;
-    let mean = |column| pairs.errors(column).map(f64::abs).sum::<f64>() / pairs.rows();
+    let truth = targets.into();
+    let pairs = Pairs::new(predicted, &truth, columns)?;
+    let mean = |column| pairs.weights.sum(pairs.errors(column).map(f64::abs)) / pairs.total;
     Ok(pairs.mean_over_columns(mean))
 }
 
@@ -101,11 +105,16 @@ pub fn mean_absolute_error<E: Element>(
 ///
 /// # Errors
 /// As [`root_mean_squared_error`].
-pub fn r2<E: Element>(predicted: &[E], targets: &[E], columns: usize) -> Result<f64> {
-    let pairs = Pairs::new(predicted, targets, columns)?;
+pub fn r2<'a, E: Element>(
+    predicted: &[E],
+    targets: impl Into<Truth<'a, E>>,
+    columns: usize,
+) -> Result<f64> {
+    let truth = targets.into();
+    let pairs = Pairs::new(predicted, &truth, columns)?;
     Ok(pairs.mean_over_columns(|column| {
-        let mean = pairs.targets(column).sum::<f64>() / pairs.rows();
-        let total: f64 = pairs.targets(column).map(|y| (y - mean) * (y - mean)).sum();
+        let mean = pairs.weights.sum(pairs.targets(column)) / pairs.total;
+        let total = pairs.weights.sum(pairs.targets(column).map(|y| (y - mean) * (y - mean)));
         let left = pairs.squared_error(column);
         if total != 0.0 {
             1.0 - left / total
@@ -130,12 +139,11 @@ mod tests {
 
     #[test]
     fn nan_in_nan_out() {
-        type Metric = fn(&[f32], &[f32], usize) -> Result<f64>;
-        for metric in [root_mean_squared_error, mean_absolute_error, r2] as [Metric; 3] {
-            for spoilt in 0..6 {
-                let mut x = [1.0, 2.0, 3.0, 4.0, 5.0, 7.0];
-                x[spoilt] = f32::NAN;
-                let y = [1.0, 1.0, 2.0, 1.0, 3.0, 1.0];
+        for spoilt in 0..6 {
+            let mut x = [1.0, 2.0, 3.0, 4.0, 5.0, 7.0];
+            x[spoilt] = f32::NAN;
+            let y = [1.0, 1.0, 2.0, 1.0, 3.0, 1.0];
+            for metric in [root_mean_squared_error, mean_absolute_error, r2] {
                 assert!(metric(&x, &y, 2).unwrap().is_nan(), "predicted {spoilt}");
                 assert!(metric(&y, &x, 2).unwrap().is_nan(), "target {spoilt}");
             }

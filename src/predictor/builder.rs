@@ -78,8 +78,8 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
 
     /// Sets whether the outputs are the sigmoid of the network's, which are the probabilities of
     /// their classes after a training on
-    /// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy). Of this and softmax the one
-    /// that was asked for last counts.
+    /// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy). Of this, softmax and exp the
+    /// one that was asked for last counts.
     ///
     /// ```
     /// use deltarule::{Activation, Network, Predictor};
@@ -91,6 +91,22 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
     /// ```
     pub fn sigmoid(self, sigmoid: bool) -> Self {
         self.with_head(Head::Sigmoid, sigmoid)
+    }
+
+    /// Sets whether the outputs are e to the power of the network's, which are the rates of counts,
+    /// and not their logarithms, after a training on [`Loss::Poisson`](crate::Loss::Poisson). A rate
+    /// may overflow to infinity, in f32 from a logarithm of 88.73.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Predictor};
+    /// let mut network = Network::builder(1).dense(1, Activation::Identity).build()?;
+    /// network.parameters_mut().copy_from_slice(&[0.0, 2.5f32.ln()]); // the logarithm is b
+    /// let rate = Predictor::builder(&network).exp(true).build()?.predict(&[1.0])?;
+    /// assert!((rate[0] - 2.5).abs() < 1e-6);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    pub fn exp(self, exp: bool) -> Self {
+        self.with_head(Head::Exp, exp)
     }
 
     /// With this head, or without it.

@@ -11,6 +11,7 @@ pub use rank::Ranked;
 use core::fmt;
 use deltarule_kernels::activation::{Activation, RowActivation};
 use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
+use deltarule_kernels::math::Function;
 use deltarule_kernels::{Element, Isa};
 
 use crate::error::{Result, check_length, checked_area, try_vec, whole_rows};
@@ -77,6 +78,7 @@ enum Head {
     None,
     Softmax,
     Sigmoid,
+    Exp,
 }
 
 impl<E: Element> Network<E> {
@@ -220,6 +222,7 @@ impl<E: Element> Predictor<E> {
                 RowActivation::Softmax.forward_in_place(self.isa, shape, out)?;
             }
             Head::Sigmoid => Activation::Sigmoid.forward_in_place(self.isa, out),
+            Head::Exp => Function::Exp.evaluate_in_place(self.isa, out),
         }
         Ok(())
     }

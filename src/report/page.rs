@@ -157,15 +157,18 @@ fn confusion_matrix(page: &mut String, confusion: &ConfusionMatrix, names: &[Str
         put!(page, "<th>{}</th>", escaped(name));
     }
     put!(page, "<th>recall</th></tr>\n");
-    let scores = confusion.class_scores();
+    let (scores, decimals) = (confusion.class_scores(), confusion.decimals());
     let share = |value: f64| format!("{:.1}%", value * 100.0);
     for (label, (name, score)) in names.iter().zip(&scores).enumerate() {
         put!(page, "<tr><th>{}</th>", escaped(name));
         for predicted in 0..confusion.classes() {
-            let count = confusion.count(label, predicted).unwrap_or(0);
-            let percent = 100.0 * count as f64 / (score.support.max(1)) as f64;
+            let count = confusion.count(label, predicted).unwrap_or(0.0);
+            let percent = if score.support > 0.0 { 100.0 * count / score.support } else { 0.0 };
             let class = if predicted == label { "right" } else { "wrong" };
-            put!(page, "<td class=\"{class}\" style=\"--share:{percent:.1}%\">{count}</td>");
+            put!(
+                page,
+                "<td class=\"{class}\" style=\"--share:{percent:.1}%\">{count:.decimals$}</td>"
+            );
         }
         put!(page, "<td class=\"sum\">{}</td></tr>\n", share(score.recall));
     }

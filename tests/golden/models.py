@@ -164,6 +164,26 @@ def pytorch(file):
     save(file, "pytorch_training", plain(onnx.load(path)), x.numpy(), layers.eval()(x).detach().numpy())
 
 
+def pytorch_clips(file):
+    torch.manual_seed(2)
+    layers = []
+    for clip in (nn.ReLU6(), nn.Hardtanh(), nn.Hardtanh(-0.3, 2.0)):
+        layers += [nn.Linear(3, 3), clip]
+    model, x = nn.Sequential(*layers).eval(), 3 * torch.randn(ROWS, 3)
+    with torch.no_grad():
+        for linear in layers[::2]:
+            linear.weight.mul_(3)
+        y = model(x).numpy()
+    # Bounds are attributes up to opset 10, and inputs since then.
+    for opset in (9, 11):
+        path = f"models/pytorch_clip_{opset}.onnx"
+        torch.onnx.export(model, x, path, opset_version=opset, dynamo=False)
+        save(file, f"pytorch_clip_{opset}", plain(onnx.load(path)), x.numpy(), y)
+    path = "models/pytorch_clip_dynamo.onnx"
+    torch.onnx.export(model, (x,), path, dynamo=True, external_data=False, verbose=False)
+    save(file, "pytorch_clip_dynamo", plain(onnx.load(path)), x.numpy(), y)
+
+
 def scikit_learn(file):
     random = numpy.random.RandomState(0)
     train, x = random.randn(60, 4).astype(numpy.float32), random.randn(ROWS, 4).astype(numpy.float32)
@@ -225,13 +245,13 @@ def types(file):
 
 
 LAST_AXIS = """Relu LeakyRelu Elu Selu Sigmoid Tanh Softplus Mish Gelu HardSwish HardSigmoid
-Identity Softmax LogSoftmax LayerNormalization Dropout""".split()
+Identity Clip Softmax LogSoftmax LayerNormalization Dropout""".split()
 PRODUCTS = ["Gemm", "MatMul"]
 # What is not read, on purpose: transposed inputs, matrices as biases, other axes, other constants.
 LEFT_OUT = ("transposeA", "all_attributes", "matrix_bias", "_axis_0", "_axis_1", "axis1", "axis0", "axis_negative_2",
     "axis_negative_3", "axis_negative_4", "_axis_2", "training", "mask", "opt", "sequence", "bfloat", "matmul_1d",
     "matmul_3d", "matmul_4d", "matmul_bcast", "old", "hardsigmoid", "selu_example", "3d_", "4d_axis2", "4d_axis3",
-    "4d_axis0", "4d_axis1")
+    "4d_axis0", "4d_axis1", "min_greater_than_max")
 
 
 def backend_nodes(file):
@@ -284,6 +304,7 @@ for name in ("models", "nodes"):
     pathlib.Path(name).mkdir()
 file = File(onnx, onnxruntime, onnxscript, torch, sklearn, skl2onnx, numpy)
 pytorch(file)
+pytorch_clips(file)
 scikit_learn(file)
 types(file)
 file.write("models.txt")

@@ -168,6 +168,16 @@ fn layers_that_can_not_be() {
     fails(Layer::dense(1, elu), "`alpha` is NaN, but it must be finite");
     let leaky = Layer::Activation(Activation::LeakyRelu { slope: leaky });
     fails(leaky, "`slope` is -inf, but it must be finite");
+    for (low, high, message) in [
+        (f64::NAN, 1.0, "`low` is NaN, but it must be finite"),
+        (0.0, f64::NAN, "`high` is NaN, but it must be finite"),
+        (0.0, f64::INFINITY, "`high` is inf, but it must be finite"),
+        (1.0, -0.5, "`low` is 1, but it must be at most `high`"),
+    ] {
+        let clip = Activation::Clip { low, high };
+        fails(Layer::dense(1, clip), message);
+        fails(Layer::Activation(clip), message);
+    }
     let init = |init| Layer::dense(1, Activation::Tanh).with_init(init);
     let not_negative = "must be finite and not negative";
     fails(init(Init::Orthogonal { gain: -1.0 }), &format!("`gain` is -1, but it {not_negative}"));

@@ -5,6 +5,7 @@ use crate::common::{
 };
 use deltarule::data::Scaling;
 use deltarule::kernels::activation::RowActivation;
+use deltarule::kernels::math::Function;
 use deltarule::{
     Activation, Categorical, Element, Error, Isa, Layer, LayerRef, Network, NetworkBuilder,
     Predictor, PredictorBuilder, Ranked, WeightFormat,
@@ -57,6 +58,27 @@ fn outputs_as_probabilities_of_their_classes() {
     assert_eq!(predict(builder.clone().softmax(true).sigmoid(true)), expected);
     assert_eq!(predict(builder.clone().sigmoid(true).softmax(false)), expected);
     assert_eq!(predict(builder.sigmoid(true).sigmoid(false)), logits);
+}
+
+#[test]
+fn outputs_as_rates() {
+    let network = network::<f32>(&[3, 5, 4], Activation::Tanh).build().unwrap();
+    // Enough for several threads.
+    let x = sample::<f32>(3 * 3000, 1);
+    let mut expected = network.predict(&x).unwrap();
+    Function::Exp.evaluate_in_place(network.isa(), &mut expected);
+    let build = |builder: PredictorBuilder<'_>| builder.build().unwrap();
+    let predictor = build(Predictor::builder(&network).sigmoid(true).exp(true));
+    let rates = predictor.predict(&x).unwrap();
+    assert_eq!(bits(&rates), bits(&expected));
+    assert!(rates.iter().all(|&rate| rate > 0.0));
+    assert_eq!(bits(&predictor.predict_parallel(&x).unwrap()), bits(&expected));
+    assert_eq!(predictor.classify(&x).unwrap(), network.classify(&x).unwrap());
+    let builder = Predictor::builder(&network);
+    let logarithms = network.predict(&x).unwrap();
+    assert_eq!(build(builder.clone().exp(true).exp(false)).predict(&x).unwrap(), logarithms);
+    let softmax = build(builder.clone().softmax(true)).predict(&x).unwrap();
+    assert_eq!(build(builder.exp(true).softmax(true)).predict(&x).unwrap(), softmax);
 }
 
 #[test]

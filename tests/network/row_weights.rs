@@ -2,8 +2,9 @@
 
 use approx::assert_relative_eq;
 use deltarule::data::{Dataset, Rows};
+use deltarule::metrics::Average;
 use deltarule::{
-    Activation, Error, Loss, NetworkBuilder, Optimizer, Targets, Trainer, TrainerBuilder,
+    Activation, Error, Loss, Metric, NetworkBuilder, Optimizer, Targets, Trainer, TrainerBuilder,
 };
 
 use crate::common::{bits, labels, sample};
@@ -137,6 +138,59 @@ fn a_fit_knows_them() {
             assert_eq!(*weight, weights[row]);
         }
     }
+}
+
+/// Rows that are there as often as their weight says give the same.
+#[test]
+fn metrics_of_a_fit_know_them() {
+    let features: Vec<f64> = sample(20, 1);
+    let labels: Vec<usize> = (0..20).map(|row| row * 7 % 3 % 2).collect();
+    let weights: Vec<f64> = (0..20).map(|row| f64::from(row % 4)).collect();
+    let repeated: Vec<usize> =
+        (0..20).flat_map(|row| std::iter::repeat_n(row, weights[row] as usize)).collect();
+    let data = Dataset::from_classes(features, 1, labels).unwrap();
+    let repeated = data.select(&repeated).unwrap();
+    let weighted = data.clone().with_weights(weights.clone()).unwrap();
+    let metrics = [
+        Metric::Accuracy,
+        Metric::F1(Average::Macro),
+        Metric::RocAuc,
+        Metric::AveragePrecision,
+        Metric::LogLoss,
+    ];
+    let network = NetworkBuilder::<f64>::new(1).dense(2, Activation::Identity).build().unwrap();
+    let trainer = |rate: f64| {
+        let loss = Loss::SoftmaxCrossEntropy;
+        Trainer::builder(network.clone(), loss, Optimizer::sgd(rate)).build().unwrap()
+    };
+    let fitted = |rows: &Dataset<f64>, validation: Option<&Dataset<f64>>, rate: f64| {
+        let mut trainer = trainer(rate);
+        let mut fit = trainer.fit(rows).batch(100).epochs(1);
+        if let Some(rows) = validation {
+            fit = fit.validation(rows);
+        }
+        let history = metrics.into_iter().fold(fit, |fit, metric| fit.metric(metric)).run();
+        history.unwrap().last().unwrap().metrics.clone()
+    };
+    // By the weights of the rows that judge, and not of those that are learned.
+    let found = fitted(&data, Some(&weighted), 0.1);
+    let expected = fitted(&data, Some(&repeated), 0.1);
+    assert_relative_eq!(found[..], expected[..], max_relative = 1e-12);
+    assert_ne!(found, fitted(&data, Some(&data), 0.1));
+    assert_eq!(fitted(&weighted, Some(&data), 0.1)[2], fitted(&data, Some(&data), 0.1)[2]);
+    // Without others the learned rows judge. The loss is over 20 rows here, and there over 30.
+    let found = fitted(&weighted, None, 0.1);
+    let expected = fitted(&repeated, None, 0.15);
+    assert_relative_eq!(found[..], expected[..], max_relative = 1e-12);
+    // A policy may learn by weights below 0, but is not judged by them.
+    let below = data.clone().with_weights(weights.iter().map(|weight| weight - 1.0).collect());
+    let (below, mut trainer) = (below.unwrap(), trainer(0.1));
+    trainer.fit(&below).run().unwrap();
+    let steps = trainer.steps();
+    let error = trainer.fit(&data).validation(&below).metric(Metric::RocAuc).run().unwrap_err();
+    let expected = "finite and not negative";
+    assert_eq!(error, Error::OutOfRange { argument: "weights", value: -1.0, expected });
+    assert_eq!(trainer.steps(), steps);
 }
 
 #[test]

@@ -101,6 +101,7 @@ macro_rules! activations {
 }
 
 activations! { $
+    clip::Clip { low = -1.0, high = 1.0 }, "min(max(x, low), high)";
     elu::Elu { alpha = 1.0 }, "x for x > 0, α(eˣ − 1) elsewhere";
     gelu::Gelu, "xΦ(x), Φ the standard normal distribution";
     gelu_tanh::GeluTanh, "½x(1 + tanh(√(2/π)(x + 0.044715x³))), close to xΦ(x)";

@@ -18,6 +18,8 @@ const fn row(activation: Activation, value: (f64, f64), derivative: (f64, f64)) 
 }
 
 const ROWS: &[Row] = &[
+    row(Activation::Clip { low: -1.0, high: 1.0 }, (0.0, 0.0), (0.0, 0.0)),
+    row(Activation::Clip { low: 0.0, high: 6.0 }, (0.0, 0.0), (0.0, 0.0)),
     row(Activation::Elu { alpha: 1.0 }, (1.25, 1.25), (0.5, 0.5)),
     row(Activation::Elu { alpha: -0.75 }, (2.0, 2.0), (1.75, 1.75)),
     row(Activation::Gelu, (2.0, 2.5), (3.0, 3.0)),
@@ -238,13 +240,14 @@ fn nan_and_infinities_at_every_position() {
 }
 
 /// σ, then σ′, at −∞, −0, +0 and +∞, as `ACCURACY.md` lists them.
-const SPECIAL: [(Activation, [f64; 4], [f64; 4]); 14] = {
+const SPECIAL: [(Activation, [f64; 4], [f64; 4]); 15] = {
     use Activation::*;
     use core::f64::consts::LN_2;
     const INF: f64 = f64::INFINITY;
     const SCALE: f64 = 1.050_700_987_355_480_5;
     const FLOOR: f64 = 1.758_099_340_847_376_6;
     [
+        (Clip { low: -1.0, high: 1.0 }, [-1.0, -0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]),
         (Elu { alpha: 1.0 }, [-1.0, -0.0, 0.0, INF], [0.0, 1.0, 1.0, 1.0]),
         (Gelu, [-0.0, -0.0, 0.0, INF], [0.0, 0.5, 0.5, 1.0]),
         (GeluTanh, [-0.0, -0.0, 0.0, INF], [0.0, 0.5, 0.5, 1.0]),

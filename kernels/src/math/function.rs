@@ -63,8 +63,20 @@ macro_rules! functions {
                 y: &mut [E],
             ) -> Result<(), ShapeError> {
                 check_length("y", y, x.len())?;
-                E::evaluate(self, isa, x, y);
+                E::evaluate(self, isa, Some(x), y);
                 Ok(())
+            }
+
+            /// y ← f(y).
+            ///
+            /// ```
+            /// use deltarule_kernels::{Isa, math::Function};
+            /// let mut y = [0.0f32, 1.0];
+            /// Function::Exp.evaluate_in_place(Isa::detect(), &mut y);
+            /// assert_eq!(y, [1.0, core::f32::consts::E]);
+            /// ```
+            pub fn evaluate_in_place<E: Element>(self, isa: Isa, y: &mut [E]) {
+                E::evaluate(self, isa, None, y);
             }
 
             /// f(x), naively.
@@ -75,11 +87,10 @@ macro_rules! functions {
             }
         }
 
-        fn evaluate<E: Element>(function: Function, isa: Isa, x: &[E], y: &mut [E]) {
+        fn evaluate<E: Element>(function: Function, isa: Isa, x: Option<&[E]>, y: &mut [E]) {
+            let (x, y) = (x.map(MatRef::row), MatMut::row(y));
             match function {
-                $(Function::$Name => {
-                    elementwise::update(isa, lane::$Name, Some(MatRef::row(x)), MatMut::row(y))
-                },)+
+                $(Function::$Name => elementwise::update(isa, lane::$Name, x, y),)+
             }
         }
 
@@ -104,9 +115,9 @@ macro_rules! functions {
 }
 
 precompiled! {
-    /// The kernels of this module.
+    /// The kernels of this module. Without x, y is both what is read and what is written.
     MathKernels:
-    fn evaluate(function: Function, isa: Isa, x: &[Self], y: &mut [Self]) = evaluate;
+    fn evaluate(function: Function, isa: Isa, x: Option<&[Self]>, y: &mut [Self]) = evaluate;
 }
 
 functions! {

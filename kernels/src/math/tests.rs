@@ -97,6 +97,21 @@ fn check_special<E: Element>() {
 }
 
 #[test]
+fn in_place_gives_the_same_bits() {
+    for isa in Isa::available() {
+        for &function in Function::ALL {
+            for length in [1, 7, 16, 33] {
+                let x: Vec<f32> = (0..length).map(|i| 0.25 + i as f32 / 8.0).collect();
+                let (mut y, mut in_place) = (vec![0.0; length], x.clone());
+                function.evaluate(isa, &x, &mut y).unwrap();
+                function.evaluate_in_place(isa, &mut in_place);
+                assert_eq!(in_place, y, "{isa}: {}", function.name());
+            }
+        }
+    }
+}
+
+#[test]
 fn special_values() {
     check_special::<f32>();
     check_special::<f64>();

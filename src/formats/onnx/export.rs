@@ -34,6 +34,7 @@ pub(super) fn model<E: Element>(network: &Network<E>, head: Head) -> Model {
         Head::Softmax => ("Softmax", vec![integer("axis", 1)]),
         Head::LogSoftmax => ("LogSoftmax", vec![integer("axis", 1)]),
         Head::Sigmoid => ("Sigmoid", Vec::new()),
+        Head::Exp => ("Exp", Vec::new()),
     };
     writer.push(Node {
         op_type: operator.to_owned(),
@@ -86,7 +87,7 @@ fn string(name: &str, s: &str) -> Attribute {
     Attribute { name, r#type: attribute_type::STRING, s, ..Attribute::default() }
 }
 
-/// The operator of an activation; SiLU has none.
+/// The operator of an activation that is one of x alone, as SiLU and clip are not.
 fn operator(activation: Activation) -> Option<(&'static str, Vec<Attribute>)> {
     Some(match activation {
         Activation::Elu { alpha } => ("Elu", vec![float("alpha", alpha)]),
@@ -170,9 +171,20 @@ impl Writer {
     }
 
     /// σ of a value.
-    fn activation(&mut self, name: String, activation: Activation, x: String) -> String {
+    fn activation<E: Element>(
+        &mut self,
+        name: String,
+        activation: Activation,
+        x: String,
+    ) -> String {
         if let Some((operator, attributes)) = operator(activation) {
             return self.node(name, operator, vec![x], attributes);
+        }
+        if let Activation::Clip { low, high } = activation {
+            let [low, high] = [("low", low), ("high", high)].map(|(suffix, bound)| {
+                self.numbers(format!("{name}.{suffix}"), &[], &[E::from_f64(bound)])
+            });
+            return self.node(name, "Clip", vec![x, low, high], Vec::new());
         }
         let sigmoid = self.node(format!("{name}.sigmoid"), "Sigmoid", vec![x.clone()], Vec::new());
         self.node(name, "Mul", vec![x, sigmoid], Vec::new())
@@ -198,7 +210,7 @@ impl Writer {
                 let z = self.node(name("dense"), "Gemm", arguments, vec![integer("transB", 1)]);
                 match dense.activation {
                     Activation::Identity => z,
-                    activation => self.activation(name(activation.name()), activation, z),
+                    activation => self.activation::<E>(name(activation.name()), activation, z),
                 }
             }
             LayerRef::BatchNorm(norm) => {
@@ -229,7 +241,7 @@ impl Writer {
                 self.node(name("dropout"), "Dropout", vec![x, rate], Vec::new())
             }
             LayerRef::Activation { activation, .. } => {
-                self.activation(name(activation.name()), *activation, x)
+                self.activation::<E>(name(activation.name()), *activation, x)
             }
             LayerRef::Residual { first, .. } => {
                 let skip = inputs[*first].clone();

@@ -303,6 +303,19 @@ impl<'a> Graph<'a> {
         }
     }
 
+    /// A constant of one number; if it is no f64, as the shortest decimal that is this f32.
+    pub(super) fn decimal(&self, value: Value<'a>) -> Option<f64> {
+        let is_double = matches!(value, Value::Constant(Constant::Tensor(tensor))
+            if tensor.data_type == data_type::DOUBLE);
+        self.scalar(value).map(|number| if is_double { number } else { decimal(number as f32) })
+    }
+
+    /// Whether the model's input is of f64.
+    pub(super) fn is_double(&self) -> bool {
+        let tensor = self.input.r#type.as_ref().and_then(|it| it.tensor_type.as_ref());
+        tensor.is_some_and(|tensor| tensor.elem_type == data_type::DOUBLE)
+    }
+
     /// A constant of indices; none for nothing.
     pub(super) fn indices(&self, node: usize, value: Value<'a>) -> Result<Vec<usize>> {
         let tensor = match value {

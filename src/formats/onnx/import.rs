@@ -113,17 +113,19 @@ impl<'a> Import<'a> {
             value = graph.argument(node, 0);
         }
         let Value::Node(node, 0) = value else { return self.chain(value, Value::Input, 0) };
-        let head = match graph.node(node).op_type.as_str() {
+        self.head = match graph.node(node).op_type.as_str() {
             "Softmax" if graph.is(node, "Softmax") => Head::Softmax,
             "LogSoftmax" if graph.is(node, "LogSoftmax") => Head::LogSoftmax,
+            "Exp" if graph.is(node, "Exp") => Head::Exp,
             "Concat" if graph.is(node, "Concat") && graph.embedding(node).is_none() => {
                 return self.two_classes(node);
             }
             _ => return self.chain(value, Value::Input, 0),
         };
-        let usual = if graph.opset < 13 { 1 } else { -1 };
-        graph.check_axis(node, usual)?;
-        self.head = head;
+        if self.head != Head::Exp {
+            let usual = if graph.opset < 13 { 1 } else { -1 };
+            graph.check_axis(node, usual)?;
+        }
         self.chain(graph.argument(node, 0), Value::Input, 0)
     }
 
@@ -231,10 +233,8 @@ impl<'a> Import<'a> {
                 Ok(x)
             }
             "Dropout" => {
-                let rate = match graph.scalar(graph.argument(node, 1)) {
-                    Some(rate) => decimal(rate as f32),
-                    None => graph.float(node, "ratio", 0.5),
-                };
+                let rate = graph.decimal(graph.argument(node, 1));
+                let rate = rate.unwrap_or_else(|| graph.float(node, "ratio", 0.5));
                 pieces.push(Piece::Dropout { rate });
                 Ok(x)
             }

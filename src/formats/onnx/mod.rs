@@ -52,6 +52,9 @@ pub enum Head {
     /// The sigmoid of each output: what the network gives are logits of classes of which any number
     /// may hold. Read back, it is the activation of the network's last layer.
     Sigmoid,
+    /// e to the power of each output: what the network gives are logarithms, of rates after a
+    /// training on [`Loss::Poisson`](crate::Loss::Poisson).
+    Exp,
 }
 
 impl<E: Element> Network<E> {
@@ -113,11 +116,12 @@ impl<E: Element> Network<E> {
     /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17,
     ///   `Dropout`;
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,
-    ///   `HardSwish`, and `HardSigmoid` as PyTorch defines it; SiLU, and GELU, Mish and hard swish
+    ///   `HardSwish`, `HardSigmoid` as PyTorch defines it, and `Clip`, which is ReLU6 and hard tanh
+    ///   there; SiLU, and GELU, Mish and hard swish
     ///   in their parts;
     /// - an embedding as [`Network::to_onnx`] writes it;
     /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows;
-    /// - `Softmax` or `LogSoftmax` at the end, and skl2onnx's `Concat` of two probabilities and
+    /// - `Softmax`, `LogSoftmax` or `Exp` at the end, and skl2onnx's `Concat` of two probabilities and
     ///   `ZipMap`, of which the probabilities are the network's outputs.
     ///
     /// Weights may be initializers or constants of f32, f64, f16 or bf16. Whatever the bytes are,

@@ -58,6 +58,7 @@ impl<'a> Graph<'a> {
         let activation = match self.node(node).op_type.as_str() {
             _ if !self.is(node, &self.node(node).op_type) => return None,
             "Relu" => Activation::Relu,
+            "Clip" => self.clip(node)?,
             "LeakyRelu" => Activation::LeakyRelu { slope: number("alpha", 0.01) },
             "Elu" => Activation::Elu { alpha: number("alpha", 1.0) },
             "Sigmoid" => Activation::Sigmoid,
@@ -82,6 +83,25 @@ impl<'a> Graph<'a> {
             _ => return None,
         };
         Some((activation, x))
+    }
+
+    /// x within two bounds. One that is left out is the largest number of x's type, and as good as
+    /// one that is infinite.
+    fn clip(&self, node: usize) -> Option<Activation> {
+        let are_attributes = self.opset < 11;
+        let largest =
+            if are_attributes || !self.is_double() { f64::from(f32::MAX) } else { f64::MAX };
+        let bound = |index, name, usual| {
+            let number = match self.argument(node, index) {
+                _ if are_attributes => self.float(node, name, usual),
+                Value::Nothing => usual,
+                value => self.decimal(value)?,
+            };
+            Some(number.clamp(-largest, largest))
+        };
+        let (low, high) = (bound(1, "min", -largest)?, bound(2, "max", largest)?);
+        let is_relu = low == 0.0 && high == largest;
+        Some(if is_relu { Activation::Relu } else { Activation::Clip { low, high } })
     }
 
     /// PyTorch's, of which ONNX has another by default.

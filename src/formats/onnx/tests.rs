@@ -235,6 +235,48 @@ fn activations() {
 }
 
 #[test]
+fn clips() {
+    const MOST: f64 = f32::MAX as f64;
+    let of = |opset, attributes: &[(&str, f32)], inputs: &[&str]| {
+        let mut clip = node("Clip", inputs, "y");
+        clip.attribute.extend(attributes.iter().map(|&(name, f)| float(name, f)));
+        let constants = [("low", -0.3), ("zero", 0.0), ("high", 0.7), ("nan", f32::NAN)];
+        let mut tensors = constants.map(|(name, number)| floats(name, &[], &[number])).to_vec();
+        tensors.extend([floats("inf", &[1], &[f32::INFINITY]), floats("two", &[2], &[0.0; 2])]);
+        let mut model = model(2, tensors, vec![clip]);
+        model.opset_import[0].version = opset;
+        read(&model).map(|(network, _)| match network.specification() {
+            [Layer::Activation(activation)] => *activation,
+            other => panic!("{other:?}"),
+        })
+    };
+    let clip = |low, high| Ok(Activation::Clip { low, high });
+    for (inputs, expected) in [
+        (&["x", "low", "high"][..], clip(-0.3, 0.7)),
+        (&["x", "zero", "high"], clip(0.0, 0.7)),
+        (&["x", "", "high"], clip(-MOST, 0.7)),
+        (&["x", "low"], clip(-0.3, MOST)),
+        (&["x", "low", "inf"], clip(-0.3, MOST)),
+        (&["x"], clip(-MOST, MOST)),
+        (&["x", "zero"], Ok(Activation::Relu)),
+        (&["x", "zero", "inf"], Ok(Activation::Relu)),
+    ] {
+        assert_eq!(of(13, &[], inputs), expected, "{inputs:?}");
+    }
+    // The attributes of a newer one mean nothing.
+    assert_eq!(of(11, &[("min", -2.0)], &["x", "zero"]), Ok(Activation::Relu));
+    assert_eq!(of(10, &[("min", -0.1), ("max", 6.0)], &["x"]), clip(-0.1, 6.0));
+    assert_eq!(of(7, &[("max", 6.0)], &["x"]), clip(-MOST, 6.0));
+    assert_eq!(of(7, &[("min", 0.0)], &["x"]), Ok(Activation::Relu));
+    assert_eq!(of(7, &[("min", 0.0), ("max", f32::MAX)], &["x"]), Ok(Activation::Relu));
+    let message = |inputs| of(20, &[], inputs).unwrap_err().to_string();
+    assert_eq!(message(&["x", "high", "low"]), "`low` is 0.7, but it must be at most `high`");
+    assert_eq!(message(&["x", "nan", "high"]), "`low` is NaN, but it must be finite");
+    assert!(message(&["x", "x", "high"]).ends_with(NOT_READ));
+    assert!(message(&["x", "two", "high"]).ends_with(NOT_READ));
+}
+
+#[test]
 fn a_softplus_of_parts() {
     let nodes = vec![
         node("Relu", &["x"], "r"),
