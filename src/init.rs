@@ -240,6 +240,7 @@ fn is_like_relu(activation: Activation) -> bool {
             | Activation::Mish
             | Activation::Silu
             | Activation::Softplus
+            | Activation::Clip { low: 0.0, .. }
     )
 }
 

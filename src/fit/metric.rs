@@ -16,7 +16,8 @@ use crate::targets::{Targets, WeightedTargets};
 ///
 /// Those for classes take outputs as the logits of softmax, an output for each class. A single
 /// output with targets of 0 and 1 is the logit of class 1, as
-/// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy) has it.
+/// [`Loss::BinaryCrossEntropy`](crate::Loss::BinaryCrossEntropy) has it. A training on
+/// [`Loss::Poisson`](crate::Loss::Poisson) gives them rates, and not their logarithms.
 ///
 /// ```
 /// use deltarule::{Metric, Targets};

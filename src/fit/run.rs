@@ -1,6 +1,7 @@
 //! The loop over epochs and batches.
 
 use core::ops::ControlFlow;
+use deltarule_kernels::math::Function;
 use deltarule_kernels::{Element, reduce};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::data::{Batches, Dataset, Rows, gather};
 use crate::error::{Error, Result, check_length, checked_area, try_vec};
 #[cfg(feature = "checkpoint")]
 use crate::formats::Every;
-use crate::network::Network;
+use crate::loss::Loss;
 use crate::targets::{Targets, WeightedTargets};
 use crate::trainer::{Trainer, WeightAverage};
 
@@ -159,7 +160,7 @@ fn epochs<E: Element>(
         let score = judged
             .map(|rows| fit.trainer.evaluate_average(rows.x(), rows.weighted_targets()))
             .transpose()?;
-        let metrics = evaluate(fit.trainer.judged(), &fit.metrics, judged.unwrap_or(rows))?;
+        let metrics = evaluate(fit.trainer, &fit.metrics, judged.unwrap_or(rows))?;
         course.at.end_epoch(Epoch {
             epoch: number,
             steps: course.at.steps,
@@ -219,14 +220,18 @@ fn breaks<T: ?Sized, F: FnMut(&T) -> ControlFlow<()> + ?Sized>(
 }
 
 fn evaluate<E: Element>(
-    network: &Network<E>,
+    trainer: &Trainer<E>,
     metrics: &[Metric],
     rows: Rows<'_, E>,
 ) -> Result<Vec<f64>> {
     if metrics.is_empty() {
         return Ok(Vec::new());
     }
-    let outputs = network.predict(rows.x())?;
+    let network = trainer.judged();
+    let mut outputs = network.predict(rows.x())?;
+    if trainer.loss() == Some(Loss::Poisson) {
+        Function::Exp.evaluate_in_place(network.isa(), &mut outputs);
+    }
     let targets = rows.weighted_targets();
     let evaluate = |metric: &Metric| metric.evaluate(&outputs, network.outputs(), targets);
     metrics.iter().map(evaluate).collect()

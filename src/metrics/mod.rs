@@ -42,6 +42,14 @@ pub(crate) fn largest_of_rows<E: Element>(x: &[E], columns: usize) -> impl Itera
     x.chunks_exact(columns).map(largest)
 }
 
+/// For each row the class that it is of by these logits: a single one is class 1's, of two.
+pub(crate) fn classes_of_rows<E: Element>(logits: &[E], columns: usize) -> Vec<usize> {
+    match columns {
+        1 => logits.iter().map(|&logit| usize::from(logit > E::ZERO)).collect(),
+        _ => largest_of_rows(logits, columns).collect(),
+    }
+}
+
 /// The index of a row's largest element, as in [`largest_of_rows`].
 pub(crate) fn largest<E: Element>(row: &[E]) -> usize {
     let mut largest: Option<(usize, E)> = None;

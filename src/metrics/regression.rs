@@ -113,7 +113,10 @@ pub fn r2<'a, E: Element>(
     let truth = targets.into();
     let pairs = Pairs::new(predicted, &truth, columns)?;
     Ok(pairs.mean_over_columns(|column| {
-        let mean = pairs.weights.sum(pairs.targets(column)) / pairs.total;
+        // From the first target on, so that the mean of equal ones is theirs to the last digit.
+        let first = pairs.targets[column].to_f64();
+        let from_first = pairs.targets(column).map(|y| y - first);
+        let mean = first + pairs.weights.sum(from_first) / pairs.total;
         let total = pairs.weights.sum(pairs.targets(column).map(|y| (y - mean) * (y - mean)));
         let left = pairs.squared_error(column);
         if total != 0.0 {
@@ -135,6 +138,8 @@ mod tests {
     fn targets_without_variance() {
         assert_eq!(r2(&[2.0f32, 2.0], &[2.0, 2.0], 1), Ok(1.0));
         assert_eq!(r2(&[2.0f32, 3.0], &[2.0, 2.0], 1), Ok(0.0));
+        // A third of their sum is not 0.1.
+        assert_eq!(r2(&[0.1, 0.1, 0.2], &[0.1; 3], 1), Ok(0.0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::route::Workspace;
 use crate::Error;
 use crate::error::{Result, check_length, checked_area, try_vec, whole_rows};
 use crate::layers::{Forward, LayerRef, Op, Pass};
-use crate::metrics::largest_of_rows;
+use crate::metrics::classes_of_rows;
 
 impl<E: Element> Network<E> {
     /// The outputs for every row of `x`, (rows, [`Network::inputs`]) row-major.
@@ -132,11 +132,7 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// As [`Network::predict`].
     pub fn classify(&self, x: &[E]) -> Result<Vec<usize>> {
-        let outputs = self.predict(x)?;
-        Ok(match self.outputs() {
-            1 => outputs.into_iter().map(|logit| usize::from(logit > E::ZERO)).collect(),
-            columns => largest_of_rows(&outputs, columns).collect(),
-        })
+        Ok(classes_of_rows(&self.predict(x)?, self.outputs()))
     }
 }
 

@@ -16,7 +16,7 @@ use deltarule_kernels::{Element, Isa};
 
 use crate::error::{Result, check_length, checked_area, try_vec, whole_rows};
 use crate::layers::{Op, Pass, check_categories};
-use crate::metrics::largest_of_rows;
+use crate::metrics::classes_of_rows;
 use crate::network::{Network, Route, Workspace};
 #[cfg(doc)]
 use crate::{Error, Layer, data::Scaling};
@@ -207,14 +207,19 @@ impl<E: Element> Predictor<E> {
         check_categories(&self.ops, "x", x, 0)
     }
 
-    /// [`Predictor::predict_into`] of arguments that were checked.
-    fn run(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
+    /// What the layers make of arguments that were checked.
+    fn run_layers(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
         let pass = Pass {
             packed: &self.packed,
             compact: &self.compact,
             ..Pass::evaluation(self.isa, &self.parameters, &self.moments)
         };
-        self.route.run(&self.ops, &pass, x, out, &mut workspace.buffers)?;
+        self.route.run(&self.ops, &pass, x, out, &mut workspace.buffers)
+    }
+
+    /// [`Predictor::predict_into`] of arguments that were checked.
+    fn run(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
+        self.run_layers(x, out, workspace)?;
         match self.head {
             Head::None => {}
             Head::Softmax => {
@@ -228,8 +233,8 @@ impl<E: Element> Predictor<E> {
     }
 
     /// The class of every row of `x`: the index of its largest output, the first of equals. A single
-    /// output, as after a training on binary cross-entropy, is always class 0: it is the logit of
-    /// another class, which is the likelier one where it is above 0.
+    /// output, as after a training on binary cross-entropy, is class 1's logit, whatever is made of
+    /// it then: the class is 1 where it is above 0, and 0 elsewhere.
     ///
     /// ```
     /// use deltarule::{Activation, Network};
@@ -242,7 +247,12 @@ impl<E: Element> Predictor<E> {
     /// # Errors
     /// As [`Predictor::predict`].
     pub fn classify(&self, x: &[E]) -> Result<Vec<usize>> {
-        Ok(largest_of_rows(&self.predict(x)?, self.outputs).collect())
+        let rows = whole_rows("x", x.len(), self.inputs)?;
+        let mut workspace = self.workspace()?;
+        self.check(x, &workspace)?;
+        let mut logits = try_vec("out", checked_area("out", rows, self.outputs)?)?;
+        self.run_layers(x, &mut logits, &mut workspace)?;
+        Ok(classes_of_rows(&logits, self.outputs))
     }
 }
 

@@ -398,6 +398,11 @@ impl<E: Element> Trainer<E> {
         Ok(rows)
     }
 
+    /// What it is trained on, if not on the program's own loss.
+    pub(crate) fn loss(&self) -> Option<Loss> {
+        (!self.own_loss.has_rule()).then_some(self.objective.loss)
+    }
+
     /// Checks all that [`Trainer::step`] would of these rows, but for their number, and names what
     /// is wrong by its place among them, in `x`, `targets` or `weights`, which are the names to use.
     pub(crate) fn check_rows(

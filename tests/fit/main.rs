@@ -7,10 +7,11 @@ mod range_test;
 use common::{bits, sample};
 use core::ops::ControlFlow::{Break, Continue};
 use deltarule::data::{Batches, Dataset, Rows, gather, stratified_split};
-use deltarule::metrics::Average;
+use deltarule::metrics::{Average, mean_absolute_error};
 use deltarule::{
     Activation, Averaging, Categorical, EarlyStopping, End, Error, Loss, Metric, Monitor, Network,
-    NetworkBuilder, Optimizer, ReduceOnPlateau, Schedule, Targets, Trainer, TrainerBuilder,
+    NetworkBuilder, Optimizer, Predictor, ReduceOnPlateau, Schedule, Targets, Trainer,
+    TrainerBuilder,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -248,6 +249,21 @@ fn a_category_is_looked_for_in_the_rows_that_have_it() {
             "{error:?}"
         );
     }
+}
+
+/// Where a network learns logarithms of rates, its errors are those of the rates.
+#[test]
+fn metrics_of_counts_are_those_of_rates() {
+    let x = sample::<f32>(2 * ROWS, 1);
+    let counts: Vec<f32> = x.chunks_exact(2).map(|x| (3.0 * (x[0] + 1.0)).round()).collect();
+    let network = Network::builder(2).dense(1, Activation::Identity).build().unwrap();
+    let builder = Trainer::builder(network, Loss::Poisson, Optimizer::adam(0.05));
+    let mut trainer = builder.build().unwrap();
+    let rows = Rows::new(&x, 2, Targets::Values(&counts)).unwrap();
+    let history = trainer.fit(rows).metric(Metric::MeanAbsoluteError).epochs(3).run().unwrap();
+    let rates = Predictor::builder(trainer.network()).exp(true).build().unwrap().predict(&x);
+    let expected = mean_absolute_error(&rates.unwrap(), &counts, 1).unwrap();
+    assert_eq!(history.last().unwrap().metrics, [expected]);
 }
 
 #[test]

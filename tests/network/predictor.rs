@@ -81,6 +81,21 @@ fn outputs_as_rates() {
     assert_eq!(build(builder.exp(true).softmax(true)).predict(&x).unwrap(), softmax);
 }
 
+/// A class is where its logit is the largest, or its only one above 0.
+#[test]
+fn a_single_output_is_classified_by_its_sign() {
+    let x = sample::<f32>(3 * 300, 1);
+    let single = network::<f32>(&[3, 5, 1], Activation::Tanh).build().unwrap();
+    let expected: Vec<usize> =
+        single.predict(&x).unwrap().iter().map(|&logit| usize::from(logit > 0.0)).collect();
+    assert!(expected.contains(&0) && expected.contains(&1));
+    assert_eq!(single.classify(&x).unwrap(), expected);
+    let builders = [Predictor::builder(&single), Predictor::builder(&single).sigmoid(true)];
+    for builder in builders {
+        assert_eq!(builder.build().unwrap().classify(&x).unwrap(), expected);
+    }
+}
+
 #[test]
 fn is_shared_by_threads() {
     fn check<T: Send + Sync + Clone + core::fmt::Debug + 'static>() {}
