@@ -48,7 +48,8 @@ pub enum Loss {
     MeanAbsoluteError,
     /// (1/n) Σᵢ Σⱼ of (1 − τ)(ŷᵢⱼ − yᵢⱼ) where ŷᵢⱼ is above yᵢⱼ, and τ (yᵢⱼ − ŷᵢⱼ) below: the
     /// outputs become the τ-quantiles of the targets. Koenker and Bassett, *Regression Quantiles*
-    /// (1978); also called the pinball loss.
+    /// (1978); also called the pinball loss. Several quantiles of one target, an output each, are a
+    /// loss of one's own: [`Trainer::use_loss`](crate::Trainer::use_loss) has it for an example.
     Quantile {
         /// τ, above 0 and below 1.
         quantile: f64,

@@ -73,7 +73,8 @@ pub enum Layer {
     Residual(Vec<Layer>),
     /// Columns that hold the index of a category, each replaced by a learned vector: the outputs
     /// are these vectors, in the order of `columns`, and then the other columns. It can only be
-    /// the first layer.
+    /// the first layer. A step moves the vectors of the categories that occur in its batch; the
+    /// others are not touched, by momentum and decay neither.
     Embedding {
         /// The columns.
         columns: Vec<Categorical>,
