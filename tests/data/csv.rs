@@ -228,13 +228,14 @@ fn a_category_that_was_not_there() {
     };
     let ignoring = csv().unknown(Unknown::Ignore);
     let filled = ignoring.clone().missing(Missing::Mean);
-    let grade = "line 2, column `grade`: `7` is no known category";
-    // Grades are never missing, so that they have no category for it.
-    assert_eq!(read(filled.clone()).unwrap_err(), grade);
+    // Grades are never missing, but a later one is a category nevertheless, after the others.
+    assert_eq!(read(filled.clone()).unwrap().features(), [1.0, 0.0, 0.0, 0.0, 3.0]);
     assert_eq!(
         read(filled.one_hot("grade")).unwrap().features(),
         [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     );
+    let unfilled = ignoring.clone().missing(Missing::DropRow).one_hot("colour");
+    assert_eq!(read(unfilled).unwrap().features(), [1.0, 0.0, 0.0, 2.0]); // grade 8 was dropped
     let index = ignoring.clone().missing(Missing::Mean).index("colour").one_hot("grade");
     assert_eq!(read(index).unwrap().features(), [1.0, 2.0, 0.0, 0.0, 0.0]);
     let colour = "line 2, column `colour`: `green` is no known category";
@@ -246,6 +247,49 @@ fn a_category_that_was_not_there() {
     let classes = Csv::classification("y").unknown(Unknown::Ignore);
     let classes = classes.learn("x,y\n1,a\n2,b\n".as_bytes()).unwrap();
     assert!(classes.read::<f64>("x,y\n1,c\n".as_bytes()).is_err());
+}
+
+/// Each policy answers for what it is named for, whatever the training file had.
+#[test]
+fn what_is_tolerated_when_serving() {
+    let training = "site,colour,y\nb,red,1\na,blue,2\n";
+    let features = |missing, unknown, row: [Option<&'static str>; 2]| {
+        let csv = Csv::regression("y").index("site").missing(missing).unknown(unknown);
+        let schema = csv.learn(training.as_bytes()).unwrap();
+        let trained = schema.read::<f64>(training.as_bytes()).unwrap();
+        assert_eq!(trained.features(), [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+        let field = |column: &str| row[usize::from(column == "colour")];
+        let single = schema.features_of::<f64>(field).map_err(|error| error.to_string());
+        let [site, colour] = row.map(Option::unwrap_or_default);
+        let file = format!("site,colour,y\n{site},{colour},3\n");
+        let rows = schema.read::<f64>(file.as_bytes()).map_err(|error| error.to_string());
+        if missing != Missing::DropRow {
+            let rows = rows.map(|rows| rows.features().to_vec());
+            let with_line = single.clone().map_err(|error| format!("line 2, {error}"));
+            assert_eq!(rows, with_line);
+        }
+        single
+    };
+    let (known, new) = ([Some("a"), Some("red")], [Some("c"), Some("green")]);
+    let error = |column, value, problem| Err(format!("column `{column}`: `{value}` {problem}"));
+    for missing in [Missing::Error, Missing::DropRow, Missing::Mean, Missing::Constant(7.0)] {
+        let fills = matches!(missing, Missing::Mean | Missing::Constant(_));
+        for unknown in [Unknown::Error, Unknown::Ignore] {
+            assert_eq!(features(missing, unknown, known), Ok(vec![0.0, 0.0, 1.0]));
+            let none = Ok(vec![2.0, 0.0, 0.0]);
+            let expected = match unknown {
+                Unknown::Ignore => none.clone(),
+                Unknown::Error => error("site", "c", "is no known category"),
+            };
+            assert_eq!(features(missing, unknown, new), expected);
+            let expected = if fills { none } else { error("site", "", "is missing") };
+            assert_eq!(features(missing, unknown, [None; 2]), expected);
+            let colour = [Some("b"), None];
+            let none = Ok(vec![1.0, 0.0, 0.0]);
+            let expected = if fills { none } else { error("colour", "", "is missing") };
+            assert_eq!(features(missing, unknown, colour), expected);
+        }
+    }
 }
 
 #[test]

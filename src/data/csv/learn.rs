@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use super::schema::{Column, ColumnKind, Encoding, Schema, Target};
-use super::{Csv, Missing, Wish, csv_error, fields, header, number};
+use super::{Csv, Missing, Unknown, Wish, csv_error, fields, header, number};
 use crate::data::ReadError;
 use crate::error::Error;
 
@@ -177,12 +177,17 @@ fn kind(csv: &Csv, name: &str, seen: Seen) -> Result<ColumnKind, ReadError> {
         None => (Encoding::OneHot, None),
         Some(Wish::Category { encoding, categories }) => (*encoding, categories.clone()),
     };
-    let missing = seen.missing && matches!(csv.missing, Missing::Mean | Missing::Constant(_));
+    let of_missing = seen.missing && csv.missing.fills();
+    // An index has no way but one of its own to say none of the others, whether seen yet or not.
+    let missing = match encoding {
+        Encoding::OneHot => of_missing,
+        Encoding::Index => csv.missing.fills() || csv.unknown == Unknown::Ignore,
+    };
     let categories = match stated {
         Some(stated) => stated,
         None => seen.categories(name, csv.max_categories)?,
     };
-    if categories.is_empty() && !missing {
+    if categories.is_empty() && !of_missing {
         let problem = "has no category".to_owned();
         return Err(ReadError::Column { column: name.to_owned(), problem });
     }

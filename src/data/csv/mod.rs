@@ -57,13 +57,39 @@ pub enum Missing {
     /// The row is left out.
     DropRow,
     /// It is the mean of the column's other numbers. In a column of categories, missing is a
-    /// category of its own, the last.
+    /// category of its own, the last; a one-hot column without a missing field when its schema was
+    /// learned has none, and gives zeros.
     Mean,
-    /// It is this number. In a column of categories, missing is a category of its own, the last.
+    /// It is this number. In a column of categories it is as with [`Missing::Mean`].
     Constant(f64),
 }
 
+impl Missing {
+    /// Whether something stands for a missing field.
+    fn fills(self) -> bool {
+        matches!(self, Self::Mean | Self::Constant(_))
+    }
+}
+
 /// What to do with a category that was not there when the schema was learned.
+///
+/// A program that has to answer whatever is asked ignores such categories, and lets something stand
+/// for what is missing, whether the training file had any or not:
+///
+/// ```
+/// use deltarule::data::csv::{Csv, Missing, Unknown};
+/// let csv = Csv::regression("y").index("site").missing(Missing::Mean).unknown(Unknown::Ignore);
+/// let schema = csv.learn("site,colour,y\nb,red,10\na,blue,20\n".as_bytes())?;
+/// let features = |site, colour| {
+///     schema.features_of::<f32>(|column| if column == "site" { site } else { colour })
+/// };
+/// assert_eq!(features(Some("b"), Some("red"))?, [1.0, 0.0, 1.0]);
+/// assert_eq!(features(Some("new"), Some("green"))?, [2.0, 0.0, 0.0]); // the last of 3 categories
+/// assert_eq!(features(None, None)?, [2.0, 0.0, 0.0]);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+///
+/// In a file, and for a one-hot column:
 ///
 /// ```
 /// use deltarule::data::csv::{Csv, Unknown};
@@ -84,8 +110,9 @@ pub enum Unknown {
     /// It is an error, which names line and column.
     #[default]
     Error,
-    /// None of a one-hot column's features is 1. In a column of indices it is the category of what
-    /// is missing, and an error if there is none.
+    /// None of a one-hot column's features is 1. In a column of indices it is the last category,
+    /// which is that of what is missing, too. An embedding learns a vector for it only if rows have
+    /// it; until then it is random, as all are at first.
     Ignore,
 }
 

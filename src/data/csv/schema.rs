@@ -80,7 +80,8 @@ pub enum ColumnKind {
         encoding: Encoding,
         /// Their names, in order.
         categories: Vec<String>,
-        /// Whether missing is a category of its own, after the others.
+        /// Whether there is a category after the others, of what is missing. In a column of indices
+        /// it is that of unknown ones, too, and is there if the policy for either needs it.
         missing: bool,
     },
 }
@@ -383,18 +384,22 @@ impl Schema {
             }),
             ColumnKind::Category { encoding, categories, missing: own } => {
                 let named = field.and_then(|field| categories.iter().position(|it| it == field));
-                let of_missing = |problem| own.then_some(categories.len()).ok_or(problem);
-                let unknown = "is no known category";
-                let found = match (named, present, encoding) {
-                    (Some(_), ..) => named,
-                    (None, None, _) => Some(of_missing("is missing")?),
-                    (None, Some(_), _) if self.unknown == Unknown::Error => return Err(unknown),
-                    (None, Some(_), Encoding::OneHot) => None,
-                    (None, Some(_), Encoding::Index) => Some(of_missing(unknown)?),
+                let last = own.then_some(categories.len());
+                let found = match (named, present) {
+                    (Some(_), _) => named,
+                    (None, None) if !self.missing.fills() => return Err("is missing"),
+                    (None, Some(_)) if self.unknown == Unknown::Error => {
+                        return Err("is no known category");
+                    }
+                    (None, None) => last,
+                    (None, Some(_)) => last.filter(|_| *encoding == Encoding::Index),
                 };
                 let one_of = |it| if found == Some(it) { E::ONE } else { E::ZERO };
                 match encoding {
-                    Encoding::Index => features.extend(found.map(|it| E::from_f64(it as f64))),
+                    Encoding::Index => {
+                        let index = found.ok_or("has no category to stand for it")?;
+                        features.push(E::from_f64(index as f64));
+                    }
                     Encoding::OneHot => features.extend((0..kind.width()).map(one_of)),
                 }
             }
