@@ -1,7 +1,8 @@
 //! CSV files.
 
 use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target, Unknown};
-use deltarule::data::{Dataset, Prefetch, ReadError};
+use deltarule::data::{Dataset, Prefetch, ReadError, Scaling};
+use deltarule::{Activation, Categorical, Loss, Network, Optimizer, Predictor, Trainer};
 
 const TABLE: &str = "\
 id,size,colour,grade,price
@@ -290,6 +291,47 @@ fn what_is_tolerated_when_serving() {
             assert_eq!(features(missing, unknown, colour), expected);
         }
     }
+}
+
+#[test]
+fn an_embedding_takes_the_columns_of_indices() {
+    let file = "w,shop,x,colour,month,y\n1,b,100,red,7,1\n1,a,300,,9,2\n1,c,200,blue,8,3\n";
+    let csv = Csv::regression("y").weight("w").index("shop").index("month");
+    let places = |csv: Csv| {
+        let schema = csv.learn(file.as_bytes()).unwrap();
+        let categoricals = schema.categoricals(|categories| 10 * categories);
+        let dimensions = |it: &Categorical| it.dimensions == 10 * it.categories;
+        assert!(categoricals.iter().all(dimensions));
+        let names = schema.feature_names();
+        let place = |it: Categorical| (it.column, names[it.column].clone(), it.categories);
+        categoricals.into_iter().map(place).collect::<Vec<_>>()
+    };
+    let two = |months, shop, month| vec![(0, "shop".into(), shop), (months, "month".into(), month)];
+    assert_eq!(places(csv.clone().missing(Missing::DropRow)), two(4, 2, 2));
+    let filled = csv.missing(Missing::Mean);
+    assert_eq!(places(filled.clone()), two(5, 4, 4));
+    assert_eq!(places(filled.clone().one_hot("shop").one_hot("month")), []);
+
+    // Training and serving, with what was never seen.
+    let schema = filled.unknown(Unknown::Ignore).learn(file.as_bytes()).unwrap();
+    let mut data = schema.read::<f32>(file.as_bytes()).unwrap();
+    let categoricals = schema.categoricals(|categories| categories.min(3));
+    let scaling = Scaling::standard(data.features(), data.columns()).unwrap();
+    let network = Network::builder(schema.features()).embedding(categoricals.clone());
+    let network = network.dense(1, Activation::Identity).build().unwrap();
+    let mut scaled = data.clone();
+    scaled.scale(&scaling).unwrap();
+    let error = network.predict(scaled.features()).unwrap_err().to_string();
+    assert!(error.ends_with("`Scaling::except` leaves it as it is"), "{error}");
+    let scaling = scaling.except(categoricals.iter().map(|it| it.column)).unwrap();
+    data.scale(&scaling).unwrap();
+    let mut trainer =
+        Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build().unwrap();
+    trainer.fit(&data).epochs(2).run().unwrap();
+    let predictor = Predictor::builder(trainer.network()).scaling(&scaling).build().unwrap();
+    let unseen = schema.features_of(|column| (column == "shop").then_some("new")).unwrap();
+    assert_eq!(unseen, [3.0, 200.0, 0.0, 0.0, 1.0, 3.0]);
+    assert_eq!(predictor.predict(&unseen).unwrap().len(), 1);
 }
 
 #[test]

@@ -268,17 +268,14 @@ impl Csv {
         self.wish(column, Wish::Category { encoding: Encoding::OneHot, categories: None })
     }
 
-    /// Takes this column for categories, and their indices for one feature.
+    /// Takes this column for categories, and their indices for one feature, for an embedding:
+    /// [`Schema::categoricals`].
     ///
     /// ```
-    /// use deltarule::{Activation, Categorical, Network, data::csv::Csv};
+    /// use deltarule::data::csv::Csv;
     /// let file = "colour,y\nred,10\nblue,20\nred,30\n";
     /// let data = Csv::regression("y").index("colour").read::<f32>(file.as_bytes())?;
     /// assert_eq!(data.features(), [1.0, 0.0, 1.0]);
-    /// // For an embedding.
-    /// let colour = Categorical { column: 0, categories: 2, dimensions: 3 };
-    /// let network = Network::builder(1).embedding([colour]).dense(1, Activation::Tanh).build()?;
-    /// assert_eq!(network.predict(data.features())?.len(), 3);
     /// # Ok::<(), deltarule::data::ReadError>(())
     /// ```
     pub fn index(self, column: impl Into<String>) -> Self {

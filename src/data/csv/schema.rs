@@ -7,6 +7,7 @@ use std::io::Read;
 use super::{Missing, Unknown, number, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
+use crate::layers::Categorical;
 
 /// How categories become features.
 ///
@@ -219,6 +220,42 @@ impl Schema {
             _ => None,
         });
         names.unwrap_or(&[])
+    }
+
+    /// The columns of indices as an embedding takes them, in the order of the features, with vectors
+    /// of so many dimensions as `dimensions` says for a number of categories. The number has what is
+    /// missing or unknown in it.
+    ///
+    /// ```
+    /// use deltarule::data::{Scaling, csv::{Csv, Missing}};
+    /// use deltarule::{Activation, Categorical, Network};
+    /// let csv = Csv::regression("y").index("shop").missing(Missing::Mean);
+    /// let file = "x,shop,y\n100,north,10\n300,south,20\n";
+    /// let schema = csv.learn(file.as_bytes())?;
+    /// let categoricals = schema.categoricals(|categories| categories.min(8));
+    /// assert_eq!(categoricals, [Categorical { column: 1, categories: 3, dimensions: 3 }]);
+    /// // A scaling has to leave the indices as they are.
+    /// let mut data = schema.read::<f32>(file.as_bytes())?;
+    /// let scaling = Scaling::standard(data.features(), data.columns())?
+    ///     .except(categoricals.iter().map(|it| it.column))?;
+    /// data.scale(&scaling)?;
+    /// let network = Network::builder(schema.features()).embedding(categoricals);
+    /// let network = network.dense(1, Activation::Identity).build()?;
+    /// assert_eq!(network.predict(data.features())?.len(), 2);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    pub fn categoricals(&self, mut dimensions: impl FnMut(usize) -> usize) -> Vec<Categorical> {
+        let mut categoricals = Vec::new();
+        let mut column = 0;
+        for Column { kind, .. } in &self.columns {
+            if let ColumnKind::Category { encoding: Encoding::Index, categories, missing } = kind {
+                let categories = categories.len() + usize::from(*missing);
+                let dimensions = dimensions(categories);
+                categoricals.push(Categorical { column, categories, dimensions });
+            }
+            column += kind.width();
+        }
+        categoricals
     }
 
     /// Reads all rows of a file with the same header.
