@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use super::schema::{Column, ColumnKind, Encoding, Schema, Target};
+use super::schema::{Column, ColumnKind, Encoding, Learned, Schema, Target};
 use super::{Csv, Missing, Unknown, Wish, csv_error, fields, header, number};
 use crate::data::ReadError;
 use crate::error::Error;
@@ -81,15 +81,10 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         let problem = format!("is not among the file's: {}", names.join(", "));
         return Err(ReadError::Column { column: column.clone(), problem });
     }
-    let mut schema = Schema {
-        columns: Vec::new(),
-        missing: csv.missing,
-        missing_names: csv.missing_names.clone(),
-        unknown: csv.unknown,
-        delimiter: csv.delimiter,
-    };
-    let skipped =
+    let is_missing = |field: &str| csv.missing_names.iter().any(|name| name == field);
+    let is_skipped =
         |name: &String| !csv.targets.contains(name) && csv.wishes.get(name) == Some(&Wish::Skip);
+    let skipped: Vec<bool> = names.iter().map(is_skipped).collect();
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let mut record = ::csv::StringRecord::new();
     let mut rows = 0u64;
@@ -97,16 +92,16 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         let line = record.position().map_or(0, ::csv::Position::line);
         // A row that is dropped teaches nothing.
         let drops = csv.missing == Missing::DropRow
-            && names.iter().zip(&record).any(|(name, f)| !skipped(name) && schema.is_missing(f));
+            && skipped.iter().zip(&record).any(|(skipped, f)| !skipped && is_missing(f));
         if drops {
             continue;
         }
         rows += 1;
-        for ((seen, field), name) in seen.iter_mut().zip(&record).zip(&names) {
-            if skipped(name) {
+        for ((seen, field), skipped) in seen.iter_mut().zip(&record).zip(&skipped) {
+            if *skipped {
                 continue;
             }
-            if schema.is_missing(field) {
+            if is_missing(field) {
                 seen.missing = true;
             } else {
                 seen.add(line, field, csv.max_categories);
@@ -116,10 +111,17 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
     if rows == 0 {
         return Err(Error::Empty { argument: "rows" }.into());
     }
-    for (name, seen) in names.into_iter().zip(seen) {
+    let columns = names.into_iter().zip(seen).map(|(name, seen)| {
         let kind = kind(csv, &name, seen)?;
-        schema.columns.push(Column { name, kind });
-    }
+        Ok(Column { name, kind })
+    });
+    let schema = Schema::from(Learned {
+        columns: columns.collect::<Result<_, ReadError>>()?,
+        missing: csv.missing,
+        missing_names: csv.missing_names.clone(),
+        unknown: csv.unknown,
+        delimiter: csv.delimiter,
+    });
     if schema.features() == 0 {
         return Err(Error::Empty { argument: "features" }.into());
     }

@@ -18,6 +18,7 @@
 //! # Ok::<(), deltarule::data::ReadError>(())
 //! ```
 
+mod encode;
 mod learn;
 mod rows;
 mod schema;

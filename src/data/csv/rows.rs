@@ -4,7 +4,8 @@ use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::schema::{Column, EncodedRow, Schema};
+use super::encode::EncodedRow;
+use super::schema::{Column, Schema};
 use super::{csv_error, fields, header};
 use crate::data::{Batch, ReadError, Source};
 

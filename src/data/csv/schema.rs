@@ -1,10 +1,10 @@
-//! What is known of a table's columns, and how its fields become numbers.
+//! What is known of a table's columns.
 
 use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::{Missing, Unknown, number, rows::CsvRows};
+use super::{Missing, Unknown, encode::Lookup, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
 use crate::layers::Categorical;
@@ -109,8 +109,23 @@ pub enum Target {
 }
 
 impl ColumnKind {
+    /// Whether a column makes features.
+    pub(super) fn is_feature(&self) -> bool {
+        matches!(self, Self::Number { .. } | Self::Category { .. })
+    }
+
+    /// The names of categories or classes.
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Category { categories: names, .. } | Self::Target(Target::Classes(names)) => {
+                names
+            }
+            _ => &[],
+        }
+    }
+
     /// The features that a column makes.
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         match self {
             Self::Skipped | Self::Target(_) | Self::Weight => 0,
             Self::Number { .. } | Self::Category { encoding: Encoding::Index, .. } => 1,
@@ -138,7 +153,21 @@ impl ColumnKind {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(from = "Learned"))]
 pub struct Schema {
+    pub(super) columns: Vec<Column>,
+    pub(super) missing: Missing,
+    pub(super) missing_names: Vec<String>,
+    pub(super) unknown: Unknown,
+    pub(super) delimiter: u8,
+    /// One for each column.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) lookups: Vec<Lookup>,
+}
+
+/// A schema as it is written down.
+#[cfg_attr(feature = "serde", derive(serde::Deserialize))]
+pub(super) struct Learned {
     pub(super) columns: Vec<Column>,
     pub(super) missing: Missing,
     pub(super) missing_names: Vec<String>,
@@ -147,13 +176,12 @@ pub struct Schema {
     pub(super) delimiter: u8,
 }
 
-/// The numbers that a record's fields make.
-#[derive(Default)]
-pub(super) struct EncodedRow<E> {
-    pub(super) features: Vec<E>,
-    pub(super) class: Option<usize>,
-    pub(super) values: Vec<E>,
-    pub(super) weight: Option<E>,
+impl From<Learned> for Schema {
+    fn from(learned: Learned) -> Self {
+        let Learned { columns, missing, missing_names, unknown, delimiter } = learned;
+        let lookups = columns.iter().map(|column| Lookup::new(column.kind.names())).collect();
+        Self { columns, missing, missing_names, unknown, delimiter, lookups }
+    }
 }
 
 impl Schema {
@@ -303,157 +331,6 @@ impl Schema {
         }
         CsvRows::new(self.clone(), batch, reader)
     }
-
-    /// Whether this is how a missing field is written.
-    pub(super) fn is_missing(&self, field: &str) -> bool {
-        self.missing_names.iter().any(|name| name == field)
-    }
-
-    /// Makes numbers of a record's fields, as many as there are columns; or says that the row is to
-    /// be dropped.
-    pub(super) fn encode<'a, E: Element>(
-        &self,
-        line: u64,
-        fields: impl Iterator<Item = &'a str>,
-        row: &mut EncodedRow<E>,
-    ) -> Result<bool, ReadError> {
-        row.features.clear();
-        row.values.clear();
-        for (Column { name, kind }, field) in self.columns.iter().zip(fields) {
-            let error = |problem: &str| ReadError::Field {
-                line,
-                column: name.clone(),
-                value: field.to_owned(),
-                problem: problem.to_owned(),
-            };
-            if self.missing == Missing::DropRow
-                && *kind != ColumnKind::Skipped
-                && self.is_missing(field)
-            {
-                return Ok(false);
-            }
-            match kind {
-                ColumnKind::Target(kind) => self.target(kind, field, row).map_err(error)?,
-                ColumnKind::Weight if self.is_missing(field) => {
-                    return Err(error("is a missing weight"));
-                }
-                ColumnKind::Weight => row.weight = Some(parsed(field).map_err(error)?),
-                kind => self.push_features(kind, Some(field), &mut row.features).map_err(error)?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// The features of a single row, to predict from: `field` gives what stands in the column of
-    /// this name, `None` if it is missing. It is not asked for targets and weights.
-    ///
-    /// ```
-    /// use deltarule::data::csv::{Csv, Missing};
-    /// use std::collections::HashMap;
-    /// let training = "size,colour,price\n1.5,red,10\n2,blue,20\n";
-    /// let schema = Csv::regression("price").missing(Missing::Mean).learn(training.as_bytes())?;
-    /// let request = HashMap::from([("colour", "blue"), ("size", "7")]);
-    /// let features = schema.features_of::<f32>(|column| request.get(column).copied())?;
-    /// assert_eq!(features, [7.0, 1.0, 0.0]);
-    /// let without_size =
-    ///     schema.features_of::<f32>(|column| (column == "colour").then_some("red"))?;
-    /// assert_eq!(without_size, [1.75, 0.0, 1.0]); // the mean of the training file
-    /// let error = schema.features_of::<f32>(|_| Some("green")).unwrap_err();
-    /// assert_eq!(error.to_string(), "column `size`: `green` is no finite number");
-    /// # Ok::<(), deltarule::data::ReadError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ReadError::Value`] for a field that is not what its column needs, or is missing where the
-    /// schema has nothing to stand for it, as [`Missing::DropRow`] has not.
-    pub fn features_of<'a, E: Element>(
-        &self,
-        mut field: impl FnMut(&str) -> Option<&'a str>,
-    ) -> Result<Vec<E>, ReadError> {
-        let mut features = Vec::with_capacity(self.features());
-        for Column { name, kind } in &self.columns {
-            if matches!(kind, ColumnKind::Skipped | ColumnKind::Target(_) | ColumnKind::Weight) {
-                continue;
-            }
-            let value = field(name).map(str::trim);
-            let error = |problem: &str| ReadError::Value {
-                column: name.clone(),
-                value: value.unwrap_or_default().to_owned(),
-                problem: problem.to_owned(),
-            };
-            self.push_features(kind, value, &mut features).map_err(error)?;
-        }
-        Ok(features)
-    }
-
-    /// Adds what is to be predicted, or says what is wrong with it.
-    fn target<E: Element>(
-        &self,
-        kind: &Target,
-        field: &str,
-        row: &mut EncodedRow<E>,
-    ) -> Result<(), &'static str> {
-        match kind {
-            _ if self.is_missing(field) => return Err("is a missing target"),
-            Target::Numbers => row.values.push(parsed(field)?),
-            Target::Classes(names) => {
-                let class = names.iter().position(|name| name == field);
-                row.class = Some(class.ok_or("is no known class")?);
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the features that a column makes of a field, or says what is wrong with it.
-    fn push_features<E: Element>(
-        &self,
-        kind: &ColumnKind,
-        field: Option<&str>,
-        features: &mut Vec<E>,
-    ) -> Result<(), &'static str> {
-        let present = field.filter(|field| !self.is_missing(field));
-        match kind {
-            ColumnKind::Skipped | ColumnKind::Target(_) | ColumnKind::Weight => {}
-            ColumnKind::Number { missing } => features.push(match (present, missing) {
-                (Some(field), _) => parsed(field)?,
-                (None, Some(instead)) => element(*instead)?,
-                (None, None) => return Err("is missing"),
-            }),
-            ColumnKind::Category { encoding, categories, missing: own } => {
-                let named = field.and_then(|field| categories.iter().position(|it| it == field));
-                let last = own.then_some(categories.len());
-                let found = match (named, present) {
-                    (Some(_), _) => named,
-                    (None, None) if !self.missing.fills() => return Err("is missing"),
-                    (None, Some(_)) if self.unknown == Unknown::Error => {
-                        return Err("is no known category");
-                    }
-                    (None, None) => last,
-                    (None, Some(_)) => last.filter(|_| *encoding == Encoding::Index),
-                };
-                let one_of = |it| if found == Some(it) { E::ONE } else { E::ZERO };
-                match encoding {
-                    Encoding::Index => {
-                        let index = found.ok_or("has no category to stand for it")?;
-                        features.push(E::from_f64(index as f64));
-                    }
-                    Encoding::OneHot => features.extend((0..kind.width()).map(one_of)),
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The number in a field.
-fn parsed<E: Element>(field: &str) -> Result<E, &'static str> {
-    element(number(field).ok_or("is no finite number")?)
-}
-
-/// A number as an element.
-fn element<E: Element>(number: f64) -> Result<E, &'static str> {
-    let element = E::from_f64(number);
-    if element.to_f64().is_finite() { Ok(element) } else { Err("is beyond the largest f32") }
 }
 
 impl fmt::Display for Schema {
