@@ -106,6 +106,28 @@ fn a_schema_reads_other_files_alike() {
 }
 
 #[test]
+fn a_file_to_be_scored_needs_features_only() {
+    let training = "u,id,w,x,colour,v\n1,a,0.5,2,red,10\n3,b,1.5,4,blue,30\n";
+    let csv = Csv::regressions(["v", "u"]).weight("w").skip("id");
+    let schema = csv.clone().missing(Missing::DropRow).learn(training.as_bytes()).unwrap();
+    let read = |text: &str| schema.read_features::<f64>(text.as_bytes()).map_err(|e| e.to_string());
+    assert_eq!(read(training).unwrap(), [2.0, 0.0, 1.0, 4.0, 1.0, 0.0]);
+    let scored = "colour,other,x\nblue,?,5\nred,?,6\n";
+    assert_eq!(read(scored).unwrap(), [5.0, 1.0, 0.0, 6.0, 0.0, 1.0]);
+    assert_eq!(read("x,w\n1,2\n").unwrap_err(), "column `colour` is not in the file");
+    // No row is dropped without a word.
+    assert_eq!(read("x,colour\n1,red\n,red\n").unwrap_err(), "line 3, column `x`: `` is missing");
+    let unknown = "line 2, column `colour`: `green` is no known category";
+    assert_eq!(read("x,colour\n1,green\n").unwrap_err(), unknown);
+    let none = "`rows` has 0 elements, but at least 1 is needed";
+    assert_eq!(read("x,colour\n").unwrap_err(), none);
+    assert!(read("x,colour\n1\n").unwrap_err().starts_with("no valid CSV file: "));
+    let filled = csv.missing(Missing::Mean).learn(training.as_bytes()).unwrap();
+    let features = filled.read_features::<f64>("x,colour\n,\n".as_bytes()).unwrap();
+    assert_eq!(features, [3.0, 0.0, 0.0]);
+}
+
+#[test]
 fn several_targets_and_a_weight() {
     let text = "u,w,x,v\n1,0.5,2,10\n3,1.5,4,30\n5,0,6,50\n";
     let csv = Csv::regressions(["v", "u"]).weight("w");

@@ -43,6 +43,13 @@ pub(super) struct EncodedRow<E> {
     pub(super) weight: Option<E>,
 }
 
+/// What is wrong with a field.
+pub(super) struct Wrong<'s, 'a> {
+    pub(super) column: &'s str,
+    pub(super) value: Option<&'a str>,
+    pub(super) problem: &'static str,
+}
+
 impl Schema {
     /// Whether this is how a missing field is written.
     fn is_missing(&self, field: &str) -> bool {
@@ -145,19 +152,32 @@ impl Schema {
         out: &mut [E],
     ) -> Result<(), ReadError> {
         check_length("out", out.len(), self.features())?;
+        let filled = self.fill(|_, name| field(name).map(str::trim), out);
+        filled.map_err(|Wrong { column, value, problem }| ReadError::Value {
+            column: column.to_owned(),
+            value: value.unwrap_or_default().to_owned(),
+            problem: problem.to_owned(),
+        })
+    }
+
+    /// Writes the features of a row, whose fields are asked for by place and name of their columns.
+    pub(super) fn fill<'a, E: Element>(
+        &self,
+        mut field: impl FnMut(usize, &str) -> Option<&'a str>,
+        out: &mut [E],
+    ) -> Result<(), Wrong<'_, 'a>> {
         let mut rest = out;
         for (index, Column { name, kind }) in self.columns.iter().enumerate() {
             if !kind.is_feature() {
                 continue;
             }
-            let value = field(name).map(str::trim);
-            let error = |problem: &str| ReadError::Value {
-                column: name.clone(),
-                value: value.unwrap_or_default().to_owned(),
-                problem: problem.to_owned(),
-            };
+            let value = field(index, name);
             let (to, after) = rest.split_at_mut(kind.width());
-            self.write_features(index, value, to).map_err(error)?;
+            self.write_features(index, value, to).map_err(|problem| Wrong {
+                column: name,
+                value,
+                problem,
+            })?;
             rest = after;
         }
         Ok(())

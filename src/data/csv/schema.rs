@@ -4,7 +4,7 @@ use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::{Missing, Unknown, encode::Lookup, rows::CsvRows};
+use super::{Missing, Unknown, encode::Lookup, rows, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
 use crate::layers::Categorical;
@@ -306,6 +306,27 @@ impl Schema {
         rows.fill(&mut all)?;
         let data = all.into_dataset(self.features())?;
         Ok(data.with_names(self.feature_names(), self.class_names().to_vec())?)
+    }
+
+    /// Reads the features alone, for a prediction of each row of the file: (rows, features)
+    /// row-major. The file needs no targets and weights; its columns may be in any order, and those
+    /// that the schema has not are passed over.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let training = "id,size,colour,weight,price\n1,1.5,red,1,10\n2,2,blue,3,20\n";
+    /// let csv = Csv::regression("price").weight("weight").skip("id");
+    /// let schema = csv.learn(training.as_bytes())?;
+    /// let features = schema.read_features::<f32>("colour,day,size\nred,3,7\nblue,4,8\n".as_bytes())?;
+    /// assert_eq!(features, [7.0, 0.0, 1.0, 8.0, 1.0, 0.0]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Schema::read`], but for targets and weights. A missing field is an error with
+    /// [`Missing::DropRow`], too, since every row is to have its prediction.
+    pub fn read_features<E: Element>(&self, reader: impl Read) -> Result<Vec<E>, ReadError> {
+        rows::features(self, reader)
     }
 
     /// The rows of a file with the same header, `batch` at a time: a source for
