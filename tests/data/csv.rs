@@ -3,6 +3,8 @@
 use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target, Unknown};
 use deltarule::data::{Dataset, Prefetch, ReadError, Scaling};
 use deltarule::{Activation, Categorical, Loss, Network, Optimizer, Predictor, Trainer};
+use flate2::{Compression, write::GzEncoder};
+use std::io::Write;
 
 const TABLE: &str = "\
 id,size,colour,grade,price
@@ -125,6 +127,38 @@ fn a_file_to_be_scored_needs_features_only() {
     let filled = csv.missing(Missing::Mean).learn(training.as_bytes()).unwrap();
     let features = filled.read_features::<f64>("x,colour\n,\n".as_bytes()).unwrap();
     assert_eq!(features, [3.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_compressed_file_is_read_as_it_was() {
+    let compressed = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let csv = csv().missing(Missing::Mean);
+    let plain = read(&csv, TABLE).unwrap();
+    // A file of two parts is one, too.
+    let (head, tail) = TABLE.split_at(30);
+    let gz = [compressed(head), compressed(tail)].concat();
+    let path = std::env::temp_dir().join(format!("deltarule-{}.csv.gz", std::process::id()));
+    std::fs::write(&path, &gz).unwrap();
+    assert_eq!(csv.open::<f64>(&path).unwrap(), plain);
+    std::fs::write(&path, &gz[..gz.len() - 9]).unwrap();
+    let error = csv.open::<f64>(&path).unwrap_err();
+    assert!(
+        matches!(&error, ReadError::InFile { error, .. } if matches!(**error, ReadError::Io(_)))
+    );
+    assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+    std::fs::remove_file(&path).unwrap();
+
+    let schema = csv.learn(gz.as_slice()).unwrap();
+    assert_eq!(schema, csv.learn(TABLE.as_bytes()).unwrap());
+    assert_eq!(schema.read_features::<f64>(gz.as_slice()).unwrap(), plain.features());
+    let source = schema.stream(3, std::io::Cursor::new(gz)).unwrap();
+    let mut stream = Prefetch::<f64>::new(1, source).unwrap();
+    let batch = stream.next_batch().unwrap().unwrap();
+    assert_eq!(batch.x(), &plain.features()[..3 * plain.columns()]);
 }
 
 #[test]
@@ -447,6 +481,10 @@ fn other_ways_to_write_a_table() {
     std::fs::write(&path, TABLE).unwrap();
     let csv = csv().missing(Missing::DropRow);
     assert_eq!(csv.open::<f64>(&path).unwrap(), read(&csv, TABLE).unwrap());
+    let wrong = Csv::regression("y").open::<f64>(&path).unwrap_err();
+    let problem = "column `y` is not among the file's: id, size, colour, grade, price";
+    assert_eq!(wrong.to_string(), format!("{}: {problem}", path.display()));
+    assert!(matches!(wrong, ReadError::InFile { .. }));
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(csv.open::<f64>(&path), Err(ReadError::Open { .. })));
     let directory = std::env::temp_dir();

@@ -74,7 +74,7 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
     }
     check_stated(csv)?;
     check_roles(csv)?;
-    let mut reader = fields(reader, csv.delimiter);
+    let mut reader = fields(reader, csv.delimiter)?;
     let names = header(&mut reader)?;
     let unknown = csv.wishes.keys().chain(&csv.targets).find(|name| !names.contains(name));
     if let Some(column) = unknown {

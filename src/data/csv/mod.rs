@@ -1,4 +1,4 @@
-//! CSV files with a header.
+//! CSV files with a header, plain or compressed by gzip.
 //!
 //! [`Csv`] says what is wanted of a file. What it learns of one, the numbers that stand for missing
 //! ones and the categories of its columns, is a [`Schema`], which reads other files in the same
@@ -32,7 +32,21 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use super::array::open;
-use super::{Dataset, ReadError};
+use super::{Dataset, ReadError, inflate::Inflate};
+
+/// The most bytes that are inflated of a file: 4 GiB. A reader may inflate more by itself, such as
+/// one of the crate flate2; whatever is read may be compressed by gzip, which is seen from its first
+/// bytes.
+///
+/// ```
+/// use deltarule::data::csv::{Csv, MAX_INFLATED};
+/// use flate2::{Compression, read::GzEncoder};
+/// let gzip = GzEncoder::new("x,y\n1,10\n2,20\n".as_bytes(), Compression::fast());
+/// assert_eq!(Csv::regression("y").read::<f32>(gzip)?.values(), [10.0, 20.0]);
+/// assert_eq!(MAX_INFLATED, 4 << 30);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+pub const MAX_INFLATED: u64 = 1 << 32;
 
 /// What to do where a field is missing.
 ///
@@ -380,7 +394,8 @@ impl Csv {
         self
     }
 
-    /// Reads a file: once to learn its schema, and once more for its rows.
+    /// Reads a file, plain or compressed by gzip: once to learn its schema, and once more for its
+    /// rows.
     ///
     /// ```
     /// use deltarule::data::csv::Csv;
@@ -393,15 +408,19 @@ impl Csv {
     /// ```
     ///
     /// # Errors
-    /// [`ReadError::Open`], and as [`Csv::read`].
+    /// [`ReadError::Open`], and [`ReadError::InFile`] for those of [`Csv::read`].
     pub fn open<E: Element>(&self, path: impl AsRef<Path>) -> Result<Dataset<E>, ReadError> {
-        let mut file = open(path.as_ref())?;
-        let schema = self.learn(&mut file)?;
-        file.rewind()?;
-        schema.read(file)
+        let path = path.as_ref();
+        let mut file = open(path)?;
+        let mut read = || {
+            let schema = self.learn(&mut file)?;
+            file.rewind()?;
+            schema.read(&mut file)
+        };
+        read().map_err(|error| error.in_file(path))
     }
 
-    /// Reads all rows, which are held in memory as text meanwhile.
+    /// Reads all rows, whose file is held in memory meanwhile.
     ///
     /// ```
     /// use deltarule::data::{ReadError, csv::Csv};
@@ -443,9 +462,14 @@ impl Csv {
     }
 }
 
+/// The fields of a file that may be compressed.
+type Fields<R> = ::csv::Reader<Inflate<R>>;
+
 /// A reader of the fields.
-fn fields<R: Read>(reader: R, delimiter: u8) -> ::csv::Reader<R> {
-    ::csv::ReaderBuilder::new().delimiter(delimiter).trim(::csv::Trim::All).from_reader(reader)
+fn fields<R: Read>(reader: R, delimiter: u8) -> Result<Fields<R>, ReadError> {
+    let mut builder = ::csv::ReaderBuilder::new();
+    builder.delimiter(delimiter).trim(::csv::Trim::All);
+    Ok(builder.from_reader(Inflate::new(reader, MAX_INFLATED)?))
 }
 
 /// What the crate csv says, in our words.
@@ -460,7 +484,7 @@ fn csv_error(error: ::csv::Error) -> ReadError {
 }
 
 /// The names in the header.
-fn header<R: Read>(reader: &mut ::csv::Reader<R>) -> Result<Vec<String>, ReadError> {
+fn header<R: Read>(reader: &mut Fields<R>) -> Result<Vec<String>, ReadError> {
     let names: Vec<String> =
         reader.headers().map_err(csv_error)?.iter().map(str::to_owned).collect();
     for (index, name) in names.iter().enumerate() {

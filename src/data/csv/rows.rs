@@ -6,7 +6,7 @@ use std::io::Read;
 
 use super::encode::{EncodedRow, Wrong};
 use super::schema::{Column, Schema};
-use super::{csv_error, fields, header};
+use super::{Fields, csv_error, fields, header};
 use crate::data::{Batch, ReadError, Source};
 use crate::error::Error;
 
@@ -27,13 +27,13 @@ use crate::error::Error;
 pub struct CsvRows<R> {
     schema: Schema,
     batch: usize,
-    reader: ::csv::Reader<R>,
+    reader: Fields<R>,
     record: ::csv::StringRecord,
 }
 
 impl<R: Read> CsvRows<R> {
     pub(super) fn new(schema: Schema, batch: usize, reader: R) -> Result<Self, ReadError> {
-        let mut reader = fields(reader, schema.delimiter);
+        let mut reader = fields(reader, schema.delimiter)?;
         let names = header(&mut reader)?;
         for (index, Column { name, .. }) in schema.columns.iter().enumerate() {
             if names.get(index) != Some(name) {
@@ -79,7 +79,7 @@ pub(super) fn features<E: Element>(
     schema: &Schema,
     reader: impl Read,
 ) -> Result<Vec<E>, ReadError> {
-    let mut reader = fields(reader, schema.delimiter);
+    let mut reader = fields(reader, schema.delimiter)?;
     let names = header(&mut reader)?;
     let mut places = Vec::with_capacity(schema.columns.len());
     for Column { name, kind } in &schema.columns {
