@@ -113,7 +113,8 @@ pub enum Error {
     /// What stands in a categorical column is not the index of a category.
     #[error(
         "row {row} of `{argument}` has {value} in column {column}, but its {categories} categories \
-         are the whole numbers from 0"
+         are the whole numbers from 0{}",
+        hint_of_scaling(*value)
     )]
     Category {
         /// The argument's name.
@@ -395,6 +396,16 @@ impl Error {
     #[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Self::InFile { path: path.to_owned(), error: Box::new(self) }
+    }
+}
+
+/// What is said of an index that is none since a scaling, which gives fractions, was not kept from
+/// it.
+fn hint_of_scaling(value: f64) -> &'static str {
+    if value.is_finite() && value.fract() != 0.0 {
+        "; if it was scaled, `Scaling::except` leaves it as it is"
+    } else {
+        ""
     }
 }
 

@@ -78,6 +78,28 @@ fn a_schema_still_reads() {
     let again: Schema = serde_json::from_str(&serde_json::to_string(&schema).unwrap()).unwrap();
     let read = |schema: &Schema| schema.read::<f64>(text.as_bytes()).unwrap();
     assert_eq!(read(&again), read(&schema));
+
+    // As it was written when an index had no category of its own for what was not seen.
+    let old = r#"{
+        "columns": [
+            {"name": "a", "kind": {"Category": {
+                "encoding": "Index", "categories": ["p", "q"], "missing": false
+            }}},
+            {"name": "b", "kind": {"Category": {
+                "encoding": "OneHot", "categories": ["x", "z"], "missing": false
+            }}}
+        ],
+        "missing": "Mean", "missing_names": [""], "unknown": "Ignore", "delimiter": 44
+    }"#;
+    let old: Schema = serde_json::from_str(old).unwrap();
+    let features = |a, b| {
+        let features = old.features_of::<f64>(|column| if column == "a" { a } else { b });
+        features.map_err(|error| error.to_string())
+    };
+    assert_eq!(features(Some("q"), Some("x")), Ok(vec![1.0, 1.0, 0.0]));
+    assert_eq!(features(Some("p"), None), Ok(vec![0.0, 0.0, 0.0]));
+    let error = "column `a`: `r` has no category to stand for it";
+    assert_eq!(features(Some("r"), Some("x")), Err(error.to_owned()));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Why data could not be read.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a file or a stream gave no data.
 ///
@@ -90,10 +90,25 @@ pub enum ReadError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A file was opened, but can't be read, or what is in it is no good.
+    #[error("{}: {error}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<ReadError>,
+    },
     /// A stream's source panicked on its thread.
     #[error("the source of the stream has panicked")]
     SourcePanicked,
     /// What was read does not fit together.
     #[error(transparent)]
     Invalid(#[from] crate::Error),
+}
+
+impl ReadError {
+    /// The same error, with the file in which it is.
+    pub(super) fn in_file(self, path: &Path) -> Self {
+        Self::InFile { path: path.to_owned(), error: Box::new(self) }
+    }
 }

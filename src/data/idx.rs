@@ -13,12 +13,11 @@
 //! ```
 
 use deltarule_kernels::Element;
-use flate2::bufread::MultiGzDecoder;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
 use super::array::{self, Promise, header};
-use super::{Array, Dataset, MAX_ELEMENTS, ReadError};
+use super::{Array, Dataset, MAX_ELEMENTS, ReadError, inflate::Inflate};
 
 const FORMAT: &str = "IDX";
 
@@ -35,9 +34,10 @@ const FORMAT: &str = "IDX";
 /// ```
 ///
 /// # Errors
-/// [`ReadError::Open`], and as [`read`].
+/// [`ReadError::Open`], and [`ReadError::InFile`] for those of [`read`].
 pub fn open<E: Element>(path: impl AsRef<Path>) -> Result<Array<E>, ReadError> {
-    read(array::open(path.as_ref())?, MAX_ELEMENTS)
+    let path = path.as_ref();
+    read(array::open(path)?, MAX_ELEMENTS).map_err(|error| error.in_file(path))
 }
 
 /// Reads an array of at most `max_elements` elements. Whether it is compressed is seen from its
@@ -59,18 +59,8 @@ pub fn open<E: Element>(path: impl AsRef<Path>) -> Result<Array<E>, ReadError> {
 /// [`ReadError::TooLarge`] for more than `max_elements`, [`ReadError::Truncated`] if there are
 /// fewer than promised, [`ReadError::Io`] if reading or decompressing fails.
 pub fn read<E: Element>(reader: impl Read, max_elements: usize) -> Result<Array<E>, ReadError> {
-    let mut reader = BufReader::new(reader);
-    if reader.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        read_plain(&mut MultiGzDecoder::new(reader), max_elements)
-    } else {
-        read_plain(&mut reader, max_elements)
-    }
-}
-
-fn read_plain<E: Element>(
-    reader: &mut impl Read,
-    max_elements: usize,
-) -> Result<Array<E>, ReadError> {
+    // The elements are limited, and so is what is inflated for them.
+    let reader = &mut Inflate::new(reader, u64::MAX)?;
     let [zero, nought, element, dimensions] = header(FORMAT, reader)?;
     if (zero, nought) != (0, 0) {
         let problem = "its first two bytes are not 0".to_owned();

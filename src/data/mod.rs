@@ -23,6 +23,8 @@ mod error;
 mod folds;
 #[cfg(feature = "data")]
 pub mod idx;
+#[cfg(feature = "data")]
+mod inflate;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 pub mod npy;

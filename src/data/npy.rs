@@ -50,9 +50,10 @@ fn invalid(problem: impl Into<String>) -> ReadError {
 /// ```
 ///
 /// # Errors
-/// [`ReadError::Open`], and as [`read`].
+/// [`ReadError::Open`], and [`ReadError::InFile`] for those of [`read`].
 pub fn open<E: Element>(path: impl AsRef<Path>) -> Result<Array<E>, ReadError> {
-    read(array::open(path.as_ref())?, MAX_ELEMENTS)
+    let path = path.as_ref();
+    read(array::open(path)?, MAX_ELEMENTS).map_err(|error| error.in_file(path))
 }
 
 /// Reads an array of at most `max_elements` elements.

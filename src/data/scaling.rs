@@ -185,6 +185,35 @@ impl Scaling {
         Ok(scaling)
     }
 
+    /// The same scaling, but of these columns, which it leaves as they are: c = 0, f = 1. An
+    /// embedding needs its indices so.
+    ///
+    /// ```
+    /// use deltarule::data::Scaling;
+    /// let x = [20.0, 3.0, 1000.0, 30.0, 6.0, 1200.0]; // the middle one is a weekday
+    /// let scaling = Scaling::min_max(&x, 3)?.except([1])?;
+    /// assert_eq!((scaling.centers()[1], scaling.factors()[1]), (0.0, 1.0));
+    /// let error = scaling.except([0, 3]).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "`columns[1]` is column 3, which is not one of 3, or named before"
+    /// );
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Column`] for a column that there is not.
+    pub fn except(mut self, columns: impl IntoIterator<Item = usize>) -> Result<Self> {
+        for (index, column) in columns.into_iter().enumerate() {
+            if column >= self.columns() {
+                let (argument, columns) = ("columns", self.columns());
+                return Err(Error::Column { argument, index, column, columns });
+            }
+            (self.centers[column], self.factors[column]) = (0.0, 1.0);
+        }
+        Ok(self)
+    }
+
     fn unit(columns: usize) -> Result<Self> {
         let mut factors = try_vec("factors", columns)?;
         factors.fill(1.0);

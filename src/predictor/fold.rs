@@ -234,7 +234,8 @@ impl Map {
         for &column in categorical {
             for (value, unchanged) in [(all_centers[column], 0.0), (all_factors[column], 1.0)] {
                 if value != unchanged {
-                    let expected = "a centre of 0 and a factor of 1 in a categorical column";
+                    let expected = "a centre of 0 and a factor of 1 in a categorical column, as \
+                                    `Scaling::except` makes it";
                     return Err(Error::OutOfRange { argument: "scaling", value, expected });
                 }
             }

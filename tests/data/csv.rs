@@ -1,7 +1,10 @@
 //! CSV files.
 
 use deltarule::data::csv::{Column, ColumnKind, Csv, Encoding, Missing, Target, Unknown};
-use deltarule::data::{Dataset, Prefetch, ReadError};
+use deltarule::data::{Dataset, Prefetch, ReadError, Scaling};
+use deltarule::{Activation, Categorical, Loss, Network, Optimizer, Predictor, Trainer};
+use flate2::{Compression, write::GzEncoder};
+use std::io::Write;
 
 const TABLE: &str = "\
 id,size,colour,grade,price
@@ -102,6 +105,60 @@ fn a_schema_reads_other_files_alike() {
         read("id,size,colour,grade,price\n").unwrap_err(),
         "`rows` has 0 elements, but at least 1 is needed"
     );
+}
+
+#[test]
+fn a_file_to_be_scored_needs_features_only() {
+    let training = "u,id,w,x,colour,v\n1,a,0.5,2,red,10\n3,b,1.5,4,blue,30\n";
+    let csv = Csv::regressions(["v", "u"]).weight("w").skip("id");
+    let schema = csv.clone().missing(Missing::DropRow).learn(training.as_bytes()).unwrap();
+    let read = |text: &str| schema.read_features::<f64>(text.as_bytes()).map_err(|e| e.to_string());
+    assert_eq!(read(training).unwrap(), [2.0, 0.0, 1.0, 4.0, 1.0, 0.0]);
+    let scored = "colour,other,x\nblue,?,5\nred,?,6\n";
+    assert_eq!(read(scored).unwrap(), [5.0, 1.0, 0.0, 6.0, 0.0, 1.0]);
+    assert_eq!(read("x,w\n1,2\n").unwrap_err(), "column `colour` is not in the file");
+    // No row is dropped without a word.
+    assert_eq!(read("x,colour\n1,red\n,red\n").unwrap_err(), "line 3, column `x`: `` is missing");
+    let unknown = "line 2, column `colour`: `green` is no known category";
+    assert_eq!(read("x,colour\n1,green\n").unwrap_err(), unknown);
+    let none = "`rows` has 0 elements, but at least 1 is needed";
+    assert_eq!(read("x,colour\n").unwrap_err(), none);
+    assert!(read("x,colour\n1\n").unwrap_err().starts_with("no valid CSV file: "));
+    let filled = csv.missing(Missing::Mean).learn(training.as_bytes()).unwrap();
+    let features = filled.read_features::<f64>("x,colour\n,\n".as_bytes()).unwrap();
+    assert_eq!(features, [3.0, 0.0, 0.0]);
+}
+
+#[test]
+fn a_compressed_file_is_read_as_it_was() {
+    let compressed = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let csv = csv().missing(Missing::Mean);
+    let plain = read(&csv, TABLE).unwrap();
+    // A file of two parts is one, too.
+    let (head, tail) = TABLE.split_at(30);
+    let gz = [compressed(head), compressed(tail)].concat();
+    let path = std::env::temp_dir().join(format!("deltarule-{}.csv.gz", std::process::id()));
+    std::fs::write(&path, &gz).unwrap();
+    assert_eq!(csv.open::<f64>(&path).unwrap(), plain);
+    std::fs::write(&path, &gz[..gz.len() - 9]).unwrap();
+    let error = csv.open::<f64>(&path).unwrap_err();
+    assert!(
+        matches!(&error, ReadError::InFile { error, .. } if matches!(**error, ReadError::Io(_)))
+    );
+    assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
+    std::fs::remove_file(&path).unwrap();
+
+    let schema = csv.learn(gz.as_slice()).unwrap();
+    assert_eq!(schema, csv.learn(TABLE.as_bytes()).unwrap());
+    assert_eq!(schema.read_features::<f64>(gz.as_slice()).unwrap(), plain.features());
+    let source = schema.stream(3, std::io::Cursor::new(gz)).unwrap();
+    let mut stream = Prefetch::<f64>::new(1, source).unwrap();
+    let batch = stream.next_batch().unwrap().unwrap();
+    assert_eq!(batch.x(), &plain.features()[..3 * plain.columns()]);
 }
 
 #[test]
@@ -228,13 +285,14 @@ fn a_category_that_was_not_there() {
     };
     let ignoring = csv().unknown(Unknown::Ignore);
     let filled = ignoring.clone().missing(Missing::Mean);
-    let grade = "line 2, column `grade`: `7` is no known category";
-    // Grades are never missing, so that they have no category for it.
-    assert_eq!(read(filled.clone()).unwrap_err(), grade);
+    // Grades are never missing, but a later one is a category nevertheless, after the others.
+    assert_eq!(read(filled.clone()).unwrap().features(), [1.0, 0.0, 0.0, 0.0, 3.0]);
     assert_eq!(
         read(filled.one_hot("grade")).unwrap().features(),
         [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     );
+    let unfilled = ignoring.clone().missing(Missing::DropRow).one_hot("colour");
+    assert_eq!(read(unfilled).unwrap().features(), [1.0, 0.0, 0.0, 2.0]); // grade 8 was dropped
     let index = ignoring.clone().missing(Missing::Mean).index("colour").one_hot("grade");
     assert_eq!(read(index).unwrap().features(), [1.0, 2.0, 0.0, 0.0, 0.0]);
     let colour = "line 2, column `colour`: `green` is no known category";
@@ -246,6 +304,90 @@ fn a_category_that_was_not_there() {
     let classes = Csv::classification("y").unknown(Unknown::Ignore);
     let classes = classes.learn("x,y\n1,a\n2,b\n".as_bytes()).unwrap();
     assert!(classes.read::<f64>("x,y\n1,c\n".as_bytes()).is_err());
+}
+
+/// Each policy answers for what it is named for, whatever the training file had.
+#[test]
+fn what_is_tolerated_when_serving() {
+    let training = "site,colour,y\nb,red,1\na,blue,2\n";
+    let features = |missing, unknown, row: [Option<&'static str>; 2]| {
+        let csv = Csv::regression("y").index("site").missing(missing).unknown(unknown);
+        let schema = csv.learn(training.as_bytes()).unwrap();
+        let trained = schema.read::<f64>(training.as_bytes()).unwrap();
+        assert_eq!(trained.features(), [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+        let field = |column: &str| row[usize::from(column == "colour")];
+        let single = schema.features_of::<f64>(field).map_err(|error| error.to_string());
+        let [site, colour] = row.map(Option::unwrap_or_default);
+        let file = format!("site,colour,y\n{site},{colour},3\n");
+        let rows = schema.read::<f64>(file.as_bytes()).map_err(|error| error.to_string());
+        if missing != Missing::DropRow {
+            let rows = rows.map(|rows| rows.features().to_vec());
+            let with_line = single.clone().map_err(|error| format!("line 2, {error}"));
+            assert_eq!(rows, with_line);
+        }
+        single
+    };
+    let (known, new) = ([Some("a"), Some("red")], [Some("c"), Some("green")]);
+    let error = |column, value, problem| Err(format!("column `{column}`: `{value}` {problem}"));
+    for missing in [Missing::Error, Missing::DropRow, Missing::Mean, Missing::Constant(7.0)] {
+        let fills = matches!(missing, Missing::Mean | Missing::Constant(_));
+        for unknown in [Unknown::Error, Unknown::Ignore] {
+            assert_eq!(features(missing, unknown, known), Ok(vec![0.0, 0.0, 1.0]));
+            let none = Ok(vec![2.0, 0.0, 0.0]);
+            let expected = match unknown {
+                Unknown::Ignore => none.clone(),
+                Unknown::Error => error("site", "c", "is no known category"),
+            };
+            assert_eq!(features(missing, unknown, new), expected);
+            let expected = if fills { none } else { error("site", "", "is missing") };
+            assert_eq!(features(missing, unknown, [None; 2]), expected);
+            let colour = [Some("b"), None];
+            let none = Ok(vec![1.0, 0.0, 0.0]);
+            let expected = if fills { none } else { error("colour", "", "is missing") };
+            assert_eq!(features(missing, unknown, colour), expected);
+        }
+    }
+}
+
+#[test]
+fn an_embedding_takes_the_columns_of_indices() {
+    let file = "w,shop,x,colour,month,y\n1,b,100,red,7,1\n1,a,300,,9,2\n1,c,200,blue,8,3\n";
+    let csv = Csv::regression("y").weight("w").index("shop").index("month");
+    let places = |csv: Csv| {
+        let schema = csv.learn(file.as_bytes()).unwrap();
+        let categoricals = schema.categoricals(|categories| 10 * categories);
+        let dimensions = |it: &Categorical| it.dimensions == 10 * it.categories;
+        assert!(categoricals.iter().all(dimensions));
+        let names = schema.feature_names();
+        let place = |it: Categorical| (it.column, names[it.column].clone(), it.categories);
+        categoricals.into_iter().map(place).collect::<Vec<_>>()
+    };
+    let two = |months, shop, month| vec![(0, "shop".into(), shop), (months, "month".into(), month)];
+    assert_eq!(places(csv.clone().missing(Missing::DropRow)), two(4, 2, 2));
+    let filled = csv.missing(Missing::Mean);
+    assert_eq!(places(filled.clone()), two(5, 4, 4));
+    assert_eq!(places(filled.clone().one_hot("shop").one_hot("month")), []);
+
+    // Training and serving, with what was never seen.
+    let schema = filled.unknown(Unknown::Ignore).learn(file.as_bytes()).unwrap();
+    let mut data = schema.read::<f32>(file.as_bytes()).unwrap();
+    let categoricals = schema.categoricals(|categories| categories.min(3));
+    let scaling = Scaling::standard(data.features(), data.columns()).unwrap();
+    let network = Network::builder(schema.features()).embedding(categoricals.clone());
+    let network = network.dense(1, Activation::Identity).build().unwrap();
+    let mut scaled = data.clone();
+    scaled.scale(&scaling).unwrap();
+    let error = network.predict(scaled.features()).unwrap_err().to_string();
+    assert!(error.ends_with("`Scaling::except` leaves it as it is"), "{error}");
+    let scaling = scaling.except(categoricals.iter().map(|it| it.column)).unwrap();
+    data.scale(&scaling).unwrap();
+    let mut trainer =
+        Trainer::builder(network, Loss::MeanSquaredError, Optimizer::sgd(0.1)).build().unwrap();
+    trainer.fit(&data).epochs(2).run().unwrap();
+    let predictor = Predictor::builder(trainer.network()).scaling(&scaling).build().unwrap();
+    let unseen = schema.features_of(|column| (column == "shop").then_some("new")).unwrap();
+    assert_eq!(unseen, [3.0, 200.0, 0.0, 0.0, 1.0, 3.0]);
+    assert_eq!(predictor.predict(&unseen).unwrap().len(), 1);
 }
 
 #[test]
@@ -339,6 +481,10 @@ fn other_ways_to_write_a_table() {
     std::fs::write(&path, TABLE).unwrap();
     let csv = csv().missing(Missing::DropRow);
     assert_eq!(csv.open::<f64>(&path).unwrap(), read(&csv, TABLE).unwrap());
+    let wrong = Csv::regression("y").open::<f64>(&path).unwrap_err();
+    let problem = "column `y` is not among the file's: id, size, colour, grade, price";
+    assert_eq!(wrong.to_string(), format!("{}: {problem}", path.display()));
+    assert!(matches!(wrong, ReadError::InFile { .. }));
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(csv.open::<f64>(&path), Err(ReadError::Open { .. })));
     let directory = std::env::temp_dir();

@@ -237,8 +237,13 @@ fn categories_are_checked(network: Network) {
     {
         let mut x = good.clone();
         x[67 * INPUTS + 1] = value;
+        let hint = match value.fract() {
+            0.0 => "",
+            _ => "; if it was scaled, `Scaling::except` leaves it as it is",
+        };
         let message = format!(
-            "row 67 of `x` has {name} in column 1, but its 7 categories are the whole numbers from 0"
+            "row 67 of `x` has {name} in column 1, but its 7 categories are the whole numbers from \
+             0{hint}"
         );
         let mut gradients = vec![0.5; before.parameters().len()];
         let errors = [

@@ -521,7 +521,8 @@ fn names_what_is_wrong_and_writes_nothing() {
     let embedding = Network::builder(2).embedding([first]).build().unwrap();
     assert_eq!(
         build(&embedding, 2).to_string(),
-        "`scaling` is 2, but it must be a centre of 0 and a factor of 1 in a categorical column"
+        "`scaling` is 2, but it must be a centre of 0 and a factor of 1 in a categorical column, as \
+         `Scaling::except` makes it"
     );
     let scaling = Scaling::new(vec![0.0, 3.0], vec![1.0; 2]).unwrap();
     assert!(matches!(

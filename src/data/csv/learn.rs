@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
-use super::schema::{Column, ColumnKind, Encoding, Schema, Target};
-use super::{Csv, Missing, Wish, csv_error, fields, header, number};
+use super::schema::{Column, ColumnKind, Encoding, Learned, Schema, Target};
+use super::{Csv, Missing, Unknown, Wish, csv_error, fields, header, number};
 use crate::data::ReadError;
 use crate::error::Error;
 
@@ -74,22 +74,17 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
     }
     check_stated(csv)?;
     check_roles(csv)?;
-    let mut reader = fields(reader, csv.delimiter);
+    let mut reader = fields(reader, csv.delimiter)?;
     let names = header(&mut reader)?;
     let unknown = csv.wishes.keys().chain(&csv.targets).find(|name| !names.contains(name));
     if let Some(column) = unknown {
         let problem = format!("is not among the file's: {}", names.join(", "));
         return Err(ReadError::Column { column: column.clone(), problem });
     }
-    let mut schema = Schema {
-        columns: Vec::new(),
-        missing: csv.missing,
-        missing_names: csv.missing_names.clone(),
-        unknown: csv.unknown,
-        delimiter: csv.delimiter,
-    };
-    let skipped =
+    let is_missing = |field: &str| csv.missing_names.iter().any(|name| name == field);
+    let is_skipped =
         |name: &String| !csv.targets.contains(name) && csv.wishes.get(name) == Some(&Wish::Skip);
+    let skipped: Vec<bool> = names.iter().map(is_skipped).collect();
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let mut record = ::csv::StringRecord::new();
     let mut rows = 0u64;
@@ -97,16 +92,16 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         let line = record.position().map_or(0, ::csv::Position::line);
         // A row that is dropped teaches nothing.
         let drops = csv.missing == Missing::DropRow
-            && names.iter().zip(&record).any(|(name, f)| !skipped(name) && schema.is_missing(f));
+            && skipped.iter().zip(&record).any(|(skipped, f)| !skipped && is_missing(f));
         if drops {
             continue;
         }
         rows += 1;
-        for ((seen, field), name) in seen.iter_mut().zip(&record).zip(&names) {
-            if skipped(name) {
+        for ((seen, field), skipped) in seen.iter_mut().zip(&record).zip(&skipped) {
+            if *skipped {
                 continue;
             }
-            if schema.is_missing(field) {
+            if is_missing(field) {
                 seen.missing = true;
             } else {
                 seen.add(line, field, csv.max_categories);
@@ -116,10 +111,17 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
     if rows == 0 {
         return Err(Error::Empty { argument: "rows" }.into());
     }
-    for (name, seen) in names.into_iter().zip(seen) {
+    let columns = names.into_iter().zip(seen).map(|(name, seen)| {
         let kind = kind(csv, &name, seen)?;
-        schema.columns.push(Column { name, kind });
-    }
+        Ok(Column { name, kind })
+    });
+    let schema = Schema::from(Learned {
+        columns: columns.collect::<Result<_, ReadError>>()?,
+        missing: csv.missing,
+        missing_names: csv.missing_names.clone(),
+        unknown: csv.unknown,
+        delimiter: csv.delimiter,
+    });
     if schema.features() == 0 {
         return Err(Error::Empty { argument: "features" }.into());
     }
@@ -177,12 +179,17 @@ fn kind(csv: &Csv, name: &str, seen: Seen) -> Result<ColumnKind, ReadError> {
         None => (Encoding::OneHot, None),
         Some(Wish::Category { encoding, categories }) => (*encoding, categories.clone()),
     };
-    let missing = seen.missing && matches!(csv.missing, Missing::Mean | Missing::Constant(_));
+    let of_missing = seen.missing && csv.missing.fills();
+    // An index has no way but one of its own to say none of the others, whether seen yet or not.
+    let missing = match encoding {
+        Encoding::OneHot => of_missing,
+        Encoding::Index => csv.missing.fills() || csv.unknown == Unknown::Ignore,
+    };
     let categories = match stated {
         Some(stated) => stated,
         None => seen.categories(name, csv.max_categories)?,
     };
-    if categories.is_empty() && !missing {
+    if categories.is_empty() && !of_missing {
         let problem = "has no category".to_owned();
         return Err(ReadError::Column { column: name.to_owned(), problem });
     }

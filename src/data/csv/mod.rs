@@ -1,4 +1,4 @@
-//! CSV files with a header.
+//! CSV files with a header, plain or compressed by gzip.
 //!
 //! [`Csv`] says what is wanted of a file. What it learns of one, the numbers that stand for missing
 //! ones and the categories of its columns, is a [`Schema`], which reads other files in the same
@@ -18,6 +18,7 @@
 //! # Ok::<(), deltarule::data::ReadError>(())
 //! ```
 
+mod encode;
 mod learn;
 mod rows;
 mod schema;
@@ -31,7 +32,21 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use super::array::open;
-use super::{Dataset, ReadError};
+use super::{Dataset, ReadError, inflate::Inflate};
+
+/// The most bytes that are inflated of a file: 4 GiB. A reader may inflate more by itself, such as
+/// one of the crate flate2; whatever is read may be compressed by gzip, which is seen from its first
+/// bytes.
+///
+/// ```
+/// use deltarule::data::csv::{Csv, MAX_INFLATED};
+/// use flate2::{Compression, read::GzEncoder};
+/// let gzip = GzEncoder::new("x,y\n1,10\n2,20\n".as_bytes(), Compression::fast());
+/// assert_eq!(Csv::regression("y").read::<f32>(gzip)?.values(), [10.0, 20.0]);
+/// assert_eq!(MAX_INFLATED, 4 << 30);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+pub const MAX_INFLATED: u64 = 1 << 32;
 
 /// What to do where a field is missing.
 ///
@@ -57,13 +72,39 @@ pub enum Missing {
     /// The row is left out.
     DropRow,
     /// It is the mean of the column's other numbers. In a column of categories, missing is a
-    /// category of its own, the last.
+    /// category of its own, the last; a one-hot column without a missing field when its schema was
+    /// learned has none, and gives zeros.
     Mean,
-    /// It is this number. In a column of categories, missing is a category of its own, the last.
+    /// It is this number. In a column of categories it is as with [`Missing::Mean`].
     Constant(f64),
 }
 
+impl Missing {
+    /// Whether something stands for a missing field.
+    fn fills(self) -> bool {
+        matches!(self, Self::Mean | Self::Constant(_))
+    }
+}
+
 /// What to do with a category that was not there when the schema was learned.
+///
+/// A program that has to answer whatever is asked ignores such categories, and lets something stand
+/// for what is missing, whether the training file had any or not:
+///
+/// ```
+/// use deltarule::data::csv::{Csv, Missing, Unknown};
+/// let csv = Csv::regression("y").index("site").missing(Missing::Mean).unknown(Unknown::Ignore);
+/// let schema = csv.learn("site,colour,y\nb,red,10\na,blue,20\n".as_bytes())?;
+/// let features = |site, colour| {
+///     schema.features_of::<f32>(|column| if column == "site" { site } else { colour })
+/// };
+/// assert_eq!(features(Some("b"), Some("red"))?, [1.0, 0.0, 1.0]);
+/// assert_eq!(features(Some("new"), Some("green"))?, [2.0, 0.0, 0.0]); // the last of 3 categories
+/// assert_eq!(features(None, None)?, [2.0, 0.0, 0.0]);
+/// # Ok::<(), deltarule::data::ReadError>(())
+/// ```
+///
+/// In a file, and for a one-hot column:
 ///
 /// ```
 /// use deltarule::data::csv::{Csv, Unknown};
@@ -84,8 +125,9 @@ pub enum Unknown {
     /// It is an error, which names line and column.
     #[default]
     Error,
-    /// None of a one-hot column's features is 1. In a column of indices it is the category of what
-    /// is missing, and an error if there is none.
+    /// None of a one-hot column's features is 1. In a column of indices it is the last category,
+    /// which is that of what is missing, too. An embedding learns a vector for it only if rows have
+    /// it; until then it is random, as all are at first.
     Ignore,
 }
 
@@ -241,17 +283,14 @@ impl Csv {
         self.wish(column, Wish::Category { encoding: Encoding::OneHot, categories: None })
     }
 
-    /// Takes this column for categories, and their indices for one feature.
+    /// Takes this column for categories, and their indices for one feature, for an embedding:
+    /// [`Schema::categoricals`].
     ///
     /// ```
-    /// use deltarule::{Activation, Categorical, Network, data::csv::Csv};
+    /// use deltarule::data::csv::Csv;
     /// let file = "colour,y\nred,10\nblue,20\nred,30\n";
     /// let data = Csv::regression("y").index("colour").read::<f32>(file.as_bytes())?;
     /// assert_eq!(data.features(), [1.0, 0.0, 1.0]);
-    /// // For an embedding.
-    /// let colour = Categorical { column: 0, categories: 2, dimensions: 3 };
-    /// let network = Network::builder(1).embedding([colour]).dense(1, Activation::Tanh).build()?;
-    /// assert_eq!(network.predict(data.features())?.len(), 3);
     /// # Ok::<(), deltarule::data::ReadError>(())
     /// ```
     pub fn index(self, column: impl Into<String>) -> Self {
@@ -355,7 +394,8 @@ impl Csv {
         self
     }
 
-    /// Reads a file: once to learn its schema, and once more for its rows.
+    /// Reads a file, plain or compressed by gzip: once to learn its schema, and once more for its
+    /// rows.
     ///
     /// ```
     /// use deltarule::data::csv::Csv;
@@ -368,15 +408,19 @@ impl Csv {
     /// ```
     ///
     /// # Errors
-    /// [`ReadError::Open`], and as [`Csv::read`].
+    /// [`ReadError::Open`], and [`ReadError::InFile`] for those of [`Csv::read`].
     pub fn open<E: Element>(&self, path: impl AsRef<Path>) -> Result<Dataset<E>, ReadError> {
-        let mut file = open(path.as_ref())?;
-        let schema = self.learn(&mut file)?;
-        file.rewind()?;
-        schema.read(file)
+        let path = path.as_ref();
+        let mut file = open(path)?;
+        let mut read = || {
+            let schema = self.learn(&mut file)?;
+            file.rewind()?;
+            schema.read(&mut file)
+        };
+        read().map_err(|error| error.in_file(path))
     }
 
-    /// Reads all rows, which are held in memory as text meanwhile.
+    /// Reads all rows, whose file is held in memory meanwhile.
     ///
     /// ```
     /// use deltarule::data::{ReadError, csv::Csv};
@@ -418,9 +462,14 @@ impl Csv {
     }
 }
 
+/// The fields of a file that may be compressed.
+type Fields<R> = ::csv::Reader<Inflate<R>>;
+
 /// A reader of the fields.
-fn fields<R: Read>(reader: R, delimiter: u8) -> ::csv::Reader<R> {
-    ::csv::ReaderBuilder::new().delimiter(delimiter).trim(::csv::Trim::All).from_reader(reader)
+fn fields<R: Read>(reader: R, delimiter: u8) -> Result<Fields<R>, ReadError> {
+    let mut builder = ::csv::ReaderBuilder::new();
+    builder.delimiter(delimiter).trim(::csv::Trim::All);
+    Ok(builder.from_reader(Inflate::new(reader, MAX_INFLATED)?))
 }
 
 /// What the crate csv says, in our words.
@@ -435,7 +484,7 @@ fn csv_error(error: ::csv::Error) -> ReadError {
 }
 
 /// The names in the header.
-fn header<R: Read>(reader: &mut ::csv::Reader<R>) -> Result<Vec<String>, ReadError> {
+fn header<R: Read>(reader: &mut Fields<R>) -> Result<Vec<String>, ReadError> {
     let names: Vec<String> =
         reader.headers().map_err(csv_error)?.iter().map(str::to_owned).collect();
     for (index, name) in names.iter().enumerate() {

@@ -4,9 +4,11 @@ use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::schema::{Column, EncodedRow, Schema};
-use super::{csv_error, fields, header};
+use super::encode::{EncodedRow, Wrong};
+use super::schema::{Column, Schema};
+use super::{Fields, csv_error, fields, header};
 use crate::data::{Batch, ReadError, Source};
+use crate::error::Error;
 
 /// The rows of a CSV file, in batches; [`Schema::stream`] makes it.
 ///
@@ -25,13 +27,13 @@ use crate::data::{Batch, ReadError, Source};
 pub struct CsvRows<R> {
     schema: Schema,
     batch: usize,
-    reader: ::csv::Reader<R>,
+    reader: Fields<R>,
     record: ::csv::StringRecord,
 }
 
 impl<R: Read> CsvRows<R> {
     pub(super) fn new(schema: Schema, batch: usize, reader: R) -> Result<Self, ReadError> {
-        let mut reader = fields(reader, schema.delimiter);
+        let mut reader = fields(reader, schema.delimiter)?;
         let names = header(&mut reader)?;
         for (index, Column { name, .. }) in schema.columns.iter().enumerate() {
             if names.get(index) != Some(name) {
@@ -70,6 +72,43 @@ impl<R: Read> CsvRows<R> {
         }
         Ok(())
     }
+}
+
+/// The features of all rows of a file that has their columns, in any order.
+pub(super) fn features<E: Element>(
+    schema: &Schema,
+    reader: impl Read,
+) -> Result<Vec<E>, ReadError> {
+    let mut reader = fields(reader, schema.delimiter)?;
+    let names = header(&mut reader)?;
+    let mut places = Vec::with_capacity(schema.columns.len());
+    for Column { name, kind } in &schema.columns {
+        let place = names.iter().position(|it| it == name);
+        if place.is_none() && kind.is_feature() {
+            let problem = "is not in the file".to_owned();
+            return Err(ReadError::Column { column: name.clone(), problem });
+        }
+        places.push(place);
+    }
+    let width = schema.features();
+    let mut features = Vec::new();
+    let mut record = ::csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(csv_error)? {
+        let start = features.len();
+        features.resize(start + width, E::ZERO);
+        let field = |index: usize, _: &str| places[index].and_then(|place| record.get(place));
+        let filled = schema.fill(field, &mut features[start..]);
+        filled.map_err(|Wrong { column, value, problem }| ReadError::Field {
+            line: record.position().map_or(0, ::csv::Position::line),
+            column: column.to_owned(),
+            value: value.unwrap_or_default().to_owned(),
+            problem: problem.to_owned(),
+        })?;
+    }
+    if features.is_empty() {
+        return Err(Error::Empty { argument: "rows" }.into());
+    }
+    Ok(features)
 }
 
 impl<E: Element, R: Read + Send> Source<E> for CsvRows<R> {

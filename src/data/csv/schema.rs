@@ -1,12 +1,13 @@
-//! What is known of a table's columns, and how its fields become numbers.
+//! What is known of a table's columns.
 
 use core::fmt;
 use deltarule_kernels::Element;
 use std::io::Read;
 
-use super::{Missing, Unknown, number, rows::CsvRows};
+use super::{Missing, Unknown, encode::Lookup, rows, rows::CsvRows};
 use crate::data::{Batch, Dataset, ReadError};
 use crate::error::{Error, Result};
+use crate::layers::Categorical;
 
 /// How categories become features.
 ///
@@ -80,7 +81,8 @@ pub enum ColumnKind {
         encoding: Encoding,
         /// Their names, in order.
         categories: Vec<String>,
-        /// Whether missing is a category of its own, after the others.
+        /// Whether there is a category after the others, of what is missing. In a column of indices
+        /// it is that of unknown ones, too, and is there if the policy for either needs it.
         missing: bool,
     },
 }
@@ -107,8 +109,23 @@ pub enum Target {
 }
 
 impl ColumnKind {
+    /// Whether a column makes features.
+    pub(super) fn is_feature(&self) -> bool {
+        matches!(self, Self::Number { .. } | Self::Category { .. })
+    }
+
+    /// The names of categories or classes.
+    fn names(&self) -> &[String] {
+        match self {
+            Self::Category { categories: names, .. } | Self::Target(Target::Classes(names)) => {
+                names
+            }
+            _ => &[],
+        }
+    }
+
     /// The features that a column makes.
-    fn width(&self) -> usize {
+    pub(super) fn width(&self) -> usize {
         match self {
             Self::Skipped | Self::Target(_) | Self::Weight => 0,
             Self::Number { .. } | Self::Category { encoding: Encoding::Index, .. } => 1,
@@ -136,7 +153,21 @@ impl ColumnKind {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(from = "Learned"))]
 pub struct Schema {
+    pub(super) columns: Vec<Column>,
+    pub(super) missing: Missing,
+    pub(super) missing_names: Vec<String>,
+    pub(super) unknown: Unknown,
+    pub(super) delimiter: u8,
+    /// One for each column.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(super) lookups: Vec<Lookup>,
+}
+
+/// A schema as it is written down.
+#[cfg_attr(feature = "serde", derive(serde::Deserialize))]
+pub(super) struct Learned {
     pub(super) columns: Vec<Column>,
     pub(super) missing: Missing,
     pub(super) missing_names: Vec<String>,
@@ -145,13 +176,12 @@ pub struct Schema {
     pub(super) delimiter: u8,
 }
 
-/// The numbers that a record's fields make.
-#[derive(Default)]
-pub(super) struct EncodedRow<E> {
-    pub(super) features: Vec<E>,
-    pub(super) class: Option<usize>,
-    pub(super) values: Vec<E>,
-    pub(super) weight: Option<E>,
+impl From<Learned> for Schema {
+    fn from(learned: Learned) -> Self {
+        let Learned { columns, missing, missing_names, unknown, delimiter } = learned;
+        let lookups = columns.iter().map(|column| Lookup::new(column.kind.names())).collect();
+        Self { columns, missing, missing_names, unknown, delimiter, lookups }
+    }
 }
 
 impl Schema {
@@ -220,6 +250,42 @@ impl Schema {
         names.unwrap_or(&[])
     }
 
+    /// The columns of indices as an embedding takes them, in the order of the features, with vectors
+    /// of so many dimensions as `dimensions` says for a number of categories. The number has what is
+    /// missing or unknown in it.
+    ///
+    /// ```
+    /// use deltarule::data::{Scaling, csv::{Csv, Missing}};
+    /// use deltarule::{Activation, Categorical, Network};
+    /// let csv = Csv::regression("y").index("shop").missing(Missing::Mean);
+    /// let file = "x,shop,y\n100,north,10\n300,south,20\n";
+    /// let schema = csv.learn(file.as_bytes())?;
+    /// let categoricals = schema.categoricals(|categories| categories.min(8));
+    /// assert_eq!(categoricals, [Categorical { column: 1, categories: 3, dimensions: 3 }]);
+    /// // A scaling has to leave the indices as they are.
+    /// let mut data = schema.read::<f32>(file.as_bytes())?;
+    /// let scaling = Scaling::standard(data.features(), data.columns())?
+    ///     .except(categoricals.iter().map(|it| it.column))?;
+    /// data.scale(&scaling)?;
+    /// let network = Network::builder(schema.features()).embedding(categoricals);
+    /// let network = network.dense(1, Activation::Identity).build()?;
+    /// assert_eq!(network.predict(data.features())?.len(), 2);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    pub fn categoricals(&self, mut dimensions: impl FnMut(usize) -> usize) -> Vec<Categorical> {
+        let mut categoricals = Vec::new();
+        let mut column = 0;
+        for Column { kind, .. } in &self.columns {
+            if let ColumnKind::Category { encoding: Encoding::Index, categories, missing } = kind {
+                let categories = categories.len() + usize::from(*missing);
+                let dimensions = dimensions(categories);
+                categoricals.push(Categorical { column, categories, dimensions });
+            }
+            column += kind.width();
+        }
+        categoricals
+    }
+
     /// Reads all rows of a file with the same header.
     ///
     /// ```
@@ -240,6 +306,27 @@ impl Schema {
         rows.fill(&mut all)?;
         let data = all.into_dataset(self.features())?;
         Ok(data.with_names(self.feature_names(), self.class_names().to_vec())?)
+    }
+
+    /// Reads the features alone, for a prediction of each row of the file: (rows, features)
+    /// row-major. The file needs no targets and weights; its columns may be in any order, and those
+    /// that the schema has not are passed over.
+    ///
+    /// ```
+    /// use deltarule::data::csv::Csv;
+    /// let training = "id,size,colour,weight,price\n1,1.5,red,1,10\n2,2,blue,3,20\n";
+    /// let csv = Csv::regression("price").weight("weight").skip("id");
+    /// let schema = csv.learn(training.as_bytes())?;
+    /// let features = schema.read_features::<f32>("colour,day,size\nred,3,7\nblue,4,8\n".as_bytes())?;
+    /// assert_eq!(features, [7.0, 0.0, 1.0, 8.0, 1.0, 0.0]);
+    /// # Ok::<(), deltarule::data::ReadError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Schema::read`], but for targets and weights. A missing field is an error with
+    /// [`Missing::DropRow`], too, since every row is to have its prediction.
+    pub fn read_features<E: Element>(&self, reader: impl Read) -> Result<Vec<E>, ReadError> {
+        rows::features(self, reader)
     }
 
     /// The rows of a file with the same header, `batch` at a time: a source for
@@ -265,153 +352,6 @@ impl Schema {
         }
         CsvRows::new(self.clone(), batch, reader)
     }
-
-    /// Whether this is how a missing field is written.
-    pub(super) fn is_missing(&self, field: &str) -> bool {
-        self.missing_names.iter().any(|name| name == field)
-    }
-
-    /// Makes numbers of a record's fields, as many as there are columns; or says that the row is to
-    /// be dropped.
-    pub(super) fn encode<'a, E: Element>(
-        &self,
-        line: u64,
-        fields: impl Iterator<Item = &'a str>,
-        row: &mut EncodedRow<E>,
-    ) -> Result<bool, ReadError> {
-        row.features.clear();
-        row.values.clear();
-        for (Column { name, kind }, field) in self.columns.iter().zip(fields) {
-            let error = |problem: &str| ReadError::Field {
-                line,
-                column: name.clone(),
-                value: field.to_owned(),
-                problem: problem.to_owned(),
-            };
-            if self.missing == Missing::DropRow
-                && *kind != ColumnKind::Skipped
-                && self.is_missing(field)
-            {
-                return Ok(false);
-            }
-            match kind {
-                ColumnKind::Target(kind) => self.target(kind, field, row).map_err(error)?,
-                ColumnKind::Weight if self.is_missing(field) => {
-                    return Err(error("is a missing weight"));
-                }
-                ColumnKind::Weight => row.weight = Some(parsed(field).map_err(error)?),
-                kind => self.push_features(kind, Some(field), &mut row.features).map_err(error)?,
-            }
-        }
-        Ok(true)
-    }
-
-    /// The features of a single row, to predict from: `field` gives what stands in the column of
-    /// this name, `None` if it is missing. It is not asked for targets and weights.
-    ///
-    /// ```
-    /// use deltarule::data::csv::{Csv, Missing};
-    /// use std::collections::HashMap;
-    /// let training = "size,colour,price\n1.5,red,10\n2,blue,20\n";
-    /// let schema = Csv::regression("price").missing(Missing::Mean).learn(training.as_bytes())?;
-    /// let request = HashMap::from([("colour", "blue"), ("size", "7")]);
-    /// let features = schema.features_of::<f32>(|column| request.get(column).copied())?;
-    /// assert_eq!(features, [7.0, 1.0, 0.0]);
-    /// let without_size =
-    ///     schema.features_of::<f32>(|column| (column == "colour").then_some("red"))?;
-    /// assert_eq!(without_size, [1.75, 0.0, 1.0]); // the mean of the training file
-    /// let error = schema.features_of::<f32>(|_| Some("green")).unwrap_err();
-    /// assert_eq!(error.to_string(), "column `size`: `green` is no finite number");
-    /// # Ok::<(), deltarule::data::ReadError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`ReadError::Value`] for a field that is not what its column needs, or is missing where the
-    /// schema has nothing to stand for it, as [`Missing::DropRow`] has not.
-    pub fn features_of<'a, E: Element>(
-        &self,
-        mut field: impl FnMut(&str) -> Option<&'a str>,
-    ) -> Result<Vec<E>, ReadError> {
-        let mut features = Vec::with_capacity(self.features());
-        for Column { name, kind } in &self.columns {
-            if matches!(kind, ColumnKind::Skipped | ColumnKind::Target(_) | ColumnKind::Weight) {
-                continue;
-            }
-            let value = field(name).map(str::trim);
-            let error = |problem: &str| ReadError::Value {
-                column: name.clone(),
-                value: value.unwrap_or_default().to_owned(),
-                problem: problem.to_owned(),
-            };
-            self.push_features(kind, value, &mut features).map_err(error)?;
-        }
-        Ok(features)
-    }
-
-    /// Adds what is to be predicted, or says what is wrong with it.
-    fn target<E: Element>(
-        &self,
-        kind: &Target,
-        field: &str,
-        row: &mut EncodedRow<E>,
-    ) -> Result<(), &'static str> {
-        match kind {
-            _ if self.is_missing(field) => return Err("is a missing target"),
-            Target::Numbers => row.values.push(parsed(field)?),
-            Target::Classes(names) => {
-                let class = names.iter().position(|name| name == field);
-                row.class = Some(class.ok_or("is no known class")?);
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the features that a column makes of a field, or says what is wrong with it.
-    fn push_features<E: Element>(
-        &self,
-        kind: &ColumnKind,
-        field: Option<&str>,
-        features: &mut Vec<E>,
-    ) -> Result<(), &'static str> {
-        let present = field.filter(|field| !self.is_missing(field));
-        match kind {
-            ColumnKind::Skipped | ColumnKind::Target(_) | ColumnKind::Weight => {}
-            ColumnKind::Number { missing } => features.push(match (present, missing) {
-                (Some(field), _) => parsed(field)?,
-                (None, Some(instead)) => element(*instead)?,
-                (None, None) => return Err("is missing"),
-            }),
-            ColumnKind::Category { encoding, categories, missing: own } => {
-                let named = field.and_then(|field| categories.iter().position(|it| it == field));
-                let of_missing = |problem| own.then_some(categories.len()).ok_or(problem);
-                let unknown = "is no known category";
-                let found = match (named, present, encoding) {
-                    (Some(_), ..) => named,
-                    (None, None, _) => Some(of_missing("is missing")?),
-                    (None, Some(_), _) if self.unknown == Unknown::Error => return Err(unknown),
-                    (None, Some(_), Encoding::OneHot) => None,
-                    (None, Some(_), Encoding::Index) => Some(of_missing(unknown)?),
-                };
-                let one_of = |it| if found == Some(it) { E::ONE } else { E::ZERO };
-                match encoding {
-                    Encoding::Index => features.extend(found.map(|it| E::from_f64(it as f64))),
-                    Encoding::OneHot => features.extend((0..kind.width()).map(one_of)),
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The number in a field.
-fn parsed<E: Element>(field: &str) -> Result<E, &'static str> {
-    element(number(field).ok_or("is no finite number")?)
-}
-
-/// A number as an element.
-fn element<E: Element>(number: f64) -> Result<E, &'static str> {
-    let element = E::from_f64(number);
-    if element.to_f64().is_finite() { Ok(element) } else { Err("is beyond the largest f32") }
 }
 
 impl fmt::Display for Schema {
