@@ -1,4 +1,4 @@
-"""Makes models/*.onnx, nodes/*.onnx and models.txt, with which tests/onnx.rs compares: models as
+"""Makes models/*, nodes/*.onnx and models.txt, with which tests/onnx.rs compares: models as
 PyTorch and skl2onnx write them, the nodes of ONNX's own backend tests that are covered, and what
 ONNX Runtime, or the test itself, makes of some rows.
 
@@ -164,6 +164,18 @@ def pytorch(file):
     save(file, "pytorch_training", plain(onnx.load(path)), x.numpy(), layers.eval()(x).detach().numpy())
 
 
+def pytorch_external(file):
+    """Weights beside the model, which the exporter does to those of 1 KiB and more."""
+    torch.manual_seed(2)
+    model, x = nn.Sequential(nn.Linear(5, 64), nn.ReLU(), nn.Linear(64, 5)).eval(), torch.randn(ROWS, 5)
+    path = pathlib.Path("models/pytorch_external.onnx")
+    torch.onnx.export(model, (x,), path, dynamo=True, verbose=False)
+    onnx.save(plain(onnx.load(path, load_external_data=False)), path)
+    onnx.checker.check_model(path, full_check=True)
+    assert path.with_name("pytorch_external.onnx.data").stat().st_size == 2 * 4 * 5 * 64
+    file.case("pytorch_external", x=x.numpy(), y=model(x).detach().numpy())
+
+
 def scikit_learn(file):
     random = numpy.random.RandomState(0)
     train, x = random.randn(60, 4).astype(numpy.float32), random.randn(ROWS, 4).astype(numpy.float32)
@@ -286,6 +298,7 @@ file = File(onnx, onnxruntime, onnxscript, torch, sklearn, skl2onnx, numpy)
 pytorch(file)
 scikit_learn(file)
 types(file)
+pytorch_external(file)
 file.write("models.txt")
 file = File(onnx, numpy)
 backend_nodes(file)

@@ -114,10 +114,6 @@ fn products() {
                 "[0, 2] is no matrix of weights",
             ),
             (|graph| graph.initializer[1].dims = vec![2, 1], "[2, 1] is no row of 2 numbers"),
-            (
-                |graph| graph.initializer[0].data_location = 1,
-                "the numbers of `w` are in another file",
-            ),
             (|graph| graph.initializer[0].raw_data = vec![0; 17], "`w` has 17 bytes"),
             (
                 |graph| {
