@@ -164,6 +164,55 @@ def pytorch(file):
     save(file, "pytorch_training", plain(onnx.load(path)), x.numpy(), layers.eval()(x).detach().numpy())
 
 
+class Rows(nn.Module):
+    """Images as rows, scaled by what each column is, to one number each."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1))
+        self.register_buffer("mean", torch.tensor([100.0, 0.5, -3.0, 0.0]))
+        self.register_buffer("std", torch.tensor([0.25, 3.0, 1.5, 1e-4]))
+
+    def forward(self, x):
+        x = (x.view(x.size(0), -1) - self.mean) / self.std
+        return self.layers(x).squeeze(-1)
+
+
+class Scaled(nn.Module):
+    """Images scaled by constants, to numbers that are scaled back."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 2, bias=False)
+        self.register_buffer("mean", torch.tensor([100.0, -0.5]))
+        self.register_buffer("std", torch.tensor([20.0, 0.25]))
+
+    def forward(self, x):
+        x = (x - 0.5) / 0.25
+        x = torch.relu(self.first(x.view(x.size(0), 4)))
+        return 1 - (self.last(x) * self.std + self.mean)
+
+
+def pytorch_scaled(file):
+    """Networks with more than their layers, by both exporters."""
+    torch.manual_seed(3)
+    for module in (Rows().eval(), Scaled().eval()):
+        name = type(module).__name__.lower()
+        x = torch.randn(ROWS, 2, 2)
+        if name == "rows":
+            x = (x.view(-1, 4) * module.std + module.mean).view(-1, 2, 2)
+        y = module(x).detach().numpy()
+        options = {
+            "script": {"dynamo": False, "input_names": ["x"], "dynamic_axes": {"x": {0: "batch"}}},
+            "dynamo": {"dynamo": True, "external_data": False, "verbose": False,
+                "dynamic_shapes": ({0: torch.export.Dim("batch")},)},
+        }
+        for exporter, options in options.items():
+            path = f"models/pytorch_{name}_{exporter}.onnx"
+            torch.onnx.export(module, (x,), path, **options)
+            save(file, f"pytorch_{name}_{exporter}", plain(onnx.load(path)), x.numpy(), y)
+
+
 def pytorch_external(file):
     """Weights beside the model, which the exporter does to those of 1 KiB and more."""
     torch.manual_seed(2)
@@ -299,6 +348,7 @@ pytorch(file)
 scikit_learn(file)
 types(file)
 pytorch_external(file)
+pytorch_scaled(file)
 file.write("models.txt")
 file = File(onnx, numpy)
 backend_nodes(file)

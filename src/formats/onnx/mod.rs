@@ -9,6 +9,8 @@ mod import;
 mod patterns;
 mod pieces;
 mod proto;
+mod scaling;
+mod shapes;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -111,13 +113,17 @@ impl<E: Element> Network<E> {
     /// an output of floats. Read are opsets 7 to 26 and
     ///
     /// - `Gemm` and `MatMul`, `Add` of a bias or of a residual block;
+    /// - `Add`, `Sub`, `Mul` and `Div` with constants, one for each column or one for all, as in
+    ///   `(x - mean) / std`: after a dense layer they are in its weights, and elsewhere a batch
+    ///   normalization whose running mean and variance they are;
     /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17,
     ///   `Dropout`;
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,
     ///   `HardSwish`, and `HardSigmoid` as PyTorch defines it; SiLU, and GELU, Mish and hard swish
     ///   in their parts;
     /// - an embedding as [`Network::to_onnx`] writes it;
-    /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows;
+    /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows, with a
+    ///   number of rows that is a constant or the input's own, and `Squeeze` of a single output;
     /// - `Softmax` or `LogSoftmax` at the end, and skl2onnx's `Concat` of two probabilities and
     ///   `ZipMap`, of which the probabilities are the network's outputs.
     ///
