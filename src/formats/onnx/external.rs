@@ -49,8 +49,8 @@ fn plain_name(tensor: &Tensor) -> Result<&str> {
 
 /// What was read of which files.
 struct Files {
-    /// The bytes that may still be taken of each: no byte is there twice, so that a small file does
-    /// not become much.
+    /// The bytes that may still be taken of each: no more than it has, so that a small file does not
+    /// become much by being read again and again.
     left: HashMap<PathBuf, u64>,
     taken: usize,
 }

@@ -165,9 +165,9 @@ impl<E: Element> Network<E> {
     /// [`Network::from_onnx`] of a file, and of the files beside it in which it keeps its weights,
     /// as PyTorch's exporter has it in `model.onnx.data` unless it is told `external_data=False`.
     ///
-    /// Such a file has to be in the same folder, and is read where the model says so and no
-    /// further: its name is a plain one, no byte of it is two tensors', and its bytes count as the
-    /// model's own for the memory that may be taken. A link there is followed.
+    /// Such a file has to be in the same folder, with a plain name; a link there is followed. All
+    /// its tensors together may not have more bytes than it has, which count as the model's own for
+    /// the memory that may be taken.
     ///
     /// ```
     /// use deltarule::{Error, Network};
