@@ -124,7 +124,7 @@ fn scalings() {
         floats("factor", &[1], &[0.5]),
         floats("shift", &[2], &[1.0, 2.0]),
     ];
-    let good = model(2, tensors, nodes);
+    let good = model(2, tensors.clone(), nodes);
     let (network, _) = read(&good).unwrap();
     let layers = [Layer::batch_norm(), Layer::dense(2, Activation::Identity)];
     assert_eq!(network.specification(), layers);
@@ -135,6 +135,13 @@ fn scalings() {
     for (got, wanted) in y.iter().zip([first, second, 1.0, 2.0]) {
         assert!((got - wanted).abs() < 1e-6, "{y:?}");
     }
+    let after = vec![
+        node("MatMul", &["x", "w"], "z"),
+        node("Sub", &["z", "shift"], "d"),
+        node("Mul", &["d", "factor"], "y"),
+    ];
+    let after = read(&model(2, tensors[2..].to_vec(), after)).unwrap().0;
+    assert_eq!(after.parameters(), [0.5, 1.5, 1.0, 2.0, -0.5, -1.0]);
     // Sums before and after products, none of which has a row.
     let alone = vec![
         node("Add", &["x", "one"], "a"),
