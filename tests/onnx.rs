@@ -13,6 +13,7 @@ use deltarule::kernels::math::Function;
 use deltarule::{Activation, Categorical, Element, Error, Head, Layer, Network, NetworkBuilder};
 use golden::Golden;
 use std::fs;
+use std::io::ErrorKind::NotFound;
 use std::path::PathBuf;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
@@ -43,8 +44,8 @@ fn run<E: Element>((network, head): &(Network<E>, Head), x: &[E]) -> Vec<E> {
 }
 
 fn check<E: Element>(golden: &Golden, case: &str, file: &str, tolerance: f64) {
-    let model =
-        Network::<E>::from_onnx(&read(file)).unwrap_or_else(|error| panic!("{case}: {error}"));
+    let model = Network::<E>::load_onnx(format!("{FOLDER}/{file}.onnx"));
+    let model = model.unwrap_or_else(|error| panic!("{case}: {error}"));
     let y = run(&model, &golden.get::<E>(case, "x"));
     golden.check(file, case, "y", &y, tolerance);
 }
@@ -222,6 +223,65 @@ fn a_file_is_named() {
     fs::remove_file(&path).unwrap();
     let error = Network::<f32>::load_onnx(&path).unwrap_err();
     assert!(matches!(&error, Error::File { path: named, .. } if *named == path), "{error}");
+}
+
+#[test]
+fn weights_are_read_from_a_file_beside_the_model() {
+    let file = "models/pytorch_external";
+    let folder = std::env::temp_dir().join(format!("deltarule-beside-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let model = folder.join("renamed.onnx");
+    let data = folder.join("pytorch_external.onnx.data");
+    let numbers = fs::read(format!("{FOLDER}/{file}.onnx.data")).unwrap();
+    fs::write(&model, read(file)).unwrap();
+    let load = || Network::<f32>::load_onnx(&model).map(|(network, _)| network);
+    let in_model = |result: Result<Network, Error>| match result {
+        Err(Error::InFile { path, error }) if path == model => *error,
+        other => panic!("{other:?}"),
+    };
+    let in_data = |result: Result<Network, Error>| match in_model(result) {
+        Error::InFile { path, error } if path == data => error.to_string(),
+        other => panic!("{other}"),
+    };
+    let missing = in_model(load());
+    assert!(
+        matches!(&missing, Error::File { path, kind: NotFound, .. } if *path == data),
+        "{missing}"
+    );
+    fs::create_dir(&data).unwrap();
+    assert!(in_model(load()).to_string().ends_with("this is not a regular file"));
+    fs::remove_dir(&data).unwrap();
+    fs::write(&data, &numbers).unwrap();
+    let parameters = load().unwrap().parameters().to_vec();
+    let first = numbers.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+    assert_eq!(bits(&parameters[..5 * 64]), bits(&first.take(5 * 64).collect::<Vec<_>>()));
+    fs::write(&data, &numbers[..numbers.len() - 1]).unwrap();
+    let cut = "`2.weight` has 1280 bytes from byte 1280 on, but the file has 2559";
+    assert!(in_data(load()).ends_with(cut));
+    fs::write(&data, &numbers).unwrap();
+    fs::write(&model, replaced(file, b"length\x12\x041280", b"length\x12\x041276")).unwrap();
+    let wrong = "`0.weight` has 1276 bytes, but its shape [64, 5] needs 1280";
+    assert!(in_data(load()).ends_with(wrong));
+    // The second weights begin within the first.
+    fs::write(&model, replaced(file, b"offset\x12\x041280", b"offset\x12\x041279")).unwrap();
+    let unaligned = load().unwrap();
+    assert_ne!(bits(unaligned.parameters()), bits(&parameters));
+    fs::write(&model, replaced(file, b"pytorch_external.onnx.data", b"../orch_external.onnx.data"))
+        .unwrap();
+    let escape = in_model(load()).to_string();
+    assert!(
+        escape.contains("which is not the plain name of a file in the same folder"),
+        "{escape}"
+    );
+    fs::remove_dir_all(&folder).unwrap();
+    // Bytes have no folder.
+    let error = Network::<f32>::from_onnx(&read(file)).unwrap_err().to_string();
+    assert!(
+        error.contains("`0.weight` are in another file, `pytorch_external.onnx.data`: read")
+            && error.contains("`Network::load_onnx`")
+            && error.contains("`external_data=False`"),
+        "{error}"
+    );
 }
 
 /// A model with other bytes in the place of some, of the same length.

@@ -1,4 +1,4 @@
-"""Makes models/*.onnx, nodes/*.onnx and models.txt, with which tests/onnx.rs compares: models as
+"""Makes models/*, nodes/*.onnx and models.txt, with which tests/onnx.rs compares: models as
 PyTorch and skl2onnx write them, the nodes of ONNX's own backend tests that are covered, and what
 ONNX Runtime, or the test itself, makes of some rows.
 
@@ -184,6 +184,67 @@ def pytorch_clips(file):
     save(file, "pytorch_clip_dynamo", plain(onnx.load(path)), x.numpy(), y)
 
 
+class Rows(nn.Module):
+    """Images as rows, scaled by what each column is, to one number each."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1))
+        self.register_buffer("mean", torch.tensor([100.0, 0.5, -3.0, 0.0]))
+        self.register_buffer("std", torch.tensor([0.25, 3.0, 1.5, 1e-4]))
+
+    def forward(self, x):
+        x = (x.view(x.size(0), -1) - self.mean) / self.std
+        return self.layers(x).squeeze(-1)
+
+
+class Scaled(nn.Module):
+    """Images scaled by constants, to numbers that are scaled back."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 2, bias=False)
+        self.register_buffer("mean", torch.tensor([100.0, -0.5]))
+        self.register_buffer("std", torch.tensor([20.0, 0.25]))
+
+    def forward(self, x):
+        x = (x - 0.5) / 0.25
+        x = torch.relu(self.first(x.view(x.size(0), 4)))
+        return 1 - (self.last(x) * self.std + self.mean)
+
+
+def pytorch_scaled(file):
+    """Networks with more than their layers, by both exporters."""
+    torch.manual_seed(3)
+    for module in (Rows().eval(), Scaled().eval()):
+        name = type(module).__name__.lower()
+        x = torch.randn(ROWS, 2, 2)
+        if name == "rows":
+            x = (x.view(-1, 4) * module.std + module.mean).view(-1, 2, 2)
+        y = module(x).detach().numpy()
+        options = {
+            "script": {"dynamo": False, "input_names": ["x"], "dynamic_axes": {"x": {0: "batch"}}},
+            "dynamo": {"dynamo": True, "external_data": False, "verbose": False,
+                "dynamic_shapes": ({0: torch.export.Dim("batch")},)},
+        }
+        for exporter, options in options.items():
+            path = f"models/pytorch_{name}_{exporter}.onnx"
+            torch.onnx.export(module, (x,), path, **options)
+            save(file, f"pytorch_{name}_{exporter}", plain(onnx.load(path)), x.numpy(), y)
+
+
+def pytorch_external(file):
+    """Weights beside the model, which the exporter does to those of 1 KiB and more."""
+    torch.manual_seed(2)
+    model, x = nn.Sequential(nn.Linear(5, 64), nn.ReLU(), nn.Linear(64, 5)).eval(), torch.randn(ROWS, 5)
+    path = pathlib.Path("models/pytorch_external.onnx")
+    torch.onnx.export(model, (x,), path, dynamo=True, verbose=False)
+    onnx.save(plain(onnx.load(path, load_external_data=False)), path)
+    onnx.checker.check_model(path, full_check=True)
+    assert path.with_name("pytorch_external.onnx.data").stat().st_size == 2 * 4 * 5 * 64
+    file.case("pytorch_external", x=x.numpy(), y=model(x).detach().numpy())
+
+
 def scikit_learn(file):
     random = numpy.random.RandomState(0)
     train, x = random.randn(60, 4).astype(numpy.float32), random.randn(ROWS, 4).astype(numpy.float32)
@@ -307,6 +368,8 @@ pytorch(file)
 pytorch_clips(file)
 scikit_learn(file)
 types(file)
+pytorch_external(file)
+pytorch_scaled(file)
 file.write("models.txt")
 file = File(onnx, numpy)
 backend_nodes(file)

@@ -1,5 +1,6 @@
 //! Files that are made to do harm.
 
+use super::beside::{self, LARGE};
 use deltarule::{Activation, Categorical, Checkpoint, Head, Loss, Network, Optimizer, Trainer};
 
 /// A good one, small.
@@ -316,5 +317,67 @@ pub(crate) fn models() -> Vec<Vec<u8>> {
     }
     files.push(field(7, field(1, field(5, []).repeat(GROWN))));
     files.push(field(7, field(1, field(1, []).repeat(GROWN))));
+    files
+}
+
+/// A tensor of f32 with this shape, whose numbers are in another file.
+fn tensor_beside(name: &str, dims: &[u64], entries: &[(&str, &str)]) -> Vec<u8> {
+    let dims = dims.iter().flat_map(|&dim| number(1, dim)).collect::<Vec<_>>();
+    let entries = entries.iter().flat_map(|(key, value)| {
+        let entry = [field(1, key), field(2, value)].concat();
+        field(13, entry)
+    });
+    let entries = entries.collect::<Vec<_>>();
+    field(5, [dims, number(2, 1), field(8, name), entries, number(14, 1)].concat())
+}
+
+/// Models whose numbers are said to be in files beside them, each of which is refused.
+pub(crate) fn models_beside() -> Vec<Vec<u8>> {
+    let product = || node("MatMul", &["x", "w"], "y");
+    let of = |dims: &[u64], entries: &[(&str, &str)]| {
+        model([tensor_beside("w", dims, entries), product()].concat(), 2, "y")
+    };
+    let mut files = Vec::new();
+    for location in [
+        "",
+        ".",
+        "..",
+        "../large.data",
+        "./large.data",
+        "folder.data/../large.data",
+        "/etc/hostname",
+        "..\\large.data",
+        "C:large.data",
+        "large.data\0",
+        "folder.data",
+        "missing.data",
+    ] {
+        files.push(of(&[2, 2], &[("location", location)]));
+    }
+    let large = ("location", "large.data");
+    files.push(of(&[2, 2], &[]));
+    files.push(of(&[2, 2], &[large, large]));
+    for huge in HUGE {
+        let text = huge.to_string();
+        files.push(of(&[2, 2], &[large, ("offset", &text)]));
+        files.push(of(&[2, 2], &[large, ("length", &text)]));
+        files.push(of(&[2, huge / 2], &[large, ("offset", &text), ("length", &text)]));
+        files.push(of(&[huge, huge], &[large]));
+        files.push(of(&[huge, 1], &[large, ("length", &huge.wrapping_mul(4).to_string())]));
+    }
+    for wrong in ["-16", "0x10", "16.0", "", "99999999999999999999999"] {
+        files.push(of(&[2, 2], &[large, ("offset", wrong)]));
+        files.push(of(&[2, 2], &[large, ("length", wrong)]));
+    }
+    // The same bytes again and again.
+    let names: Vec<String> = (0..1000).map(|i| format!("w{i}")).collect();
+    let all = [LARGE as u64 / 8, 2];
+    let again = names.iter().flat_map(|name| tensor_beside(name, &all, &[large]));
+    files.push(model([again.collect(), tensor("w", &[2, 2], 4), product()].concat(), 2, "y"));
+    for bytes in &files {
+        std::fs::write(beside::model_path(), bytes).unwrap();
+        let read = Network::<f32>::load_onnx(beside::model_path());
+        assert!(read.is_err(), "{:?}", String::from_utf8_lossy(bytes));
+    }
     files
 }

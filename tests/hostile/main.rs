@@ -5,11 +5,13 @@
 //! worth keeping.
 #![cfg(all(feature = "checkpoint", feature = "data", feature = "onnx", feature = "safetensors"))]
 
+mod beside;
 #[allow(unreachable_pub, reason = "it is a library of its own")]
 #[path = "../../fuzz/bodies.rs"]
 mod bodies;
 mod made;
 
+use beside::BESIDE;
 use bodies::{CHECKPOINT, CHECKPOINT_INSIDE, CSV, IDX, NPY, ONNX, READERS, Reader, SAFETENSORS};
 use peak_alloc::PeakAlloc;
 use std::fs;
@@ -128,6 +130,12 @@ fn every_reader_survives() {
     for bytes in made::models() {
         hostile.read(&ONNX, &bytes);
     }
+    let folder = beside::set_up(&golden("models/pytorch_external.onnx.data"));
+    hostile.damage(&BESIDE, &golden("models/pytorch_external.onnx"));
+    for bytes in made::models_beside() {
+        hostile.read(&BESIDE, &bytes);
+    }
+    fs::remove_dir_all(folder).unwrap();
     let Hostile { files, largest: (share, name) } = hostile;
     println!("{files} files; at most {share:.2} of the memory that may be taken, by {name}");
 }

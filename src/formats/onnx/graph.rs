@@ -267,7 +267,7 @@ impl<'a> Graph<'a> {
         columns: usize,
     ) -> Result<Vec<E>> {
         let (extents, numbers) = self.numbers(node, value)?;
-        let is_row = extents.len() <= 2 && extents.last().is_none_or(|&it| it == numbers.len());
+        let is_row = is_row(&extents, numbers.len());
         if is_row && numbers.len() == columns {
             return Ok(numbers);
         }
@@ -276,6 +276,15 @@ impl<'a> Graph<'a> {
             return Ok(vec![*number; columns]);
         }
         Err(self.error(node, format!("{extents:?} is no row of {columns} numbers")))
+    }
+
+    /// A constant that is a row of any columns, or one number for all of them.
+    pub(super) fn any_row(&self, node: usize, value: Value<'a>) -> Result<Vec<f64>> {
+        let (extents, numbers) = self.numbers(node, value)?;
+        if is_row(&extents, numbers.len()) && !numbers.is_empty() {
+            return Ok(numbers);
+        }
+        Err(self.error(node, format!("{extents:?} is no row of numbers")))
     }
 
     /// The length of a constant that is a row.
@@ -346,6 +355,10 @@ impl<'a> Graph<'a> {
             _ => None,
         }
     }
+}
+
+fn is_row(extents: &[usize], count: usize) -> bool {
+    extents.len() <= 2 && extents.last().is_none_or(|&last| last == count)
 }
 
 fn casts_to_float(node: &Node) -> bool {

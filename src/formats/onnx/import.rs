@@ -8,10 +8,15 @@ use super::graph::{Graph, Value, decimal, transposed};
 use super::patterns::{Embedded, Normalized};
 use super::pieces::{Layers, Piece};
 use super::proto::{Model, ValueInfo, data_type};
+use super::scaling::{Step, folded};
 use super::{Head, invalid};
 use crate::error::{Result, check_length};
 use crate::layers::{Categorical, Layer};
 use crate::network::{Network, NetworkBuilder};
+
+pub(super) const NOT_READ: &str = "this operator is not read here, or not with these inputs: \
+    leave it out of the model, and do outside what it does";
+pub(super) const NO_ROWS: &str = "its shape is not one of rows, as that of `x.flatten(1)` is";
 
 /// How deep residual blocks may lie in each other.
 const DEPTH: usize = 64;
@@ -68,7 +73,8 @@ fn output(outputs: &[ValueInfo]) -> Result<&ValueInfo> {
 fn inputs<E: Element>(graph: &Graph<'_>, pieces: &[Piece<E>]) -> Result<usize> {
     let tensor = graph.input.r#type.as_ref().and_then(|it| it.tensor_type.as_ref());
     let shape = tensor.and_then(|tensor| tensor.shape.as_ref());
-    let becomes_rows = matches!(pieces.first(), Some(Piece::Rows { .. }));
+    let first = pieces.iter().find(|piece| !piece.is_elementwise());
+    let becomes_rows = matches!(first, Some(Piece::Rows { .. }));
     // Some writers say 0 for what they don't know.
     let static_extent = |dim: &super::proto::Dimension| {
         dim.dim_value.and_then(|value| usize::try_from(value).ok()).filter(|&value| value > 0)
@@ -188,7 +194,22 @@ impl<'a> Import<'a> {
             last = Some(node);
         }
         pieces.reverse();
-        Ok(pieces)
+        self.check_squeezed(&pieces, depth)?;
+        folded(self.graph, pieces)
+    }
+
+    /// Checks that nothing needs rows any more once they were squeezed.
+    fn check_squeezed<E>(&self, pieces: &[Piece<E>], depth: usize) -> Result<()> {
+        let mut rest = pieces.iter();
+        let Some(&Piece::Squeeze { node }) =
+            rest.find(|piece| matches!(piece, Piece::Squeeze { .. }))
+        else {
+            return Ok(());
+        };
+        if depth == 0 && self.head == Head::None && rest.all(Piece::is_elementwise) {
+            return Ok(());
+        }
+        Err(self.graph.error(node, "only activations and scalings may come after it: squeeze last"))
     }
 
     /// Adds the piece that ends in this node, and returns what goes into it.
@@ -243,15 +264,29 @@ impl<'a> Import<'a> {
                 Ok(x)
             }
             "Reshape" => {
-                let columns = match graph.whole_numbers(graph.argument(node, 1)).as_deref() {
-                    Some([_, -1]) => None,
-                    Some([_, columns]) if *columns > 0 => usize::try_from(*columns).ok(),
-                    _ => return Err(graph.error(node, "its shape is not one of rows")),
+                let piece = match graph.shape(graph.argument(node, 1), x).as_deref() {
+                    Some([_, -1]) => Piece::Rows { columns: None },
+                    Some(&[_, columns]) if columns > 0 => {
+                        Piece::Rows { columns: usize::try_from(columns).ok() }
+                    }
+                    Some([-1]) => Piece::Squeeze { node },
+                    _ => return Err(graph.error(node, NO_ROWS)),
                 };
-                pieces.push(Piece::Rows { columns });
+                pieces.push(piece);
                 Ok(x)
             }
-            _ => Err(graph.error(node, "this operator is not read here")),
+            "Squeeze" if graph.squeezes_columns(node) => {
+                pieces.push(Piece::Squeeze { node });
+                Ok(x)
+            }
+            "Sub" | "Mul" | "Div" => match Step::of(graph, node)? {
+                Some((step, x)) => {
+                    pieces.push(Piece::Scale { node, steps: vec![step] });
+                    Ok(x)
+                }
+                None => Err(graph.error(node, NOT_READ)),
+            },
+            _ => Err(graph.error(node, NOT_READ)),
         }
     }
 
@@ -316,7 +351,13 @@ impl<'a> Import<'a> {
                 (inputs[0], inputs[1])
             }
             [Value::Node(..), Value::Node(..)] => (inputs[1], inputs[0]),
-            _ => return Err(graph.error(node, "it adds neither a bias nor a residual block")),
+            _ => {
+                let Some((step, x)) = Step::of(graph, node)? else {
+                    return Err(graph.error(node, "it adds neither a row nor a residual block"));
+                };
+                pieces.push(Piece::Scale { node, steps: vec![step] });
+                return Ok(x);
+            }
         };
         if depth == DEPTH {
             return Err(graph.error(node, "residual blocks lie too deep in each other"));

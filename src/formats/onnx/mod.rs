@@ -3,11 +3,14 @@
 //! The format: <https://onnx.ai/onnx/repo-docs/IR.html> and <https://onnx.ai/onnx/operators/>.
 
 mod export;
+mod external;
 mod graph;
 mod import;
 mod patterns;
 mod pieces;
 mod proto;
+mod scaling;
+mod shapes;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -113,18 +116,22 @@ impl<E: Element> Network<E> {
     /// an output of floats. Read are opsets 7 to 26 and
     ///
     /// - `Gemm` and `MatMul`, `Add` of a bias or of a residual block;
+    /// - `Add`, `Sub`, `Mul` and `Div` with constants, one for each column or one for all, as in
+    ///   `(x - mean) / std`: after a dense layer they are in its weights, and elsewhere a batch
+    ///   normalization whose running mean and variance they are;
     /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17,
     ///   `Dropout`;
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,
     ///   `HardSwish`, `HardSigmoid` as PyTorch defines it, and `Clip`, which is ReLU6 and hard tanh
-    ///   there; SiLU, and GELU, Mish and hard swish
-    ///   in their parts;
+    ///   there; SiLU, and GELU, Mish and hard swish in their parts;
     /// - an embedding as [`Network::to_onnx`] writes it;
-    /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows;
+    /// - `Identity`, `Cast` from float to float, and `Flatten` and `Reshape` to rows, with a
+    ///   number of rows that is a constant or the input's own, and `Squeeze` of a single output;
     /// - `Softmax`, `LogSoftmax` or `Exp` at the end, and skl2onnx's `Concat` of two probabilities and
     ///   `ZipMap`, of which the probabilities are the network's outputs.
     ///
-    /// Weights may be initializers or constants of f32, f64, f16 or bf16. Whatever the bytes are,
+    /// Weights may be initializers or constants of f32, f64, f16 or bf16; those in another file are
+    /// for [`Network::load_onnx`], which knows where that is. Whatever the bytes are,
     /// memory stays below 1 MiB and 512 times their number.
     ///
     /// ```
@@ -147,11 +154,23 @@ impl<E: Element> Network<E> {
     /// [`Error::Format`] if this is no model, or not of that form; and as
     /// [`NetworkBuilder::build`](crate::NetworkBuilder::build) if the layers make no network.
     pub fn from_onnx(bytes: &[u8]) -> Result<(Self, Head)> {
-        let model = proto::Model::decode(bytes).map_err(|error| invalid(error.to_string()))?;
-        import::network(&model, bytes.len())
+        Self::read_onnx(bytes, None)
     }
 
-    /// [`Network::from_onnx`] of a file.
+    /// The network of a model whose tensors may be in other files of this folder.
+    fn read_onnx(bytes: &[u8], folder: Option<&Path>) -> Result<(Self, Head)> {
+        let model = proto::Model::decode(bytes);
+        let mut model = model.map_err(|error| invalid(error.to_string()))?;
+        let beside = external::load(&mut model, folder)?;
+        import::network(&model, bytes.len().saturating_add(beside))
+    }
+
+    /// [`Network::from_onnx`] of a file, and of the files beside it in which it keeps its weights,
+    /// as PyTorch's exporter has it in `model.onnx.data` unless it is told `external_data=False`.
+    ///
+    /// Such a file has to be in the same folder, with a plain name; a link there is followed. All
+    /// its tensors together may not have more bytes than it has, which count as the model's own for
+    /// the memory that may be taken.
     ///
     /// ```
     /// use deltarule::{Error, Network};
@@ -165,10 +184,13 @@ impl<E: Element> Network<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::File`] if it can't be read; otherwise [`Error::InFile`].
+    /// [`Error::File`] if it can't be read; otherwise [`Error::InFile`], in which is an
+    /// [`Error::File`] if a file beside it can't be read, and one more [`Error::InFile`] if that
+    /// is too short or the like.
     pub fn load_onnx(path: impl AsRef<Path>) -> Result<(Self, Head)> {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|error| Error::file(path, &error))?;
-        Self::from_onnx(&bytes).map_err(|error| error.in_file(path))
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::read_onnx(&bytes, Some(folder)).map_err(|error| error.in_file(path))
     }
 }

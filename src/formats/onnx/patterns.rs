@@ -39,7 +39,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The input of the node that makes a value, if it is this operator.
-    fn input_of(&self, value: Value<'a>, operator: &str) -> Option<Value<'a>> {
+    pub(super) fn input_of(&self, value: Value<'a>, operator: &str) -> Option<Value<'a>> {
         self.inputs_of(value, operator).map(|[input, _]| input)
     }
 

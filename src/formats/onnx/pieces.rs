@@ -7,6 +7,7 @@ use deltarule_kernels::activation::Activation;
 
 use super::graph::Graph;
 use super::invalid;
+use super::scaling::{Step, batch_norm};
 use crate::error::Result;
 use crate::layers::{Categorical, Layer};
 
@@ -46,6 +47,15 @@ pub(super) enum Piece<E> {
     Rows {
         columns: Option<usize>,
     },
+    /// Sums, products and the like with constants.
+    Scale {
+        node: usize,
+        steps: Vec<Step>,
+    },
+    /// Rows of one element become that element.
+    Squeeze {
+        node: usize,
+    },
 }
 
 impl<E> Piece<E> {
@@ -56,7 +66,17 @@ impl<E> Piece<E> {
             Self::Norm { features, .. } => *features,
             Self::Rows { columns } => *columns,
             Self::Residual { block, .. } => block.iter().find_map(Self::inputs),
-            Self::Dropout { .. } | Self::Activation(_) => None,
+            Self::Scale { steps, .. } => steps.iter().find_map(Step::columns),
+            Self::Dropout { .. } | Self::Activation(_) | Self::Squeeze { .. } => None,
+        }
+    }
+
+    /// Whether it does the same to each element, wherever that stands.
+    pub(super) fn is_elementwise(&self) -> bool {
+        match self {
+            Self::Dropout { .. } | Self::Activation(_) => true,
+            Self::Scale { steps, .. } => steps.iter().all(|step| step.columns().is_none()),
+            _ => false,
         }
     }
 }
@@ -122,7 +142,18 @@ impl<E: Element> Layers<E> {
                     }
                     self.layers.push(Layer::Residual(block));
                 }
-                Piece::Rows { .. } => {}
+                Piece::Scale { node, steps } => {
+                    let (layer, parameters, statistics) =
+                        batch_norm::<E>(graph, node, &steps, width)?;
+                    self.layers.push(layer);
+                    self.parameters.extend(parameters);
+                    self.statistics.extend(statistics);
+                }
+                Piece::Squeeze { node } if width != 1 => {
+                    let problem = format!("it squeezes rows of {width}, which have to be of 1");
+                    return Err(graph.error(node, problem));
+                }
+                Piece::Rows { .. } | Piece::Squeeze { .. } => {}
             }
         }
         Ok(width)

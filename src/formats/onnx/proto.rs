@@ -108,9 +108,21 @@ pub(super) struct Tensor {
     pub(super) raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
     pub(super) double_data: Vec<f64>,
+    /// Where in which other file the numbers are.
+    #[prost(message, repeated, tag = "13")]
+    pub(super) external_data: Vec<Entry>,
     /// 1 if the numbers are in another file.
     #[prost(int32, tag = "14")]
     pub(super) data_location: i32,
+}
+
+/// `StringStringEntryProto`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Entry {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(string, tag = "2")]
+    pub(super) value: String,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -7,6 +7,8 @@ use super::proto::{
 use super::{Head, Network, Result, import};
 use crate::{Activation, Layer};
 
+mod scaled;
+
 fn node(op_type: &str, inputs: &[&str], output: &str) -> Node {
     let input = inputs.iter().map(|&input| input.to_owned()).collect();
     Node { input, output: vec![output.to_owned()], op_type: op_type.to_owned(), ..Node::default() }
@@ -74,7 +76,8 @@ fn check(good: Model, changes: &[(Change, &str)]) {
     }
 }
 
-const NOT_READ: &str = "this operator is not read here";
+const NOT_READ: &str = import::NOT_READ;
+const NO_ROWS: &str = import::NO_ROWS;
 const NOT_OF_TWO: &str = "it is not of the two probabilities 1 − p and p";
 
 fn square(name: &str) -> Tensor {
@@ -114,10 +117,6 @@ fn products() {
                 "[0, 2] is no matrix of weights",
             ),
             (|graph| graph.initializer[1].dims = vec![2, 1], "[2, 1] is no row of 2 numbers"),
-            (
-                |graph| graph.initializer[0].data_location = 1,
-                "the numbers of `w` are in another file",
-            ),
             (|graph| graph.initializer[0].raw_data = vec![0; 17], "`w` has 17 bytes"),
             (
                 |graph| {
@@ -152,10 +151,7 @@ fn heads_and_shapes() {
     check(after(node("Flatten", &["z"], "y")), &[(axis_0, NOT_READ)]);
     let mut reshape = after(node("Reshape", &["z", "shape"], "y"));
     reshape.graph.as_mut().unwrap().initializer.push(whole("shape", &[2], &[-1, 2]));
-    check(
-        reshape,
-        &[(|graph| graph.initializer[1].int64_data[1] = 0, "its shape is not one of rows")],
-    );
+    check(reshape, &[(|graph| graph.initializer[1].int64_data[1] = 0, NO_ROWS)]);
     let row = |name| floats(name, &[2], &[1.0; 2]);
     let norm = node("BatchNormalization", &["x", "a", "b", "c", "d"], "y");
     let norm = model(2, ["a", "b", "c", "d"].map(row).to_vec(), vec![norm]);

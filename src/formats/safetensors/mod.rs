@@ -191,7 +191,8 @@ impl<E: Element> Network<E> {
     /// [`Network::to_safetensors`] names this network's, each with `prefix` before it; other
     /// tensors must not begin so. f16, bf16, f32 and f64 are converted.
     ///
-    /// This is for what PyTorch has saved:
+    /// This is for what PyTorch has saved of an `nn.Sequential`, and
+    /// [`Network::load_named_state_dict`] for what it has saved of others:
     ///
     /// ```python
     /// body = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
@@ -215,10 +216,13 @@ impl<E: Element> Network<E> {
     /// one that is missing and one that is too many; and how many modules have tensors, if that
     /// differs. Nothing was changed then.
     pub fn copy_state_dict(&mut self, bytes: &[u8], prefix: &str) -> Result<()> {
-        let names = Names::of(self);
+        self.copy_tensors(bytes, prefix, &Names::of(self))
+    }
+
+    fn copy_tensors(&mut self, bytes: &[u8], prefix: &str, names: &Names) -> Result<()> {
         let file = StateDict::new(bytes)?;
-        file.check(&names, prefix)?;
-        file.copy(&names, prefix, self)
+        file.check(names, prefix)?;
+        file.copy(names, prefix, self)
     }
 
     /// [`Network::copy_state_dict`] of a file, which is mapped into memory and not read before. It
@@ -246,5 +250,75 @@ impl<E: Element> Network<E> {
     pub fn load_state_dict(&mut self, path: impl AsRef<Path>, prefix: &str) -> Result<()> {
         let path = path.as_ref();
         self.copy_state_dict(&map(path)?, prefix).map_err(|error| error.in_file(path))
+    }
+
+    /// [`Network::copy_state_dict`] of a model that is no `nn.Sequential`, with the names of its
+    /// modules that have tensors, in the order of this network's layers.
+    ///
+    /// A module in another has both names, as in `block.fc`; an embedding has one module for each of
+    /// its tables, named `embeddings.0` if they are in a list of this name. A tensor of a module
+    /// that is not named is one too many, as there.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let layers = Network::builder(4).dense(16, Activation::Relu).dense(3, Activation::Identity);
+    /// let saved = layers.clone().seed(1).build()?.to_safetensors()?;
+    /// let mut network = layers.build()?;
+    /// // What is saved here is named as of an `nn.Sequential`, in which the second is a ReLU.
+    /// network.copy_named_state_dict(&saved, "", &["0", "2"])?;
+    /// let error = network.copy_named_state_dict(&saved, "", &["fc1", "fc2"]).unwrap_err();
+    /// assert!(error.to_string().contains("it has no tensor `fc1.weight`"));
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Network::copy_state_dict`]; [`Error::Format`] if there are not as many names as this
+    /// network has modules with tensors, which it then names.
+    pub fn copy_named_state_dict(
+        &mut self,
+        bytes: &[u8],
+        prefix: &str,
+        modules: &[impl AsRef<str>],
+    ) -> Result<()> {
+        let names = Names::of(self).renamed(modules)?;
+        self.copy_tensors(bytes, prefix, &names)
+    }
+
+    /// [`Network::copy_named_state_dict`] of a file, which is mapped into memory and not read
+    /// before. It must not be changed meanwhile.
+    ///
+    /// ```python
+    /// class Model(nn.Module):
+    ///     def __init__(self):
+    ///         super().__init__()
+    ///         self.fc1, self.bn, self.fc2 = nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Linear(16, 3)
+    ///
+    ///     def forward(self, x):
+    ///         return self.fc2(torch.relu(self.bn(self.fc1(x))))
+    /// ```
+    ///
+    /// ```
+    /// # use deltarule::{Activation, Network};
+    /// # fn load() -> deltarule::Result<()> {
+    /// let layers = Network::builder(4).dense(16, Activation::Identity).batch_norm();
+    /// let layers = layers.activation(Activation::Relu).dense(3, Activation::Identity);
+    /// let mut network = layers.build()?;
+    /// network.load_named_state_dict("model.safetensors", "", &["fc1", "bn", "fc2"])?;
+    /// # Ok(())
+    /// # }
+    /// # assert!(load().unwrap_err().to_string().starts_with("model.safetensors: "));
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
+    pub fn load_named_state_dict(
+        &mut self,
+        path: impl AsRef<Path>,
+        prefix: &str,
+        modules: &[impl AsRef<str>],
+    ) -> Result<()> {
+        let path = path.as_ref();
+        let copied = self.copy_named_state_dict(&map(path)?, prefix, modules);
+        copied.map_err(|error| error.in_file(path))
     }
 }

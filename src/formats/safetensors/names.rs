@@ -1,9 +1,12 @@
 //! Which tensors a network has, and where their numbers are.
 
+use core::fmt::Display;
 use core::ops::Range;
 use deltarule_kernels::Element;
 use deltarule_kernels::activation::Activation;
 
+use super::invalid;
+use crate::error::Result;
 use crate::layers::{Layer, LayerRef};
 use crate::network::Network;
 
@@ -32,6 +35,30 @@ impl Names {
             Self { tensors: Vec::new(), ones: Vec::new(), parameters: 0, statistics: 0 };
         names.add(network.specification(), &mut network.layers(), "");
         names
+    }
+
+    /// The same tensors, with these names for their modules in the place of their own.
+    pub(super) fn renamed(mut self, modules: &[impl AsRef<str>]) -> Result<Self> {
+        let mut own: Vec<String> = Vec::new();
+        for (name, ..) in &mut self.tensors {
+            let (module, tensor) = name.rsplit_once('.').unwrap_or(("", name.as_str()));
+            if own.last().is_none_or(|last| last != module) {
+                own.push(module.to_owned());
+            }
+            let new = modules.get(own.len() - 1).map_or("", AsRef::as_ref);
+            *name = format!("{new}.{tensor}");
+        }
+        if own.len() == modules.len() {
+            return Ok(self);
+        }
+        let (needed, given) = (own.len(), modules.len());
+        let own = first_few(own.iter().map(String::as_str));
+        Err(invalid(format!("`modules` names {given}, but the network has {needed}: {own}")))
+    }
+
+    /// The names of the first tensors.
+    pub(super) fn first(&self, prefix: &str) -> String {
+        first_few(self.tensors.iter().map(|(name, ..)| format!("{prefix}{name}")))
     }
 
     /// Adds the tensors of these layers, which are the next of the network's.
@@ -110,4 +137,13 @@ impl Names {
             self.next_parameters(features);
         }
     }
+}
+
+/// The first names of a list, and how many more there are.
+fn first_few(names: impl ExactSizeIterator<Item: Display>) -> String {
+    const FEW: usize = 4;
+    let more = names.len().saturating_sub(FEW);
+    let names: Vec<String> = names.take(FEW).map(|name| format!("`{name}`")).collect();
+    let names = names.join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
 }

@@ -110,7 +110,10 @@ impl<'a> StateDict<'a> {
         };
         let missing = names.tensors.iter().find(is_missing).map(|(name, ..)| name);
         let surplus = there.difference(&wanted).min_by(|a, b| by_number(a).cmp(by_number(b)));
-        let problem = match (self.misfit(names, prefix), missing, surplus) {
+        let misfit = self.misfit(names, prefix);
+        let are_others =
+            misfit.is_none() && missing.is_some() && (surplus.is_some() || there.is_empty());
+        let problem = match (misfit, missing, surplus) {
             (Some(misfit), ..) => misfit,
             (None, Some(missing), Some(surplus)) => format!(
                 "it has no tensor `{prefix}{missing}`, and the network has no place for its tensor \
@@ -123,12 +126,24 @@ impl<'a> StateDict<'a> {
             (None, None, None) => return Ok(()),
         };
         let (has, needs) = (count_modules(&there), count_modules(&wanted));
-        if has == needs {
-            return Err(invalid(problem));
-        }
-        Err(invalid(format!(
-            "{problem}; it has tensors of {has} modules, and the network of {needs}"
-        )))
+        let modules = if has == needs {
+            String::new()
+        } else {
+            format!("; it has tensors of {has} modules, and the network of {needs}")
+        };
+        let dotted = format!("{prefix}.");
+        let hint = if !are_others {
+            String::new()
+        } else if !prefix.is_empty() && keys.iter().any(|name| name.starts_with(&dotted)) {
+            format!("; the prefix is perhaps `{dotted}`")
+        } else {
+            let wanted = names.first(prefix);
+            format!(
+                "; the network's tensors are {wanted}; `load_named_state_dict` is for modules of \
+                 other names"
+            )
+        };
+        Err(invalid(format!("{problem}{modules}{hint}")))
     }
 
     /// What is wrong with the first of these tensors that is there, but can't be taken.
