@@ -149,19 +149,23 @@ fn predictions(isa: Isa, builder: NetworkBuilder<f32>) -> usize {
     let mut out = vec![0.0; ROWS * outputs];
     let mut workspace = Workspace::new(&network).unwrap();
     let frozen = || Predictor::builder(&network).softmax(true);
-    let [exact, halves, bytes] =
-        [frozen(), frozen().weights(WeightFormat::Bf16), frozen().weights(WeightFormat::Int8)]
-            .map(|predictor| predictor.build().unwrap());
-    let mut frozen = exact.workspace().unwrap();
+    let mut frozen =
+        [frozen(), frozen().weights(WeightFormat::Bf16), frozen().weights(WeightFormat::Int8)].map(
+            |predictor| {
+                let predictor = predictor.build().unwrap();
+                let workspace = predictor.workspace().unwrap();
+                (predictor, workspace)
+            },
+        );
     let mut ranked = vec![Ranked::default(); 2 * ROWS];
     allocations(|| {
         for rows in [1, 2, 63, 255, 256, 257, ROWS] {
             let (x, out) = (&x[..rows * inputs], &mut out[..rows * outputs]);
             network.predict_into(x, out, &mut workspace).unwrap();
-            for predictor in [&exact, &halves, &bytes] {
-                predictor.predict_into(x, out, &mut frozen).unwrap();
+            for (predictor, workspace) in &mut frozen {
+                predictor.predict_into(x, out, workspace).unwrap();
+                predictor.top_k_into(x, 2, &mut ranked[..2 * rows], workspace).unwrap();
             }
-            exact.top_k_into(x, 2, &mut ranked[..2 * rows], &mut frozen).unwrap();
         }
     })
 }
