@@ -31,8 +31,7 @@ use crate::{Error, Layer, data::Scaling};
 ///
 /// - behind one that has no activation, W ← diag(f) W and b ← (b − μ)·f + β;
 /// - before one, W ← W diag(f) and b ← b + W (β − f·μ), if no |μ| is more than 64 standard
-///   deviations (with a scaling, no |c·f| is more than 64), and the weights stay as they are, and
-///   are not stored in fewer bytes;
+///   deviations (with a scaling, no |c·f| is more than 64), and W is not stored in fewer bytes;
 ///
 /// unless a residual block needs what is between the two, or a weight would overflow f32; then they
 /// stay a layer. With n inputs of a layer and u half an ulp of 1, the folded layer is within

@@ -237,6 +237,14 @@ pub(super) struct Kept<E: Element> {
     pub(super) after: u64,
 }
 
+/// The averaged network, or the trained one if there is no average.
+pub(super) fn judged<'a, E: Element>(
+    trained: &'a Network<E>,
+    average: Option<&'a Kept<E>>,
+) -> &'a Network<E> {
+    average.map_or(trained, |kept| kept.average.network())
+}
+
 impl<E: Element> Trainer<E> {
     /// The average of the weights after each step, if
     /// [`TrainerBuilder::average`](super::TrainerBuilder::average) asked for one.
@@ -274,7 +282,7 @@ impl<E: Element> Trainer<E> {
 
     /// The network that is judged and served: the averaged one, if an average is kept.
     pub(crate) fn judged(&self) -> &Network<E> {
-        self.average().map_or(&self.network, WeightAverage::network)
+        judged(&self.network, self.average.as_ref())
     }
 
     /// Puts a network of the same layers in the place of the trained and the averaged one.

@@ -35,7 +35,7 @@ use crate::optimizer::ParameterGroup;
 use crate::optimizer::{Optimizer, Rates, UpdateRule};
 use crate::targets::WeightedTargets;
 use accumulate::Accumulated;
-use average::Kept;
+use average::{Kept, judged};
 use goal::{Goal, Objective};
 use layout::ShardLayout;
 use own_loss::OwnLoss;
@@ -335,8 +335,8 @@ impl<E: Element> Trainer<E> {
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
         self.check_targets("targets", targets, rows)?;
         if self.own_loss.has_rule() {
-            let network = if averaged { self.judged() } else { &self.network };
-            let outputs = network.predict(x)?;
+            let average = self.average.as_ref().filter(|_| averaged);
+            let outputs = judged(&self.network, average).predict(x)?;
             return self.evaluate_own_loss(&outputs, rows, targets);
         }
         let mut losses = try_vec("losses", rows)?;
@@ -344,10 +344,7 @@ impl<E: Element> Trainer<E> {
         let goal = Goal::Targets(targets);
         let parts = self.parts(self.max_batch.min(rows));
         let span_rows = self.cut(rows, parts);
-        let network = match &self.average {
-            Some(kept) if averaged => kept.average.network(),
-            _ => &self.network,
-        };
+        let network = judged(&self.network, self.average.as_ref().filter(|_| averaged));
         let Buffers { layout, arena, moments, scratch, .. } = &mut self.buffers;
         network.use_running_statistics(moments)?;
         let (objective, mode) = (&self.objective, Mode::Evaluation);
