@@ -104,10 +104,14 @@ fn read_safetensors(bytes: &[u8]) -> Use {
         assert_eq!(network.parameters(), before);
     }
     drop(Network::<f64>::from_safetensors(bytes));
-    let Ok(network) = Network::<f32>::from_safetensors(bytes) else { return nothing() };
+    let Ok((network, notes)) = Network::<f32>::from_safetensors_with(bytes) else {
+        return nothing();
+    };
     Box::new(move || {
         predict(&network);
-        let again = Network::<f32>::from_safetensors(&network.to_safetensors().unwrap()).unwrap();
+        let file = network.to_safetensors_with(&notes).unwrap();
+        let (again, notes_again) = Network::<f32>::from_safetensors_with(&file).unwrap();
+        assert_eq!(notes_again, notes);
         let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(again.parameters()), bits(network.parameters()));
     })

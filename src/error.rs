@@ -355,6 +355,14 @@ pub enum Error {
         /// The newest version of the format that can be read.
         newest: u32,
     },
+    /// A note beside a network is no good.
+    #[error("the note `{name}` {problem}")]
+    Note {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A node of an ONNX model is none that can be read.
     #[error("node {index} `{name}` ({operator}): {problem}")]
     Node {

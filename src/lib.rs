@@ -35,6 +35,8 @@ pub use fit::{
 };
 #[cfg(feature = "onnx")]
 pub use formats::Head;
+#[cfg(feature = "safetensors")]
+pub use formats::Notes;
 #[cfg(feature = "checkpoint")]
 pub use formats::{Checkpoint, Every};
 pub use init::{Distribution, Fan, Init};

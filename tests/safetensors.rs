@@ -7,7 +7,9 @@ mod common;
 mod golden;
 
 use common::{bits, zoo, zoo_rows};
-use deltarule::{Activation, Categorical, Element, Error, Layer, Network, NetworkBuilder};
+use deltarule::{
+    Activation, Categorical, Element, Error, Layer, Loss, Network, NetworkBuilder, Notes,
+};
 use golden::Golden;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
@@ -312,4 +314,97 @@ fn a_later_version_says_who_wrote_it() {
     }
     let unknown = error(r#"{"written_by": "7.8.9"}"#).to_string();
     assert!(unknown.ends_with("\"deltarule\" in its metadata has no version"), "{unknown}");
+}
+
+#[test]
+fn notes_travel_with_a_network() {
+    let network = plain::<f32>();
+    let path = std::env::temp_dir().join(format!("deltarule_notes_{}", std::process::id()));
+    let loss = Loss::Huber { threshold: 0.1 };
+    let notes = Notes::new().with("loss", &loss).unwrap().with("a \"name\"\n", "ÿ\0").unwrap();
+    let notes = notes.with("numbers", &[0.1, f64::MIN_POSITIVE]).unwrap();
+    network.save_safetensors_with(&path, &notes).unwrap();
+    let (again, found) = Network::<f32>::load_safetensors_with(&path).unwrap();
+    assert_eq!(bits(again.parameters()), bits(network.parameters()));
+    assert_eq!(found, notes);
+    assert_eq!(found.get::<Loss>("loss").unwrap(), loss);
+    assert_eq!(found.get::<String>("a \"name\"\n").unwrap(), "ÿ\0");
+    assert_eq!(found.get::<Vec<f64>>("numbers").unwrap(), [0.1, f64::MIN_POSITIVE]);
+
+    // Who does not ask for them need not know of them, and other programs find them.
+    let again = Network::<f32>::load_safetensors(&path).unwrap();
+    assert_eq!(again.specification(), network.specification());
+    let bytes = std::fs::read(&path).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = metadata.metadata().as_ref().unwrap();
+    assert_eq!(metadata["numbers"], "[0.1,2.2250738585072014e-308]");
+    assert_eq!(metadata["format"], "pt");
+
+    // Another network in the file's place has only its own.
+    network.save_safetensors(&path).unwrap();
+    assert_eq!(Network::<f32>::load_safetensors_with(&path).unwrap().1, Notes::new());
+    std::fs::remove_file(&path).unwrap();
+    let gone = Network::<f32>::load_safetensors_with(&path).unwrap_err();
+    assert!(matches!(gone, Error::File { path: which, .. } if which == path));
+}
+
+#[test]
+fn a_note_that_is_no_good_says_why() {
+    let said = |error: Error| {
+        assert!(matches!(error, Error::Note { .. }));
+        error.to_string()
+    };
+    for name in ["deltarule", "format"] {
+        let error = Notes::new().with(name, &0).unwrap_err();
+        let wanted = "can't have this name, which means something else in the file";
+        assert_eq!(said(error), format!("the note `{name}` {wanted}"));
+    }
+    let pairs = HashMap::from([((1, 2), 3)]);
+    let error = said(Notes::new().with("pairs", &pairs).unwrap_err());
+    assert_eq!(error, "the note `pairs` can't be JSON: key must be a string");
+    let error = said(Notes::new().get::<u8>("seed").unwrap_err());
+    assert_eq!(error, "the note `seed` is missing: there are no notes");
+    let notes = Notes::new().with("seed", &300).unwrap().with("seed", &-1).unwrap();
+    let error = said(notes.get::<u8>("seed").unwrap_err());
+    assert!(error.starts_with("the note `seed` is not of the type asked for: "), "{error}");
+    // What another program wrote need not be JSON.
+    let metadata = HashMap::from([("by".to_owned(), "hand".to_owned())]);
+    let bytes = plain::<f32>().to_safetensors().unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let (_, own) = SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = own.metadata().clone().unwrap().into_iter().chain(metadata).collect();
+    let bytes = serialize(file.tensors(), Some(metadata)).unwrap();
+    let (_, notes) = Network::<f32>::from_safetensors_with(&bytes).unwrap();
+    assert!(said(notes.get::<String>("by").unwrap_err()).contains("not of the type asked for"));
+}
+
+#[cfg(feature = "data")]
+#[test]
+fn a_service_needs_one_file() {
+    use deltarule::data::{Scaling, csv::Csv, csv::Schema};
+    use deltarule::{Optimizer, Predictor, Trainer};
+
+    // Where it is trained.
+    let table = "kind,size,price\na,1,10\nb,2,20\na,3,30\nb,500,5000\n";
+    let schema = Csv::regression("price").learn(table.as_bytes()).unwrap();
+    let mut rows = schema.read::<f32>(table.as_bytes()).unwrap();
+    let scaling = Scaling::standard(rows.features(), rows.columns()).unwrap();
+    rows.scale(&scaling).unwrap();
+    let network = Network::builder(rows.columns()).dense(1, Activation::Identity).build().unwrap();
+    let loss = Loss::MeanSquaredError;
+    let mut trainer = Trainer::builder(network, loss, Optimizer::adam(0.1)).build().unwrap();
+    trainer.fit(&rows).epochs(3).run().unwrap();
+    let notes = Notes::new().with("schema", &schema).unwrap().with("scaling", &scaling).unwrap();
+    let file = trainer.network().to_safetensors_with(&notes).unwrap();
+
+    // Where it serves.
+    let (network, notes) = Network::<f32>::from_safetensors_with(&file).unwrap();
+    let (schema, scaling): (Schema, Scaling) =
+        (notes.get("schema").unwrap(), notes.get("scaling").unwrap());
+    let predictor = Predictor::builder(&network).scaling(&scaling).build().unwrap();
+    let row =
+        schema.features_of::<f32>(|column| Some(if column == "size" { "3" } else { "a" })).unwrap();
+    let price = predictor.predict(&row).unwrap();
+    let own = Predictor::builder(trainer.network()).scaling(&scaling).build().unwrap();
+    assert_eq!(bits(&price), bits(&own.predict(&row).unwrap()));
 }

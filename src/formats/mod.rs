@@ -19,3 +19,5 @@ pub(crate) use checkpoint::{Saving, Stand, Weights, check_described};
 pub use onnx::Head;
 #[cfg(feature = "checkpoint")]
 pub(crate) use replace::check_directory;
+#[cfg(feature = "safetensors")]
+pub use safetensors::Notes;

@@ -3,6 +3,7 @@
 //! The format: <https://github.com/huggingface/safetensors>.
 
 mod names;
+mod notes;
 mod read;
 
 use ::safetensors::tensor::{Dtype, View, serialize};
@@ -20,9 +21,13 @@ use crate::network::Network;
 use names::{Names, Place};
 use read::{StateDict, map};
 
+pub use notes::Notes;
+
 const FORMAT: &str = "safetensors";
 /// The key of [`Config`] in the metadata.
 const KEY: &str = "deltarule";
+/// The key by which other programs tell whose tensors these are.
+const FORMAT_KEY: &str = "format";
 /// The version of [`Config`].
 const VERSION: u32 = 1;
 
@@ -100,6 +105,23 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// [`Error::Format`] if there are so many layers that their names need more than 100 MB.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        self.to_safetensors_with(&Notes::new())
+    }
+
+    /// [`Network::to_safetensors`] with notes.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network, Notes};
+    /// let network = Network::builder(2).dense(1, Activation::Identity).build()?;
+    /// let bytes = network.to_safetensors_with(&Notes::new().with("rows", &41_000)?)?;
+    /// let (_, notes) = Network::<f32>::from_safetensors_with(&bytes)?;
+    /// assert_eq!(notes.get::<u64>("rows")?, 41_000);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Network::to_safetensors`], of layers and notes together.
+    pub fn to_safetensors_with(&self, notes: &Notes) -> Result<Vec<u8>> {
         let config = Config {
             version: VERSION,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
@@ -107,7 +129,8 @@ impl<E: Element> Network<E> {
             layers: self.specification().to_vec(),
         };
         let config = serde_json::to_string(&config).map_err(|error| invalid(error.to_string()))?;
-        let metadata = HashMap::from([(KEY.to_owned(), config), ("format".into(), "pt".into())]);
+        let own = [(KEY.to_owned(), config), (FORMAT_KEY.to_owned(), "pt".to_owned())];
+        let metadata: HashMap<_, _> = own.into_iter().chain(notes.entries()).collect();
         let tensors = Names::of(self).tensors.into_iter().map(|(name, shape, place)| {
             let numbers = match place {
                 Place::Parameters(range) => Some(&self.parameters()[range]),
@@ -136,7 +159,15 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// [`Error::File`], which names the file; as [`Network::to_safetensors`].
     pub fn save_safetensors(&self, path: impl AsRef<Path>) -> Result<()> {
-        let bytes = self.to_safetensors()?;
+        self.save_safetensors_with(path, &Notes::new())
+    }
+
+    /// [`Network::save_safetensors`] with notes; [`Notes`] has an example.
+    ///
+    /// # Errors
+    /// [`Error::File`], which names the file; as [`Network::to_safetensors_with`].
+    pub fn save_safetensors_with(&self, path: impl AsRef<Path>, notes: &Notes) -> Result<()> {
+        let bytes = self.to_safetensors_with(notes)?;
         replace(path.as_ref(), |to| to.write_all(&bytes))
     }
 
@@ -164,6 +195,23 @@ impl<E: Element> Network<E> {
         StateDict::new(bytes)?.network()
     }
 
+    /// [`Network::from_safetensors`], and the notes that are in its metadata.
+    ///
+    /// ```
+    /// use deltarule::{Activation, Network};
+    /// let network = Network::builder(2).dense(1, Activation::Identity).build()?;
+    /// let (_, notes) = Network::<f32>::from_safetensors_with(&network.to_safetensors()?)?;
+    /// assert_eq!(notes.names().count(), 0);
+    /// # Ok::<(), deltarule::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there. What a note says is looked at by [`Notes::get`] only.
+    pub fn from_safetensors_with(bytes: &[u8]) -> Result<(Self, Notes)> {
+        let file = StateDict::new(bytes)?;
+        Ok((file.network()?, file.notes()))
+    }
+
     /// [`Network::from_safetensors`] of a file, which is mapped into memory and not read before.
     /// It must not be changed meanwhile, as it is not by [`Network::save_safetensors`].
     ///
@@ -183,8 +231,16 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
     pub fn load_safetensors(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_safetensors_with(path).map(|(network, _)| network)
+    }
+
+    /// [`Network::load_safetensors`], and the notes that are in its metadata.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_safetensors_with(path: impl AsRef<Path>) -> Result<(Self, Notes)> {
         let path = path.as_ref();
-        Self::from_safetensors(&map(path)?).map_err(|error| error.in_file(path))
+        Self::from_safetensors_with(&map(path)?).map_err(|error| error.in_file(path))
     }
 
     /// Takes the weights and running statistics of a safetensors file whose tensors are named as

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use super::names::{Names, Place};
-use super::{Config, FORMAT, KEY, VERSION, invalid};
+use super::{Config, FORMAT, KEY, Notes, VERSION, invalid};
 use crate::error::{Error, Result, try_vec};
 use crate::formats::numbers;
 use crate::layers::Layer;
@@ -47,6 +47,11 @@ impl<'a> StateDict<'a> {
         let mut header = serde_json::Deserializer::from_slice(header);
         header.deserialize_map(UniqueNames).map_err(|error| invalid(error.to_string()))?;
         Ok(Self { metadata, data })
+    }
+
+    /// What else is in the metadata.
+    pub(super) fn notes(&self) -> Notes {
+        Notes::of_metadata(self.metadata.metadata().as_ref())
     }
 
     /// The network that the metadata describes.
