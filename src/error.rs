@@ -1,6 +1,6 @@
 //! What the network API says when it can't do what was asked.
 
-use deltarule_kernels::{Element, Isa, IsaError, ShapeError, reduce};
+use deltarule_kernels::{Aligned, Element, Isa, IsaError, ShapeError, reduce};
 use std::io;
 #[cfg(any(feature = "checkpoint", feature = "onnx", feature = "safetensors"))]
 use std::path::Path;
@@ -466,4 +466,23 @@ pub(crate) fn try_vec<T: Clone + Default>(
     vec.try_reserve_exact(elements).map_err(|_| Error::OutOfMemory { argument, elements })?;
     vec.resize(elements, T::default());
     Ok(vec)
+}
+
+/// [`try_vec`] whose elements begin on a cache line.
+pub(crate) fn try_aligned<T: Copy + Default>(
+    argument: &'static str,
+    elements: usize,
+) -> Result<Aligned<T>> {
+    Aligned::new(argument, elements).map_err(|_| Error::OutOfMemory { argument, elements })
+}
+
+/// A copy that begins on a cache line.
+#[cfg(any(feature = "checkpoint", feature = "onnx"))]
+pub(crate) fn aligned_copy<T: Copy + Default>(
+    argument: &'static str,
+    elements: &[T],
+) -> Result<Aligned<T>> {
+    let mut copy = try_aligned(argument, elements.len())?;
+    copy.copy_from_slice(elements);
+    Ok(copy)
 }

@@ -25,6 +25,7 @@
 //! `Gemm::blas(false)` keeps a product on this crate's kernels.
 
 pub mod activation;
+mod aligned;
 mod dispatch;
 mod element;
 mod elementwise;
@@ -47,6 +48,7 @@ mod sweep;
 mod testing;
 mod view;
 
+pub use aligned::Aligned;
 pub use dispatch::{ISA_VARIABLE, Isa, IsaError};
 pub use element::Element;
 pub use error::ShapeError;

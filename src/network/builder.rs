@@ -2,11 +2,11 @@
 
 use core::marker::PhantomData;
 use deltarule_kernels::activation::Activation;
-use deltarule_kernels::{Element, Isa};
+use deltarule_kernels::{Aligned, Element, Isa};
 
 use super::Network;
 use super::route::Route;
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Error, Result, try_aligned};
 use crate::init::Init;
 use crate::layers::{Categorical, Compiler, Layer};
 use crate::random::{Purpose, Random};
@@ -284,7 +284,7 @@ impl<E: Element> NetworkBuilder<E> {
         self.init.map_or(Ok(()), Init::check)?;
         let (init, seed) = (self.init, self.seed);
         let mut network = self.assemble(|parameters, statistics| {
-            Ok((try_vec("parameters", parameters)?, try_vec("statistics", statistics)?))
+            Ok((try_aligned("parameters", parameters)?, try_aligned("statistics", statistics)?))
         })?;
         let Network { ops, parameters, statistics, .. } = &mut network;
         for (index, op) in (0..).zip(ops.iter()) {
@@ -297,7 +297,7 @@ impl<E: Element> NetworkBuilder<E> {
     /// The network with the parameters and statistics that it gets for their numbers.
     pub(crate) fn assemble(
         self,
-        weights: impl FnOnce(usize, usize) -> Result<(Vec<E>, Vec<E>)>,
+        weights: impl FnOnce(usize, usize) -> Result<(Aligned<E>, Aligned<E>)>,
     ) -> Result<Network<E>> {
         let isa = self.isa.map_or_else(Isa::active, Ok)?;
         if self.inputs == 0 {

@@ -11,7 +11,7 @@ pub(crate) use route::{BLOCK_ROWS, Route};
 pub use summary::{LayerSummary, Summary};
 
 use core::fmt;
-use deltarule_kernels::{Element, Isa};
+use deltarule_kernels::{Aligned, Element, Isa};
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -39,8 +39,8 @@ pub struct Network<E: Element = f32> {
     outputs: usize,
     specification: Vec<Layer>,
     ops: Arc<[Op]>,
-    parameters: Vec<E>,
-    statistics: Vec<E>,
+    parameters: Aligned<E>,
+    statistics: Aligned<E>,
     route: Route,
 }
 

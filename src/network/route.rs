@@ -2,9 +2,9 @@
 
 use core::fmt;
 use core::ops::Range;
-use deltarule_kernels::{Element, Isa};
+use deltarule_kernels::{Aligned, Element, Isa};
 
-use crate::error::{Error, Result, checked_area, try_vec};
+use crate::error::{Error, Result, checked_area, try_aligned};
 use crate::layers::{Forward, Op, Pass};
 #[cfg(doc)]
 use crate::{Network, Predictor};
@@ -209,10 +209,10 @@ fn read_around<'a, E>(
 
 /// What layers write to on the way.
 #[derive(Clone)]
-pub(crate) struct Buffers<E> {
-    registers: Vec<E>,
-    kept: Vec<E>,
-    scratch: Vec<E>,
+pub(crate) struct Buffers<E: Element> {
+    registers: Aligned<E>,
+    kept: Aligned<E>,
+    scratch: Aligned<E>,
 }
 
 /// The buffers that [`Network::predict_into`] and [`Predictor::predict_into`] work in. One serves
@@ -234,16 +234,16 @@ pub(crate) struct Buffers<E> {
 #[derive(Clone)]
 pub struct Workspace<E: Element = f32> {
     pub(crate) buffers: Buffers<E>,
-    pub(crate) moments: Vec<E>,
+    pub(crate) moments: Aligned<E>,
     /// Outputs that are not the caller's.
-    pub(crate) outputs: Vec<E>,
+    pub(crate) outputs: Aligned<E>,
 }
 
 impl<E: Element> Workspace<E> {
     /// Buffers for this way, and for all whose layers are no wider.
     pub(crate) fn for_route(route: &Route) -> Result<Self> {
         let Lengths { registers, kept, scratch, moments, outputs } = route.lengths;
-        let buffer = |length| try_vec("workspace", length);
+        let buffer = |length| try_aligned("workspace", length);
         Ok(Self {
             buffers: Buffers {
                 registers: buffer(registers)?,

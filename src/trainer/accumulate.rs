@@ -1,13 +1,13 @@
 //! A step in parts: a batch that is too large for the buffers, or comes bit by bit.
 
 use core::mem;
-use deltarule_kernels::Element;
+use deltarule_kernels::{Aligned, Element};
 
 use super::parallel::enter;
 use super::spans::Work;
 use super::update::Keep;
 use super::{PartOfBatch, Score, Trainer};
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Error, Result, try_aligned};
 use crate::layers::Span;
 use crate::targets::WeightedTargets;
 
@@ -15,7 +15,7 @@ use crate::targets::WeightedTargets;
 #[derive(Debug)]
 pub(super) struct Accumulated<E> {
     /// Empty before the first part ever.
-    gradient: Vec<E>,
+    gradient: Aligned<E>,
     /// The rows so far, and those that were announced.
     rows: usize,
     batch_rows: usize,
@@ -25,7 +25,7 @@ pub(super) struct Accumulated<E> {
 
 impl<E> Accumulated<E> {
     pub(super) fn new() -> Self {
-        Self { gradient: Vec::new(), rows: 0, batch_rows: 0, loss: 0.0, correct: None }
+        Self { gradient: Aligned::default(), rows: 0, batch_rows: 0, loss: 0.0, correct: None }
     }
 }
 
@@ -75,7 +75,7 @@ impl<E: Element> Trainer<E> {
             return Err(Error::BatchRows { rows: so_far, batch_rows, announced });
         }
         if self.accumulated.gradient.is_empty() {
-            self.accumulated.gradient = try_vec("gradient", self.network.parameters().len())?;
+            self.accumulated.gradient = try_aligned("gradient", self.network.parameters().len())?;
         }
         let parts = self.parts(rows);
         let of_batch = PartOfBatch { first_row, batch_rows };

@@ -1,8 +1,8 @@
 //! How a network is to be trained.
 
 use core::ops::{Bound, RangeBounds};
-use deltarule_kernels::Element;
 use deltarule_kernels::optimizer::MAX_STATES;
+use deltarule_kernels::{Aligned, Element};
 
 use super::accumulate::Accumulated;
 use super::average::{Averaging, Kept, WeightAverage};
@@ -13,7 +13,7 @@ use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::spans::span_rows;
 use super::tiles::TilePlan;
 use super::{Buffers, Trainer};
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Error, Result, try_aligned, try_vec};
 use crate::layers::{Occurrences, Op, Part};
 use crate::loss::{Loss, Reduction};
 use crate::network::Network;
@@ -360,7 +360,7 @@ impl<E: Element> TrainerBuilder<E> {
         let (count, at_once) = (network.parameters().len(), threads.at_once());
         let (tiles, rates) = TilePlan::new(ops, (count, at_once), rates_of, alike);
         let span_rows = span_rows(&network, &layout, max_batch, at_once);
-        let arena = try_vec("activations", layout.arena_len(span_rows)?)?;
+        let arena = try_aligned("activations", layout.arena_len(span_rows)?)?;
         let losses = try_vec("losses", max_batch)?;
         let (mut products, most_rows) = (0, layout.most_rows().min(span_rows));
         for op in ops.iter() {
@@ -380,12 +380,12 @@ impl<E: Element> TrainerBuilder<E> {
             Some(Op::Embedding(embedding)) => Occurrences::new(embedding, max_batch)?,
             _ => Occurrences::default(),
         };
-        let mut states = [const { Vec::new() }; MAX_STATES];
+        let mut states = [(); MAX_STATES].map(|()| Aligned::default());
         for state in &mut states[..optimizer.rule().states()] {
-            *state = try_vec("optimizer state", count)?;
+            *state = try_aligned("optimizer state", count)?;
         }
         let keeps = optimizer.norm_limit().is_some() || max_batch > span_rows;
-        let kept = if keeps { try_vec("gradient", count)? } else { Vec::new() };
+        let kept = if keeps { try_aligned("gradient", count)? } else { Aligned::default() };
         let updates = rates.iter().map(|&rates| optimizer.at_step(1, 1.0, rates)).collect();
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
         let shape = (network.isa(), network.ops().clone());

@@ -22,7 +22,7 @@ pub(crate) use state::Settings;
 
 use core::fmt;
 use deltarule_kernels::optimizer::{MAX_STATES, Update};
-use deltarule_kernels::{Element, Isa};
+use deltarule_kernels::{Aligned, Element, Isa};
 use std::sync::Arc;
 
 use crate::data;
@@ -92,9 +92,9 @@ pub struct Trainer<E: Element = f32> {
     steps: u64,
     average: Option<Kept<E>>,
     /// The optimizer's state; what its rule does not keep is empty.
-    states: [Vec<E>; MAX_STATES],
+    states: [Aligned<E>; MAX_STATES],
     /// The gradient, where it has to be known before the update; empty otherwise.
-    kept: Vec<E>,
+    kept: Aligned<E>,
     accumulated: Accumulated<E>,
     own_loss: OwnLoss<E>,
     losses: Vec<E>,
@@ -108,7 +108,7 @@ struct Buffers<E> {
     /// The most rows whose shards are there at once.
     span_rows: usize,
     /// The shards' buffers, one shard after the other.
-    arena: Vec<E>,
+    arena: Aligned<E>,
     /// What batch normalizations normalize by.
     moments: Vec<E>,
     scratch: Scratch<E>,
@@ -222,7 +222,7 @@ impl<E: Element> Trainer<E> {
     /// # Ok::<(), deltarule::Error>(())
     /// ```
     pub fn states(&self) -> impl ExactSizeIterator<Item = &[E]> {
-        self.states[..self.optimizer.rule().states()].iter().map(Vec::as_slice)
+        self.states[..self.optimizer.rule().states()].iter().map(|state| &**state)
     }
 
     /// Goes on from where a training with the same network and optimizer stood: the steps to come

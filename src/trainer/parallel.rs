@@ -1,9 +1,9 @@
 //! Work over rayon's current pool, within a cap, and scratch space for those who do it.
 
-use deltarule_kernels::Element;
+use deltarule_kernels::{Aligned, Element};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Result, try_vec};
+use crate::error::{Result, try_aligned};
 
 /// Multiply-adds of a forward pass below which a step stays on the calling thread: a pool takes
 /// tens of microseconds to wake, in which one core does about this many.
@@ -77,13 +77,13 @@ pub(crate) fn divide<W: Divide>(
 /// Scratch space for each thread that works at the same time.
 #[derive(Debug)]
 pub(crate) struct Scratch<E> {
-    spaces: Vec<Mutex<Vec<E>>>,
+    spaces: Vec<Mutex<Aligned<E>>>,
 }
 
 impl<E: Element> Scratch<E> {
     pub(crate) fn new(threads: Threads, elements: usize) -> Result<Self> {
         let spaces = (0..threads.at_once())
-            .map(|_| try_vec("scratch", elements).map(Mutex::new))
+            .map(|_| try_aligned("scratch", elements).map(Mutex::new))
             .collect::<Result<_>>()?;
         Ok(Self { spaces })
     }
@@ -105,7 +105,7 @@ impl<E: Element> Scratch<E> {
 
     /// A space that no other thread has, by preference the one that this thread had before. Its
     /// holder never waits for other work, so nobody waits for long where threads outnumber spaces.
-    fn lock(&self) -> MutexGuard<'_, Vec<E>> {
+    fn lock(&self) -> MutexGuard<'_, Aligned<E>> {
         let count = self.spaces.len();
         let own = match count {
             1 => 0,

@@ -11,7 +11,7 @@ use super::tiles::Piece;
 use super::update::{Apply, ApplyKept, Keep};
 use super::{PartOfBatch, Score, Trainer};
 use crate::diagnostics::Diagnostics;
-use crate::error::{Error, Result, check_length, try_vec};
+use crate::error::{Error, Result, check_length, try_aligned};
 use crate::layers::{Op, Part, Span};
 use crate::network::Trained;
 use crate::optimizer::{Stretch, UpdateRule};
@@ -170,7 +170,7 @@ impl<E: Element> Trainer<E> {
     fn apply(&mut self, x: &[E], rows: usize, parts: usize) -> Result<()> {
         self.prepare_updates(1.0);
         let Trained { isa, ops, parameters, .. } = self.network.trained();
-        let states = self.states.each_mut().map(Vec::as_mut_slice);
+        let states = self.states.each_mut().map(|state| &mut **state);
         let to = Apply { isa, updates: &self.updates, parameters, states };
         let (gradient, scratch) = self.buffers.gradient(isa, ops, (x, rows), Span::Batch);
         gradient.run(parts, scratch, to)
@@ -197,7 +197,7 @@ impl<E: Element> Trainer<E> {
         }
         self.prepare_updates(factor);
         let Trained { isa, ops, parameters, .. } = self.network.trained();
-        let states = self.states.each_mut().map(Vec::as_mut_slice);
+        let states = self.states.each_mut().map(|state| &mut **state);
         let to = Apply { isa, updates: &self.updates, parameters, states };
         let (known, scratch) = self.buffers.gradient(isa, ops, (&[], 0), span);
         known.run(parts, scratch, ApplyKept { gradient, to })
@@ -296,7 +296,7 @@ impl<E: Element> Trainer<E> {
     /// Makes room for a gradient, if there is none yet; or none any more, after a panic of the rule.
     fn make_room_to_keep(&mut self) -> Result<()> {
         if self.kept.is_empty() {
-            self.kept = try_vec("gradient", self.network.parameters().len())?;
+            self.kept = try_aligned("gradient", self.network.parameters().len())?;
         }
         Ok(())
     }

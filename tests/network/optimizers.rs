@@ -116,3 +116,19 @@ fn another_learning_rate_is_that_of_the_next_step() {
         assert_eq!(changed.network().parameters(), before, "{optimizer:?} with a rate of 0");
     }
 }
+
+#[test]
+fn weights_and_states_begin_on_a_cache_line() {
+    let aligned = |x: &[f64]| assert_eq!(x.as_ptr().addr() % 64, 0);
+    for optimizer in all() {
+        // Several of each, since a line may be met by chance.
+        for _ in 0..5 {
+            let network = build();
+            aligned(network.clone().parameters());
+            let trainer =
+                Trainer::builder(network, Loss::SoftmaxCrossEntropy, optimizer).build().unwrap();
+            aligned(trainer.network().parameters());
+            trainer.states().for_each(aligned);
+        }
+    }
+}

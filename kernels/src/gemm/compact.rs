@@ -1,12 +1,11 @@
 //! A right-hand operand in fewer bytes: bf16, or int8 with a scale for each column.
 
-use super::aligned::Aligned;
 use super::micro_kernel::MicroKernels;
 use super::one_row::{OneRow, VECTORS};
 use super::packed::shape_methods;
 use crate::error::checked_area;
 use crate::lanes::Lanes;
-use crate::{Element, Isa, MatRef, ShapeError};
+use crate::{Aligned, Element, Isa, MatRef, ShapeError};
 
 /// How the elements of a [`CompactMatrix`] are stored.
 ///
@@ -160,13 +159,13 @@ impl<E: Element> CompactMatrix<E> {
         let elements = match format {
             Format::Bf16 => {
                 let mut to = Aligned::new("b", length)?;
-                pack(b, panel, to.get_mut(), |x, _| Bf16::new(x as f32));
+                pack(b, panel, &mut to, |x, _| Bf16::new(x as f32));
                 Elements::Bf16(to)
             }
             Format::Int8 => {
                 let mut to = Aligned::new("b", length)?;
                 scales.extend((0..columns).map(|j| scale(b, j)));
-                pack(b, panel, to.get_mut(), |x, j| {
+                pack(b, panel, &mut to, |x, j| {
                     let quotient = x / scales[j].to_f64();
                     // 0/0, of a column of zeros, is 0.
                     quotient.round_ties_even().clamp(-127.0, 127.0) as i8
@@ -194,8 +193,8 @@ impl<E: Element> CompactMatrix<E> {
         c: &mut [E],
     ) -> Option<()> {
         match &self.elements {
-            Elements::Bf16(panels) => isa.run_fused(OneRow { a, panels: panels.get(), start, c }),
-            Elements::Int8(panels) => isa.run_fused(OneRow { a, panels: panels.get(), start, c }),
+            Elements::Bf16(panels) => isa.run_fused(OneRow { a, panels, start, c }),
+            Elements::Int8(panels) => isa.run_fused(OneRow { a, panels, start, c }),
         }
     }
 
@@ -216,8 +215,8 @@ impl<E: Element> CompactMatrix<E> {
         // SAFETY: as the caller promises; the panels are all of B's, of this ISA's NR columns.
         unsafe {
             match &self.elements {
-                Elements::Bf16(panels) => widen::<V, Bf16>(simd, panels.get(), from, to),
-                Elements::Int8(panels) => widen::<V, i8>(simd, panels.get(), from, to),
+                Elements::Bf16(panels) => widen::<V, Bf16>(simd, panels, from, to),
+                Elements::Int8(panels) => widen::<V, i8>(simd, panels, from, to),
             }
         }
     }
@@ -232,9 +231,9 @@ impl<E: Element> CompactMatrix<E> {
                 rows.push(E::from_f64(match &self.elements {
                     Elements::Bf16(panels) => {
                         let at = row + <Bf16 as Stored<E>>::place(column, self.panel);
-                        f64::from(f32::from_bits(u32::from(panels.get()[at].0) << 16))
+                        f64::from(f32::from_bits(u32::from(panels[at].0) << 16))
                     }
-                    Elements::Int8(panels) => f64::from(panels.get()[row + column]),
+                    Elements::Int8(panels) => f64::from(panels[row + column]),
                 }));
             }
         }

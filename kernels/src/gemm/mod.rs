@@ -19,7 +19,6 @@
 //! ```
 
 mod access;
-mod aligned;
 #[cfg(feature = "blas")]
 mod blas;
 mod block;

@@ -1,12 +1,11 @@
 //! A right-hand operand packed once and used many times.
 
-use super::aligned::Aligned;
 use super::micro_kernel::MicroKernels;
 use super::packing::pack_block;
 use crate::dispatch::Kernel;
 use crate::error::checked_area;
 use crate::lanes::{Lanes, Simd};
-use crate::{Element, Isa, MatRef, ShapeError};
+use crate::{Aligned, Element, Isa, MatRef, ShapeError};
 
 /// The right-hand operand B of a product, (k, n), in the order in which an ISA's micro-kernel reads
 /// it: panels of NR columns, each k rows of NR elements, the last one filled up.
@@ -54,9 +53,6 @@ macro_rules! shape_methods {
     };
 }
 pub(super) use shape_methods;
-
-/// Panels begin at a multiple of this many bytes: a cache line.
-pub(super) const ALIGNMENT: usize = 64;
 
 impl<E: Element> PackedMatrix<E> {
     /// Packs B for products on `isa`.
@@ -116,7 +112,7 @@ impl<E: Element> PackedMatrix<E> {
                 return Err(ShapeError::Length { argument, expected, actual });
             }
         }
-        E::pack(self.isa, b, self.panel, self.data.get_mut());
+        E::pack(self.isa, b, self.panel, &mut self.data);
         Ok(())
     }
 
@@ -132,7 +128,7 @@ impl<E: Element> PackedMatrix<E> {
     }
 
     pub(super) fn panels(&self) -> &[E] {
-        self.data.get()
+        &self.data
     }
 }
 

@@ -22,7 +22,7 @@ use deltarule_kernels::optimizer::MAX_STATES;
 use std::io::{self, Write};
 
 use super::{Averaged, Checkpoint, Stand, Weights};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, aligned_copy};
 use crate::fit::{Plan, Position};
 use crate::formats::numbers;
 use crate::layers::Layer;
@@ -192,8 +192,10 @@ pub(super) fn read<E: Element>(bytes: &[u8]) -> Result<Checkpoint<E>> {
         return Err(invalid(format!("its embedding has {inputs} inputs")));
     }
     let builder = layers.into_iter().fold(NetworkBuilder::new(inputs), NetworkBuilder::layer);
-    let network = builder
-        .assemble(|parameters, statistics| Ok((body.take(parameters)?, body.take(statistics)?)))?;
+    let network = builder.assemble(|parameters, statistics| {
+        let parameters = aligned_copy("parameters", &body.take(parameters)?)?;
+        Ok((parameters, aligned_copy("statistics", &body.take(statistics)?)?))
+    })?;
     let count = network.parameters().len();
     if states > MAX_STATES {
         return Err(invalid(format!("no optimizer has {states} states")));

@@ -10,7 +10,7 @@ use super::pieces::{Layers, Piece};
 use super::proto::{Model, ValueInfo, data_type};
 use super::scaling::{Step, folded};
 use super::{Head, invalid};
-use crate::error::{Result, check_length};
+use crate::error::{Result, aligned_copy, check_length};
 use crate::layers::{Categorical, Layer};
 use crate::network::{Network, NetworkBuilder};
 
@@ -44,7 +44,7 @@ pub(super) fn network<E: Element>(model: &Model, bytes: usize) -> Result<(Networ
     let network = builder.assemble(|count, of_statistics| {
         check_length("parameters", parameters.len(), count)?;
         check_length("statistics", statistics.len(), of_statistics)?;
-        Ok((parameters, statistics))
+        Ok((aligned_copy("parameters", &parameters)?, aligned_copy("statistics", &statistics)?))
     })?;
     Ok((network, head))
 }

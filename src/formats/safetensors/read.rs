@@ -13,7 +13,7 @@ use std::{fs, io};
 
 use super::names::{Names, Place};
 use super::{Config, FORMAT, KEY, Notes, VERSION, invalid};
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Error, Result, try_aligned};
 use crate::formats::numbers;
 use crate::layers::Layer;
 use crate::network::{Network, NetworkBuilder};
@@ -90,7 +90,7 @@ impl<'a> StateDict<'a> {
             if parameters > most {
                 return Err(invalid(format!("its layers have {parameters} parameters")));
             }
-            Ok((try_vec("parameters", parameters)?, try_vec("statistics", statistics)?))
+            Ok((try_aligned("parameters", parameters)?, try_aligned("statistics", statistics)?))
         })?;
         let names = Names::of(&network);
         self.check(&names, "")?;
