@@ -475,14 +475,3 @@ pub(crate) fn try_aligned<T: Copy + Default>(
 ) -> Result<Aligned<T>> {
     Aligned::new(argument, elements).map_err(|_| Error::OutOfMemory { argument, elements })
 }
-
-/// A copy that begins on a cache line.
-#[cfg(any(feature = "checkpoint", feature = "onnx"))]
-pub(crate) fn aligned_copy<T: Copy + Default>(
-    argument: &'static str,
-    elements: &[T],
-) -> Result<Aligned<T>> {
-    let mut copy = try_aligned(argument, elements.len())?;
-    copy.copy_from_slice(elements);
-    Ok(copy)
-}

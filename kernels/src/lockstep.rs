@@ -40,6 +40,8 @@ pub(crate) const FAR: usize = 1 << 20;
 /// lines together gain half as much, eight no more. Asking for the lines beforehand (prefetchw) gains
 /// nothing (AMD EPYC, Zen 4).
 const TOGETHER: usize = 4;
+/// The most registers of a line.
+const OF_LINE: usize = 2;
 
 /// The array of a value for every index below N.
 ///
@@ -114,7 +116,7 @@ pub(crate) fn update_all<S, E, U, const R: usize, const N: usize>(
     // With nothing written beside it, the target's lines are written together anyhow.
     let together = if N > 0 { TOGETHER * line } else { line };
     while length - start >= together {
-        let mut new = [zero; TOGETHER * 2];
+        let mut new = [zero; TOGETHER * OF_LINE];
         let mut at = 0;
         while at < together {
             if U::ASKS_AHEAD && S::PREFETCHES && at.is_multiple_of(line) {

@@ -3,9 +3,6 @@
 use deltarule_kernels::Element;
 use std::io::{self, Write};
 
-#[cfg(feature = "checkpoint")]
-use crate::error::{Result, try_vec};
-
 /// The name of the element in files.
 #[cfg(feature = "checkpoint")]
 pub(crate) fn name<E: Element>() -> &'static str {
@@ -44,14 +41,12 @@ pub(crate) fn read<E: Element, const N: usize>(
     }
 }
 
-/// The numbers in these bytes, which are of the element itself.
+/// Reads numbers of the element itself, as many as there is room for.
 #[cfg(feature = "checkpoint")]
-pub(crate) fn read_own<E: Element>(bytes: &[u8]) -> Result<Vec<E>> {
-    let mut numbers = try_vec("numbers", bytes.len() / size_of::<E>())?;
+pub(crate) fn read_own<E: Element>(bytes: &[u8], to: &mut [E]) {
     if size_of::<E>() == 4 {
-        read(bytes, |bytes| f32::from_le_bytes(bytes).into(), &mut numbers);
+        read(bytes, |bytes| f32::from_le_bytes(bytes).into(), to);
     } else {
-        read(bytes, f64::from_le_bytes, &mut numbers);
+        read(bytes, f64::from_le_bytes, to);
     }
-    Ok(numbers)
 }

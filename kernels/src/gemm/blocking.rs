@@ -141,9 +141,8 @@ impl Sources {
             Right::Strided(b) => {
                 let stride = b.shape().row_stride * size_of::<V::Element>();
                 let limits = if wide { InPlace::WIDE } else { InPlace::NARROW };
-                let aliased = k > KC_B_IN_PLACE && is_aliased::<V::Element>(b.shape().row_stride);
-                let many = if aliased { FEW_ROWS } else { MANY_ROWS };
-                let near = stride < LONG_STRIDE || m <= many;
+                let shares = k > KC_B_IN_PLACE && is_aliased::<V::Element>(b.shape().row_stride);
+                let near = stride < LONG_STRIDE || m <= MANY_ROWS && !shares;
                 let seldom = m <= limits.rows || k <= limits.steps || wide && near;
                 match b.shape().column_stride {
                     1 if seldom || stride < limits.stride => Source::InPlace,

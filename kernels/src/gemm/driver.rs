@@ -12,9 +12,9 @@ use super::gemv::{LEAST_STEPS, most_rows, multiply_rows};
 use super::micro_kernel::MicroKernels;
 use super::packing::{STRIPS_AT_ONCE, Strips};
 use super::{Epilogue, Right, Start};
-use crate::aligned::ALIGNMENT;
 use crate::dispatch::Kernel;
 use crate::lanes::{Lanes, Simd, Transpose, Transposer};
+use crate::lockstep::LINE;
 use crate::{Element, Isa, MatMut, MatRef};
 use core::ops::Range;
 use core::slice;
@@ -79,7 +79,7 @@ impl<E: Element> ScratchLen<E> {
                 }
             }
         }
-        largest + ALIGNMENT / size_of::<E>()
+        largest + LINE / size_of::<E>()
     }
 }
 
@@ -172,9 +172,9 @@ impl<E: Element> Kernel for Multiplication<'_, '_, E> {
 /// The first aligned element, if as many are there as are needed from there on.
 #[inline(always)]
 fn aligned<E>(scratch: &mut [E], needed: usize) -> Option<*mut E> {
-    let enough = needed + ALIGNMENT / size_of::<E>() <= scratch.len();
+    let enough = needed + LINE / size_of::<E>() <= scratch.len();
     let first = scratch.as_mut_ptr();
-    enough.then(|| first.wrapping_add(first.align_offset(ALIGNMENT)))
+    enough.then(|| first.wrapping_add(first.align_offset(LINE)))
 }
 
 /// Computes the part block by block of k and of columns, if there is enough scratch space.

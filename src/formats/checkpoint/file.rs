@@ -16,13 +16,14 @@
 //! header holds, is a new version.
 
 use ciborium::Value;
+use core::ops::DerefMut;
 use crc32fast::Hasher;
 use deltarule_kernels::Element;
 use deltarule_kernels::optimizer::MAX_STATES;
 use std::io::{self, Write};
 
 use super::{Averaged, Checkpoint, Stand, Weights};
-use crate::error::{Error, Result, aligned_copy};
+use crate::error::{Error, Result, try_aligned, try_vec};
 use crate::fit::{Plan, Position};
 use crate::formats::numbers;
 use crate::layers::Layer;
@@ -193,14 +194,13 @@ pub(super) fn read<E: Element>(bytes: &[u8]) -> Result<Checkpoint<E>> {
     }
     let builder = layers.into_iter().fold(NetworkBuilder::new(inputs), NetworkBuilder::layer);
     let network = builder.assemble(|parameters, statistics| {
-        let parameters = aligned_copy("parameters", &body.take(parameters)?)?;
-        Ok((parameters, aligned_copy("statistics", &body.take(statistics)?)?))
+        Ok((body.take(parameters, try_aligned)?, body.take(statistics, try_aligned)?))
     })?;
     let count = network.parameters().len();
     if states > MAX_STATES {
         return Err(invalid(format!("no optimizer has {states} states")));
     }
-    let states = (0..states).map(|_| body.take(count)).collect::<Result<_>>()?;
+    let states = (0..states).map(|_| body.take(count, try_vec)).collect::<Result<_>>()?;
     let mut average = None;
     if settings.average.is_some() {
         let weights = body.take_weights(&network)?;
@@ -225,16 +225,23 @@ struct Body<'a> {
 impl Body<'_> {
     /// As many as those of a network are.
     fn take_weights<E: Element>(&mut self, network: &Network<E>) -> Result<Weights<E>> {
-        let parameters = self.take(network.parameters().len())?;
-        Ok(Weights { parameters, statistics: self.take(network.statistics().len())? })
+        let parameters = self.take(network.parameters().len(), try_vec)?;
+        Ok(Weights { parameters, statistics: self.take(network.statistics().len(), try_vec)? })
     }
 
-    fn take<E: Element>(&mut self, count: usize) -> Result<Vec<E>> {
+    /// So many, in room that is made once they are known to be there.
+    fn take<E: Element, R: DerefMut<Target = [E]>>(
+        &mut self,
+        count: usize,
+        room: impl FnOnce(&'static str, usize) -> Result<R>,
+    ) -> Result<R> {
         let len = count.checked_mul(size_of::<E>());
         let halves = len.and_then(|len| self.rest.split_at_checked(len));
         let (bytes, rest) =
             halves.ok_or_else(|| invalid(format!("it has fewer than {count} numbers left")))?;
         self.rest = rest;
-        numbers::read_own(bytes)
+        let mut numbers = room("numbers", count)?;
+        numbers::read_own(bytes, &mut numbers);
+        Ok(numbers)
     }
 }

@@ -10,7 +10,7 @@ use super::pieces::{Layers, Piece};
 use super::proto::{Model, ValueInfo, data_type};
 use super::scaling::{Step, folded};
 use super::{Head, invalid};
-use crate::error::{Result, aligned_copy, check_length};
+use crate::error::{Result, check_length, try_aligned};
 use crate::layers::{Categorical, Layer};
 use crate::network::{Network, NetworkBuilder};
 
@@ -44,7 +44,11 @@ pub(super) fn network<E: Element>(model: &Model, bytes: usize) -> Result<(Networ
     let network = builder.assemble(|count, of_statistics| {
         check_length("parameters", parameters.len(), count)?;
         check_length("statistics", statistics.len(), of_statistics)?;
-        Ok((aligned_copy("parameters", &parameters)?, aligned_copy("statistics", &statistics)?))
+        let mut weights =
+            (try_aligned("parameters", count)?, try_aligned("statistics", of_statistics)?);
+        weights.0.copy_from_slice(&parameters);
+        weights.1.copy_from_slice(&statistics);
+        Ok(weights)
     })?;
     Ok((network, head))
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::layers::Layer;
 use crate::network::Network;
 use names::{Names, Place};
-use read::{StateDict, map};
+use read::{StateDict, of_file};
 
 pub use notes::Notes;
 
@@ -231,7 +231,7 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
     pub fn load_safetensors(path: impl AsRef<Path>) -> Result<Self> {
-        Self::load_safetensors_with(path).map(|(network, _)| network)
+        of_file(path.as_ref(), Self::from_safetensors)
     }
 
     /// [`Network::load_safetensors`], and the notes that are in its metadata.
@@ -239,8 +239,7 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// As there.
     pub fn load_safetensors_with(path: impl AsRef<Path>) -> Result<(Self, Notes)> {
-        let path = path.as_ref();
-        Self::from_safetensors_with(&map(path)?).map_err(|error| error.in_file(path))
+        of_file(path.as_ref(), Self::from_safetensors_with)
     }
 
     /// Takes the weights and running statistics of a safetensors file whose tensors are named as
@@ -304,8 +303,7 @@ impl<E: Element> Network<E> {
     /// # Errors
     /// [`Error::File`] if it can't be opened or is empty; otherwise [`Error::InFile`].
     pub fn load_state_dict(&mut self, path: impl AsRef<Path>, prefix: &str) -> Result<()> {
-        let path = path.as_ref();
-        self.copy_state_dict(&map(path)?, prefix).map_err(|error| error.in_file(path))
+        of_file(path.as_ref(), |bytes| self.copy_state_dict(bytes, prefix))
     }
 
     /// [`Network::copy_state_dict`] of a model that is no `nn.Sequential`, with the names of its
@@ -373,8 +371,6 @@ impl<E: Element> Network<E> {
         prefix: &str,
         modules: &[impl AsRef<str>],
     ) -> Result<()> {
-        let path = path.as_ref();
-        let copied = self.copy_named_state_dict(&map(path)?, prefix, modules);
-        copied.map_err(|error| error.in_file(path))
+        of_file(path.as_ref(), |bytes| self.copy_named_state_dict(bytes, prefix, modules))
     }
 }

@@ -66,7 +66,7 @@ impl Notes {
         value: &(impl Serialize + ?Sized),
     ) -> Result<Self> {
         let name = name.into();
-        if [KEY, FORMAT_KEY].contains(&name.as_str()) {
+        if is_own(&name) {
             return Err(note(
                 &name,
                 "can't have this name, which means something else in the file",
@@ -116,7 +116,7 @@ impl Notes {
     /// Those among the metadata of a file.
     pub(super) fn of_metadata(metadata: Option<&HashMap<String, String>>) -> Self {
         let entries = metadata.into_iter().flatten();
-        let notes = entries.filter(|(name, _)| ![KEY, FORMAT_KEY].contains(&name.as_str()));
+        let notes = entries.filter(|(name, _)| !is_own(name));
         Self(notes.map(|(name, text)| (name.clone(), text.clone())).collect())
     }
 
@@ -124,6 +124,11 @@ impl Notes {
     pub(super) fn entries(&self) -> impl Iterator<Item = (String, String)> {
         self.0.iter().map(|(name, text)| (name.clone(), text.clone()))
     }
+}
+
+/// Whether this is a name of what the file itself needs.
+fn is_own(name: &str) -> bool {
+    [KEY, FORMAT_KEY].contains(&name)
 }
 
 fn note(name: &str, problem: impl Into<String>) -> Error {

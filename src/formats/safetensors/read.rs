@@ -18,8 +18,13 @@ use crate::formats::numbers;
 use crate::layers::Layer;
 use crate::network::{Network, NetworkBuilder};
 
+/// What `read` makes of a file, which is mapped into memory.
+pub(super) fn of_file<T>(path: &Path, read: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    read(&map(path)?).map_err(|error| error.in_file(path))
+}
+
 /// Maps a file into memory.
-pub(super) fn map(path: &Path) -> Result<FileData> {
+fn map(path: &Path) -> Result<FileData> {
     let error = |error: io::Error| Error::file(path, &error);
     let metadata = fs::metadata(path).map_err(error)?;
     // What can't be mapped, of which the system would only say that it can't.
