@@ -22,7 +22,7 @@ mod race;
 mod turns;
 
 use clap::{Parser, ValueEnum};
-use deltarule::kernels::limits;
+use deltarule::kernels::{Aligned, limits};
 use deltarule::{
     Activation, Isa, Loss, Network, Optimizer, Predictor, Targets, Trainer, WeightFormat,
 };
@@ -142,8 +142,11 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let network = builder.dense(*outputs, Activation::Identity).build()?;
     let isa = network.isa();
     let flops = flops(dims, *batch, *mode);
-    // Values that repeat after a prime number, so that no two rows are alike.
-    let x: Vec<f32> = (0..batch * inputs).map(|i| (i * 7 % 1009) as f32 / 504.5 - 1.0).collect();
+    let mut x = Aligned::new("x", batch * inputs)?;
+    for (i, x) in x.iter_mut().enumerate() {
+        // They repeat after a prime number, so that no two rows are alike.
+        *x = (i * 7 % 1009) as f32 / 504.5 - 1.0;
+    }
     let labels: Vec<usize> = (0..*batch).map(|row| row * 3 % outputs).collect();
 
     let mut trainer =

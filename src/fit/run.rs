@@ -2,7 +2,7 @@
 
 use core::ops::ControlFlow;
 use deltarule_kernels::math::Function;
-use deltarule_kernels::{Element, reduce};
+use deltarule_kernels::{Aligned, Element, reduce};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::rate::Time;
 use super::resume::save_after;
 use super::{EpochEnd, Fit, Metric, Step, Validation};
 use crate::data::{Batches, Dataset, Rows, gather};
-use crate::error::{Error, Result, check_length, checked_area, try_vec};
+use crate::error::{Error, Result, check_length, checked_area, try_aligned, try_vec};
 #[cfg(feature = "checkpoint")]
 use crate::formats::Every;
 use crate::loss::Loss;
@@ -240,9 +240,9 @@ fn evaluate<E: Element>(
 /// The rows of a batch, copied together.
 pub(super) struct Gathered<'a, E: Element> {
     rows: Rows<'a, E>,
-    x: Vec<E>,
+    x: Aligned<E>,
     labels: Vec<usize>,
-    values: Vec<E>,
+    values: Aligned<E>,
     weights: Vec<E>,
     /// Those of the last batch.
     count: usize,
@@ -258,9 +258,9 @@ impl<'a, E: Element> Gathered<'a, E> {
         };
         Ok(Self {
             rows,
-            x: try_vec("batch", checked_area("batch", batch, rows.columns())?)?,
+            x: try_aligned("batch", checked_area("batch", batch, rows.columns())?)?,
             labels,
-            values: try_vec("batch", checked_area("batch", batch, rows.target_columns())?)?,
+            values: try_aligned("batch", checked_area("batch", batch, rows.target_columns())?)?,
             weights: try_vec("weights", rows.weights().map_or(0, |_| batch))?,
             count: 0,
         })
