@@ -80,21 +80,26 @@ impl InPlace {
     /// For tiles of few rows, which read B often.
     const NARROW: Self = Self { rows: 12, steps: 16, stride: 512 };
 
-    /// For tiles of many rows. More than these few of C meet B where it lies if its rows are less
-    /// than [`LONG_STRIDE`] apart, or if C has [`MANY_ROWS`] at most.
-    const WIDE: Self = Self { rows: FEW_ROWS, steps: 8, stride: 2048 };
+    /// For tiles of many rows. More than these few of C meet B where it lies if its rows are not
+    /// nearly a page apart, or if C has [`MANY_ROWS`] at most, and if [`is_read_often`] is not true.
+    const WIDE: Self = Self { rows: FEW_ROWS, steps: 8, stride: 3072 };
 }
 
 /// So few rows of C read B so seldom that its block need not stay in L2.
 const FEW_ROWS: usize = 64;
 
-/// More rows of C read B so often that it is copied sooner. Where B's rows share a set and are more
-/// than a block of them, that is so from [`FEW_ROWS`] on: (256, 1024, 1024) takes 1.1 times as long
-/// in place (AMD EPYC, Zen 4).
+/// More rows of C read B so often that it is copied sooner.
 const MANY_ROWS: usize = 256;
 
-/// Bytes from one row of B to the next that are nearly a page.
-const LONG_STRIDE: usize = 3072;
+/// Whether tiles of many rows read B, so many steps by so many columns, from a cache so far away
+/// and so often that a copy pays, which puts more steps in a block, too: where [`MANY_ROWS`] of C
+/// meet as much as L2 holds, or less of the one and more of the other; (1024, 512, 512) takes 1.07
+/// times as long in place, (512, 512, 1024) 1.05 times. Where B's rows share a set, too few of them
+/// stay in L1 even for fewer rows of C: (256, 1024, 1024) takes 1.1 times as long (AMD EPYC, Zen 4).
+fn is_read_often<E>((m, n, k): (usize, usize, usize), row_stride: usize) -> bool {
+    let reads = m.saturating_mul(n * k * size_of::<E>());
+    k > KC_B_IN_PLACE && (is_aliased::<E>(row_stride) || reads / MANY_ROWS >= 2 * half_of_l2())
+}
 
 /// Where tiles take B from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +134,8 @@ impl Sources {
     /// of the L1 cache; not, if many tiles meet rows so far apart that each is in another page.
     #[inline(always)]
     pub(super) fn new<V: MicroKernels>(part: &Part<'_, V::Element>) -> Self {
-        let (m, k, a) = (part.rows.len(), part.a.columns(), part.a.shape());
+        let (m, n, k) = (part.rows.len(), part.columns.len(), part.a.columns());
+        let a = part.a.shape();
         let wide = V::ROWS >= MANY_TILE_ROWS;
         let aliased = is_aliased::<V::Element>(a.row_stride);
         let close = a.row_stride == 1 && a.column_stride * size_of::<V::Element>() <= CLOSE;
@@ -141,11 +147,11 @@ impl Sources {
             Right::Strided(b) => {
                 let stride = b.shape().row_stride * size_of::<V::Element>();
                 let limits = if wide { InPlace::WIDE } else { InPlace::NARROW };
-                let shares = k > KC_B_IN_PLACE && is_aliased::<V::Element>(b.shape().row_stride);
-                let near = stride < LONG_STRIDE || m <= MANY_ROWS && !shares;
-                let seldom = m <= limits.rows || k <= limits.steps || wide && near;
+                let seldom = m <= limits.rows || k <= limits.steps;
+                let near = stride < limits.stride || wide && m <= MANY_ROWS;
+                let often = wide && is_read_often::<V::Element>((m, n, k), b.shape().row_stride);
                 match b.shape().column_stride {
-                    1 if seldom || stride < limits.stride => Source::InPlace,
+                    1 if seldom || near && !often => Source::InPlace,
                     _ => Source::Blocks,
                 }
             }
