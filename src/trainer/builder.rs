@@ -9,6 +9,7 @@ use super::average::{Averaging, Kept, WeightAverage};
 use super::goal::Objective;
 use super::layout::ShardLayout;
 use super::own_loss::OwnLoss;
+use super::pace::Pace;
 use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::spans::span_rows;
 use super::tiles::TilePlan;
@@ -47,6 +48,8 @@ pub struct TrainerBuilder<E: Element = f32> {
     seed: u64,
     max_batch: usize,
     threads: Threads,
+    /// Whether steps of little work are timed on one thread and on more.
+    paced: bool,
     average: Option<Averaging>,
     average_after: u64,
 }
@@ -63,6 +66,7 @@ impl<E: Element> TrainerBuilder<E> {
             seed: 0,
             max_batch: 256,
             threads: Threads { most: usize::MAX, threshold: PARALLEL_WORK },
+            paced: true,
             average: None,
             average_after: 0,
         }
@@ -109,8 +113,12 @@ impl<E: Element> TrainerBuilder<E> {
     }
 
     /// Sets how much work a step has to be for more threads than the calling one to take part:
-    /// parameters times rows, 2²⁰ otherwise. A pool takes tens of microseconds to wake, in which
-    /// one core does about that many multiply-adds. The results are the same bits for any number.
+    /// parameters times rows.
+    ///
+    /// Otherwise it is 2²⁰ at least: a pool takes tens of microseconds to wake, in which one core
+    /// does about that many multiply-adds. From there to 2²⁵ the trainer measures: it makes eight
+    /// steps on all threads, eight on one, and the next thousand the shorter way. The results are
+    /// the same bits for any number.
     ///
     /// ```
     /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};
@@ -127,6 +135,7 @@ impl<E: Element> TrainerBuilder<E> {
     /// ```
     pub fn parallel_threshold(mut self, work: usize) -> Self {
         self.threads.threshold = work;
+        self.paced = false;
         self
     }
 
@@ -387,6 +396,7 @@ impl<E: Element> TrainerBuilder<E> {
         let keeps = optimizer.norm_limit().is_some() || max_batch > span_rows;
         let kept = if keeps { try_aligned("gradient", count)? } else { Aligned::default() };
         let updates = rates.iter().map(|&rates| optimizer.at_step(1, 1.0, rates)).collect();
+        let pace = (self.paced && threads.most > 1).then(Pace::default);
         let work = ops.iter().fold(0usize, |work, op| work.saturating_add(op.shape().work()));
         let shape = (network.isa(), network.ops().clone());
         let buffers = Buffers { layout, tiles, span_rows, arena, moments, scratch, occurrences };
@@ -403,6 +413,7 @@ impl<E: Element> TrainerBuilder<E> {
             max_batch,
             shape,
             threads,
+            pace,
             work,
             steps: 0,
             average,

@@ -6,6 +6,7 @@ mod builder;
 mod goal;
 mod layout;
 mod own_loss;
+mod pace;
 mod parallel;
 mod propagate;
 mod spans;
@@ -39,6 +40,7 @@ use average::{Kept, judged};
 use goal::{Goal, Objective};
 use layout::ShardLayout;
 use own_loss::OwnLoss;
+use pace::Pace;
 use parallel::{Scratch, Threads, enter};
 use propagate::{Batch, Propagate, Rows};
 use tiles::TilePlan;
@@ -86,6 +88,8 @@ pub struct Trainer<E: Element = f32> {
     /// What the buffers were made for.
     shape: (Isa, Arc<[Op]>),
     threads: Threads,
+    /// Unless the program has said how much work is for threads.
+    pace: Option<Pace>,
     /// Multiply-adds of a row's forward pass, about.
     work: usize,
     /// The steps that were made.
@@ -417,7 +421,17 @@ impl<E: Element> Trainer<E> {
 
     /// Into how many parts to divide the work on so many rows.
     fn parts(&self, rows: usize) -> usize {
-        self.threads.parts(self.work.saturating_mul(rows))
+        let work = self.work_of(rows);
+        let is_alone = || self.pace.as_ref().is_some_and(|pace| pace.is_alone(work));
+        match self.threads.parts(work) {
+            2.. if is_alone() => 1,
+            parts => parts,
+        }
+    }
+
+    /// Multiply-adds of a forward pass of so many rows.
+    fn work_of(&self, rows: usize) -> usize {
+        self.work.saturating_mul(rows)
     }
 }
 

@@ -3,6 +3,7 @@
 use core::mem;
 use deltarule_kernels::optimizer::norm_clip_factor;
 use deltarule_kernels::{Element, reduce};
+use std::time::Instant;
 
 use super::goal::Goal;
 use super::parallel::enter;
@@ -69,8 +70,9 @@ impl<E: Element> Trainer<E> {
         rows: usize,
         goal: Goal<'_, E>,
     ) -> Result<Score> {
+        let clock = self.start_clock(rows);
         let parts = self.parts(rows);
-        enter(parts, || {
+        let score = enter(parts, || {
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
             let keeps = self.rule.is_some() || self.optimizer.norm_limit().is_some();
             let score = if keeps || rows > self.buffers.span_rows {
@@ -91,7 +93,9 @@ impl<E: Element> Trainer<E> {
             self.update_running(rows)?;
             self.end_step(parts)?;
             Ok(score)
-        })
+        });
+        self.stop_clock(rows, clock);
+        score
     }
 
     /// [`Trainer::step`], with a look at every layer on the way. The parameters are the same bits
@@ -151,6 +155,20 @@ impl<E: Element> Trainer<E> {
             self.end_step(parts)?;
             Ok(score)
         })
+    }
+
+    /// The time, if it matters how long a step of so many rows takes.
+    fn start_clock(&self, rows: usize) -> Option<Instant> {
+        let work = self.work_of(rows);
+        let is_timed = self.pace.as_ref().is_some_and(|pace| pace.is_timed(work));
+        (is_timed && self.threads.parts(work) > 1).then(Instant::now)
+    }
+
+    fn stop_clock(&mut self, rows: usize, start: Option<Instant>) {
+        let work = self.work_of(rows);
+        if let (Some(start), Some(pace)) = (start, &mut self.pace) {
+            pace.record(work, start.elapsed());
+        }
     }
 
     /// The number of the step to come.

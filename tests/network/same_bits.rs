@@ -62,6 +62,25 @@ fn for_any_number_of_threads() {
     }
 }
 
+/// More steps than a trainer times on all threads before it times some on one.
+#[test]
+fn whichever_way_takes_less_time() {
+    const ROWS: usize = 40;
+    let train = || {
+        let network = network::<f32>(&WIDTHS, Activation::Relu).build().unwrap();
+        let mut trainer =
+            Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::adam(1e-3))
+                .build()
+                .unwrap();
+        let (x, labels) = (sample::<f32>(ROWS * WIDTHS[0], 1), labels(ROWS, 10, 2));
+        for _ in 0..40 {
+            trainer.step(&x, Targets::Classes(&labels)).unwrap();
+        }
+        bits(trainer.network().parameters())
+    };
+    assert!(pool(3).install(train) == pool(1).install(train));
+}
+
 #[test]
 fn with_state_and_clipping_too() {
     for isa in Isa::available() {
