@@ -87,6 +87,9 @@ pub trait Element:
     /// exponent in the low bits.
     #[doc(hidden)]
     const POW2_SHIFT: Self;
+    /// The smallest normal number.
+    #[doc(hidden)]
+    const MIN_NORMAL: Self;
     /// The largest number whose square is finite.
     #[doc(hidden)]
     const LARGEST_ROOT: Self;
@@ -122,6 +125,7 @@ macro_rules! element {
             const TWO: Self = 2.0;
             const INFINITY: Self = $element::INFINITY;
             const POW2_SHIFT: Self = $pow2_shift;
+            const MIN_NORMAL: Self = $element::MIN_POSITIVE;
             const LARGEST_ROOT: Self = $largest_root;
             const MAGNITUDE_BITS: Self = $element::from_bits((-0.0 as $element).to_bits() - 1);
             const SIGN_BIT: Self = -0.0;

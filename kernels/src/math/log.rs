@@ -10,8 +10,6 @@ use crate::lanes::{Lanes, Mask};
 pub trait LogConstants: Sized + 'static {
     /// ¾.
     const THREE_QUARTERS: Self;
-    /// The smallest normal number.
-    const MIN_NORMAL: Self;
     /// The largest finite number.
     const MAX: Self;
     /// NaN.
@@ -30,7 +28,6 @@ pub trait LogConstants: Sized + 'static {
 
 impl LogConstants for f32 {
     const THREE_QUARTERS: Self = 0.75;
-    const MIN_NORMAL: Self = Self::MIN_POSITIVE;
     const MAX: Self = Self::MAX;
     const NAN: Self = Self::NAN;
     const INTEGER: Self = 8_388_608.0;
@@ -43,7 +40,6 @@ impl LogConstants for f32 {
 
 impl LogConstants for f64 {
     const THREE_QUARTERS: Self = 0.75;
-    const MIN_NORMAL: Self = Self::MIN_POSITIVE;
     const MAX: Self = Self::MAX;
     const NAN: Self = Self::NAN;
     const INTEGER: Self = 4_503_599_627_370_496.0;

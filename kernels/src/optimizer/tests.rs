@@ -209,6 +209,69 @@ fn a_gradient_with_an_infinite_square_leaves_all_finite() {
     second_moments_stay_finite(f64::MAX);
 }
 
+/// Where gradients stay 0, running means decay to 0, and never stay subnormal.
+fn means_settle<E: Element>() {
+    let (normal, tiny) = (E::MIN_NORMAL.to_f64(), E::MIN_NORMAL.to_f64() / 1e4);
+    let bounds = [normal, tiny, -normal, -tiny, 0.0, f64::NAN].map(E::from_f64);
+    for isa in Isa::available() {
+        // A sum of squares does not decay.
+        let decays = |optimizer: &Optimizer| !matches!(optimizer, Optimizer::Adagrad(_));
+        for optimizer in optimizers().into_iter().filter(decays) {
+            let update = optimizer.at_step::<E>(&Step::new(1000));
+            let n = bounds.len() * 7;
+            let mut slices = start::<E>(n);
+            let kept: Vec<E> = bounds.iter().copied().cycle().take(n).collect();
+            for state in &mut slices[1..] {
+                state.copy_from_slice(&kept);
+            }
+            // Squares, and the greatest of them.
+            if matches!(optimizer, Optimizer::Adam(_) | Optimizer::NAdam(_)) {
+                slices[2].iter_mut().for_each(|v| *v = E::from_f64(v.to_f64().abs()));
+                slices[3].fill(E::ONE);
+            }
+            for _ in 0..3 {
+                apply(isa, &update, &vec![E::ZERO; n], &mut slices).unwrap();
+            }
+            for (s, state) in slices[1..][..optimizer.states()].iter().enumerate() {
+                for (x, was) in state.iter().map(|x| x.to_f64()).zip(&kept) {
+                    let is_well =
+                        x == 0.0 || x.abs() >= normal || x.is_nan() && was.to_f64().is_nan();
+                    assert!(is_well, "{isa}: {optimizer:?}: state {s} is {x:e}, it was {was}");
+                }
+            }
+            for (p, was) in slices[0].iter().zip(&kept) {
+                assert!(p.is_finite() || was.to_f64().is_nan(), "{isa}: {optimizer:?}: {was}");
+            }
+        }
+    }
+}
+
+#[test]
+fn means_of_no_gradients_settle_at_zero() {
+    means_settle::<f32>();
+    means_settle::<f64>();
+}
+
+/// v is what a tiny gradient is divided by: it stays, however small.
+#[test]
+fn squares_of_tiny_gradients_stay() {
+    let epsilon = Epsilon::OutsideRoot(1e-30);
+    for isa in Isa::available() {
+        for optimizer in [
+            Optimizer::from(Adam { epsilon, ..Adam::default() }),
+            NAdam { epsilon, ..NAdam::default() }.into(),
+            RmsProp { epsilon, ..RmsProp::default() }.into(),
+        ] {
+            let mut slices = start::<f32>(20);
+            slices[0].fill(0.0);
+            apply(isa, &optimizer.at_step(&Step::new(1)), &[1e-19; 20], &mut slices).unwrap();
+            let [p, v] = [slices[0][7], slices[optimizer.states().min(2)][7]];
+            assert!(v > 0.0 && v < f32::MIN_POSITIVE, "{isa}: {optimizer:?}: {v:e}");
+            assert!((0.0005..0.2).contains(&-p), "{isa}: {optimizer:?}: {p}");
+        }
+    }
+}
+
 #[test]
 fn the_free_function_is_the_rule() {
     for n in lengths() {
