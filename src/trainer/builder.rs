@@ -13,6 +13,7 @@ use super::pace::Pace;
 use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::spans::span_rows;
 use super::tiles::TilePlan;
+use super::update::spare_room;
 use super::{Buffers, Trainer};
 use crate::error::{Error, Result, try_aligned, try_vec};
 use crate::layers::{Occurrences, Op, Part};
@@ -322,8 +323,8 @@ impl<E: Element> TrainerBuilder<E> {
     /// normalization's γ and β; for each row of a batch its loss; P for a gradient if it is clipped
     /// by its norm, or if a batch has more than one span; and for each thread the largest tile of
     /// the gradient, P/3 divided by the threads but from 65,536 to 262,144, or 24 rows of the widest
-    /// W, and the scratch space of the largest product, which stays below 2²⁰ elements together for
-    /// 784-512-512-10.
+    /// W, a page, and the scratch space of the largest product, which stays below 2²⁰ elements
+    /// together for 784-512-512-10.
     ///
     /// A span is a batch, or as many of its rows as have inputs, outputs and errors of 3 MiB for
     /// each thread, or of P elements if that is more. With batch normalization or embeddings it is
@@ -378,9 +379,10 @@ impl<E: Element> TrainerBuilder<E> {
                 products = products.max(needed);
             }
         }
-        let scratch_len = tiles.largest().checked_add(products).ok_or(Error::Overflow {
+        let room = tiles.largest() + spare_room::<E>();
+        let scratch_len = room.checked_add(products).ok_or(Error::Overflow {
             argument: "scratch",
-            rows: tiles.largest(),
+            rows: room,
             columns: products,
         })?;
         let scratch = Scratch::new(threads, scratch_len)?;

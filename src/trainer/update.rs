@@ -11,6 +11,10 @@ use super::tiles::{Piece, Tile, TilePlan};
 use crate::error::Result;
 use crate::layers::{Embedding, LayerNorm, Occurrences, Op, Part, Span};
 
+/// Bytes of a page, within which slices that go side by side had better begin alike: see
+/// [`deltarule_kernels::Aligned`].
+const PAGE: usize = 4096;
+
 /// Where a run of neighbouring tiles goes.
 pub(crate) trait Destination<E>: Sized + Send {
     /// The first `at` elements, and the others.
@@ -81,6 +85,17 @@ impl<E: Element> Apply<'_, E> {
     }
 }
 
+/// Elements that a tile leaves unused at the beginning of its room, at most.
+pub(crate) const fn spare_room<E>() -> usize {
+    PAGE / size_of::<E>()
+}
+
+/// The first index in `room` that is as far into a page as the beginning of `other`.
+fn begin_alike<E>(room: &[E], other: &[E]) -> usize {
+    let bytes = other.as_ptr().addr().wrapping_sub(room.as_ptr().addr()) % PAGE;
+    bytes / size_of::<E>()
+}
+
 impl<E: Element> Destination<E> for Apply<'_, E> {
     fn split_at(self, at: usize) -> (Self, Self) {
         let Self { isa, updates, parameters, states } = self;
@@ -100,7 +115,8 @@ impl<E: Element> Destination<E> for Apply<'_, E> {
         room: &mut [E],
         compute: impl FnOnce(&mut [E], bool) -> Result<(), ShapeError>,
     ) -> Result<(), ShapeError> {
-        let gradient = &mut room[..self.parameters.len()];
+        let begin = begin_alike(room, self.parameters);
+        let gradient = &mut room[begin..][..self.parameters.len()];
         compute(gradient, false)?;
         self.apply(update, gradient)
     }
@@ -180,7 +196,7 @@ impl<E: Element> Gradient<'_, E> {
     }
 
     fn run_tiles<D: Destination<E>>(&self, work: Tiles<'_, D, E>, scratch: &mut [E]) -> Result<()> {
-        let (room, scratch) = scratch.split_at_mut(self.tiles.largest());
+        let (room, scratch) = scratch.split_at_mut(self.tiles.largest() + spare_room::<E>());
         let mut rest = work.to;
         for tile in work.tiles {
             let (to, after) = rest.split_at(tile.len);
