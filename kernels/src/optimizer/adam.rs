@@ -1,9 +1,6 @@
 //! Adam, AdamW, AMSGrad.
 
-use super::{
-    Epsilon, RootScalars, bias_correction, is_small, lerp, lerp_square, settled, settled_square,
-    squarable,
-};
+use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square, squarable};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -90,8 +87,7 @@ impl<E: Element> super::Rule<E, 2> for Rule<E> {
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m, v]: [V; 2]) -> (V, [V; 2]) {
         let g = squarable(g);
         let m = lerp(m, g, self.weight1);
-        let v = settled_square(lerp_square(v, g, self.weight2), is_small(m));
-        let m = settled(m);
+        let v = lerp_square(v, g, self.weight2);
         (self.descend(parameter, m, v), [m, v])
     }
 }
@@ -107,8 +103,7 @@ impl<E: Element> super::Rule<E, 3> for Rule<E> {
     ) -> (V, [V; 3]) {
         let g = squarable(g);
         let m = lerp(m, g, self.weight1);
-        let v = settled_square(lerp_square(v, g, self.weight2), is_small(m));
-        let m = settled(m);
+        let v = lerp_square(v, g, self.weight2);
         // Where one is NaN, `greater_or` gives v: a NaN of v comes through.
         let greatest = greatest.select(greatest.is_nan(), greatest.greater_or(v));
         (self.descend(parameter, m, greatest), [m, v, greatest])

@@ -1,6 +1,6 @@
 //! Lion.
 
-use super::{lerp, settled};
+use super::lerp;
 use crate::Element;
 use crate::lanes::Lanes;
 use crate::lockstep::sign;
@@ -64,6 +64,6 @@ impl<E: Element> super::Rule<E, 1> for Rule<E> {
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m]: [V; 1]) -> (V, [V; 1]) {
         let direction = sign(lerp(m, g, self.weight1));
         let parameter = direction.neg_mul_add(g.splat(self.rate), parameter);
-        (parameter, [settled(lerp(m, g, self.weight2))])
+        (parameter, [lerp(m, g, self.weight2)])
     }
 }

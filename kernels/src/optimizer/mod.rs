@@ -26,8 +26,10 @@
 //! factor (clipping by norm), clipping by value, L2 and L1 decay; the parameter is shrunk by
 //! decoupled decay. ε stands inside the root by default, see [`Epsilon`].
 //!
-//! Where gradients stay 0, running means decay. Below the smallest normal number they become 0 and
-//! not subnormal, since arithmetic takes many times as long on such numbers.
+//! Where gradients stay 0, as those of a dead unit and of an input that is always 0 do, running means
+//! decay until they are subnormal, and would remain so, since a tenth of the last few bits is rounded
+//! to none of them. Arithmetic takes three times as long on such numbers (AMD EPYC, Zen 4), or many
+//! times. So they become 0 in every 64th step; means of squares only where they divide nothing but 0.
 
 mod adagrad;
 mod adam;
@@ -52,9 +54,9 @@ pub use sgd::{Sgd, sgd};
 use crate::dispatch::Kernel;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep;
 use crate::precompiled::precompiled;
-use crate::{Element, Isa, ShapeError};
+use crate::{Element, Isa, MatMut, MatRef, ShapeError};
+use crate::{elementwise, lockstep};
 use preparation::{Prepare, Prepared};
 
 /// The most slices of state that a rule keeps.
@@ -142,30 +144,6 @@ fn squarable<V: Lanes>(g: V) -> V {
     // Where g is NaN, both give g.
     let g = limit.less_or(g);
     (-limit).greater_or(g)
-}
-
-/// A running mean of gradients, but 0 where it is subnormal.
-///
-/// Where gradients stay 0, as those of a dead unit and of an input that is always 0 do, it decays
-/// until it is subnormal, and would remain so: a tenth of the last few bits is rounded to none of
-/// them. And what is done with such numbers takes a CPU three times as long (Zen 4), or many times.
-#[inline(always)]
-fn settled<V: Lanes>(mean: V) -> V {
-    mean.splat(V::Element::ZERO).select(is_small(mean), mean)
-}
-
-/// A running mean of squares, but 0 where it is subnormal and what it divides is 0 or subnormal,
-/// too.
-#[inline(always)]
-fn settled_square<V: Lanes>(square: V, divides_little: V::Mask) -> V {
-    let is_small = square.lt(square.splat(V::Element::MIN_NORMAL));
-    square.splat(V::Element::ZERO).select(divides_little & is_small, square)
-}
-
-/// Where x is 0 or subnormal.
-#[inline(always)]
-fn is_small<V: Lanes>(x: V) -> V::Mask {
-    x.abs().lt(x.splat(V::Element::MIN_NORMAL))
 }
 
 /// 1 − βᵗ.
@@ -343,7 +321,8 @@ impl Optimizer {
             Self::Adagrad(rule) => AnyRule::Adagrad(rule.rule(rate, number)),
             Self::Lion(rule) => AnyRule::Lion(rule.rule(rate)),
         };
-        Update { rule, prepared: Prepared::new(step, rate), states: self.states() }
+        let settles = number.is_multiple_of(SETTLING);
+        Update { rule, prepared: Prepared::new(step, rate), states: self.states(), settles }
     }
 }
 
@@ -385,6 +364,27 @@ pub struct Update<E> {
     rule: AnyRule<E>,
     prepared: Prepared<E>,
     states: usize,
+    /// Whether means that have decayed become 0 after it.
+    settles: bool,
+}
+
+/// Steps from one in which means that have decayed become 0 to the next: to look at all of them
+/// takes a good part of a step's time.
+const SETTLING: u64 = 64;
+
+/// y, but 0 where neither y nor x is more than subnormal.
+#[derive(Clone, Copy)]
+struct Settled;
+
+impl elementwise::Update for Settled {
+    const READS_TARGET: bool = true;
+
+    #[inline(always)]
+    fn update<V: Lanes>(self, x: V, y: V) -> V {
+        let smallest = x.splat(V::Element::MIN_NORMAL);
+        let is_small = |x: V| x.abs().lt(smallest);
+        x.splat(V::Element::ZERO).select(is_small(x) & is_small(y), y)
+    }
 }
 
 precompiled! {
@@ -432,7 +432,8 @@ impl<E: Element> Update<E> {
         Ok(())
     }
 
-    fn dispatch(&self, isa: Isa, g: &[E], p: &mut [E], [a, b, c]: [&mut [E]; MAX_STATES]) {
+    fn dispatch(&self, isa: Isa, g: &[E], p: &mut [E], mut state: [&mut [E]; MAX_STATES]) {
+        let [a, b, c] = state.each_mut().map(|state| &mut **state);
         match self.rule {
             AnyRule::Sgd(rule) => self.run(isa, rule, g, p, []),
             AnyRule::Momentum(rule) => self.run(isa, rule, g, p, [a]),
@@ -446,6 +447,35 @@ impl<E: Element> Update<E> {
             AnyRule::NAdam(rule) => self.run(isa, rule, g, p, [a, b]),
             AnyRule::Adagrad(rule) => self.run(isa, rule, g, p, [a]),
             AnyRule::Lion(rule) => self.run(isa, rule, g, p, [a]),
+        }
+        if self.settles {
+            self.settle(isa, g, state);
+        }
+    }
+
+    /// Lets means that have decayed become 0.
+    fn settle(&self, isa: Isa, g: &[E], [a, b, c]: [&mut [E]; MAX_STATES]) {
+        let mean = |y: &mut [E]| elementwise::update(isa, Settled, None, MatMut::row(y));
+        let square = |y: &mut [E], of: &[E]| {
+            elementwise::update(isa, Settled, Some(MatRef::row(of)), MatMut::row(y));
+        };
+        match self.rule {
+            AnyRule::Sgd(_) | AnyRule::Adagrad(_) => {}
+            AnyRule::Momentum(_) | AnyRule::Nesterov(_) | AnyRule::Lion(_) => mean(a),
+            AnyRule::RmsProp(_) => square(a, g),
+            AnyRule::CenteredRmsProp(_) | AnyRule::MomentumRmsProp(_) => {
+                square(a, g);
+                mean(b);
+            }
+            AnyRule::CenteredMomentumRmsProp(_) => {
+                square(a, g);
+                mean(b);
+                mean(c);
+            }
+            AnyRule::Adam(_) | AnyRule::AmsGrad(_) | AnyRule::NAdam(_) => {
+                mean(a);
+                square(b, a);
+            }
         }
     }
 

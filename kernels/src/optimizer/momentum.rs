@@ -1,6 +1,5 @@
 //! SGD with momentum.
 
-use super::settled;
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -71,7 +70,7 @@ impl<E: Element, const NESTEROV: bool> super::Rule<E, 1> for Rule<E, NESTEROV> {
     #[inline(always)]
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [v]: [V; 1]) -> (V, [V; 1]) {
         let momentum = g.splat(self.momentum);
-        let v = settled(v.mul_add(momentum, g * g.splat(self.weight)));
+        let v = v.mul_add(momentum, g * g.splat(self.weight));
         let direction = if NESTEROV { v.mul_add(momentum, g) } else { v };
         (direction.neg_mul_add(g.splat(self.rate), parameter), [v])
     }

@@ -1,9 +1,6 @@
 //! NAdam.
 
-use super::{
-    Epsilon, RootScalars, bias_correction, is_small, lerp, lerp_square, settled, settled_square,
-    squarable,
-};
+use super::{Epsilon, RootScalars, bias_correction, lerp, lerp_square, squarable};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -115,8 +112,7 @@ impl<E: Element> super::Rule<E, 2> for Rule<E> {
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m, v]: [V; 2]) -> (V, [V; 2]) {
         let g = squarable(g);
         let m = lerp(m, g, self.weight1);
-        let v = settled_square(lerp_square(v, g, self.weight2), is_small(m));
-        let m = settled(m);
+        let v = lerp_square(v, g, self.weight2);
         let ahead = m.mul_add(m.splat(self.momentum_rate), g * g.splat(self.gradient_rate));
         (parameter - ahead / self.root.of(v, self.correction2), [m, v])
     }

@@ -1,8 +1,6 @@
 //! RMSProp.
 
-use super::{
-    Epsilon, RootScalars, is_small, lerp, lerp_square, settled, settled_square, squarable,
-};
+use super::{Epsilon, RootScalars, lerp, lerp_square, squarable};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -87,8 +85,8 @@ impl<E: Element, const CENTERED: bool, const MOMENTUM: bool> Rule<E, CENTERED, M
         [v, mean, buffer]: [V; 3],
     ) -> (V, [V; 3]) {
         let g = squarable(g);
-        let v = settled_square(lerp_square(v, g, self.weight), is_small(g));
-        let mean = if CENTERED { settled(lerp(mean, g, self.weight)) } else { mean };
+        let v = lerp_square(v, g, self.weight);
+        let mean = if CENTERED { lerp(mean, g, self.weight) } else { mean };
         let variance = if CENTERED {
             // By rounding it may fall below 0, where a root is NaN.
             v.splat(E::ZERO).greater_or(mean.neg_mul_add(mean, v))
@@ -96,8 +94,7 @@ impl<E: Element, const CENTERED: bool, const MOMENTUM: bool> Rule<E, CENTERED, M
             v
         };
         let scaled = g / self.root.of(variance, E::ONE);
-        let buffer =
-            if MOMENTUM { settled(buffer.mul_add(g.splat(self.momentum), scaled)) } else { buffer };
+        let buffer = if MOMENTUM { buffer.mul_add(g.splat(self.momentum), scaled) } else { buffer };
         let direction = if MOMENTUM { buffer } else { scaled };
         (direction.neg_mul_add(g.splat(self.rate), parameter), [v, mean, buffer])
     }
