@@ -25,6 +25,10 @@ impl<E: Element> Trainer<E> {
     /// `x` is (rows, inputs) row-major. The targets are [`Targets`](crate::Targets), or
     /// [`WeightedTargets`], which give each row a weight.
     ///
+    /// Rows of 2 MiB and more are read in less time from an
+    /// [`Aligned`](crate::kernels::Aligned), which is in huge pages: 784-512-512-10 on 1,024 rows
+    /// takes 1.01 times as long with a vector on one thread, and 1.04 times on two (AMD EPYC, Zen 4).
+    ///
     /// ```
     /// # use deltarule::{Activation, Error, Loss, Network, Optimizer, Targets, Trainer};
     /// # let network = Network::builder(1).dense(1, Activation::Identity).build()?;
