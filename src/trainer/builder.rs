@@ -116,10 +116,10 @@ impl<E: Element> TrainerBuilder<E> {
     /// Sets how much work a step has to be for more threads than the calling one to take part:
     /// parameters times rows.
     ///
-    /// Otherwise it is 2²⁰ at least: a pool takes tens of microseconds to wake, in which one core
-    /// does about that many multiply-adds. From there to 2²⁵ the trainer measures: it makes eight
-    /// steps on all threads, eight on one, and the next thousand the shorter way. The results are
-    /// the same bits for any number.
+    /// Otherwise it is 2¹⁸ at least: a pool takes ten microseconds and more to wake, in which one
+    /// core makes such a step. From there to 2²⁵ the trainer measures: it makes sixteen steps on all
+    /// threads, sixteen on one, and the next two thousand the shorter way. The results are the same
+    /// bits for any number.
     ///
     /// ```
     /// # use deltarule::{Activation, Loss, Network, Optimizer, Targets, Trainer};

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 /// Kinds of work, each up to twice the size of the one before, that are timed both ways. What is
 /// less had better stay where it is, and what is more always gains from threads.
-const KINDS: usize = 5;
+const KINDS: usize = 7;
 
-/// Steps of a turn, of which the first are not counted: threads wake, and the weights move to
-/// other caches.
-const TURN: usize = 8;
-const UNCOUNTED: usize = 2;
+/// Steps of a turn, of which the first are not counted: threads wake, and what the step works on
+/// moves to other caches.
+const TURN: usize = 16;
+const UNCOUNTED: usize = 6;
 
 /// Steps that go the shorter way before both are timed again.
-const REST: usize = 1000;
+const REST: usize = 2000;
 
 /// How long steps take on threads together and on one alone. That differs by more than a factor
 /// of two between machines, and from minute to minute on a shared one: by how long threads take to
 /// wake, and by how far apart their cores are, which both update the weights that both read.
-/// Measured instead of guessed, it costs a turn of the longer way in a thousand steps.
+/// Measured instead of guessed, it costs a turn of the longer way, one in 125 steps.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     kinds: [Kind; KINDS],

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Result, try_aligned};
 
-/// Multiply-adds of a forward pass below which a step stays on the calling thread: a pool takes
-/// tens of microseconds to wake, in which one core does about this many.
-pub(crate) const PARALLEL_WORK: usize = 1 << 20;
+/// Multiply-adds of a forward pass below which a step stays on the calling thread: a pool takes ten
+/// microseconds and more to wake, in which one core makes such a step.
+pub(crate) const PARALLEL_WORK: usize = 1 << 18;
 
 /// How many threads may work at once, and on how much.
 #[derive(Clone, Copy, Debug)]
