@@ -9,8 +9,16 @@ use core::ptr::NonNull;
 use core::slice;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
-/// Bytes of a page.
-const PAGE: usize = 4096;
+/// Bytes of a page, on which an [`Aligned`] begins that has as many. Slices that go side by side had
+/// better begin alike in their pages.
+///
+/// ```
+/// use deltarule_kernels::{Aligned, PAGE};
+/// let x = Aligned::<f64>::new("x", PAGE / 8)?;
+/// assert_eq!(x.as_ptr().addr() % PAGE, 0);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+pub const PAGE: usize = 4096;
 
 /// Bytes of a huge page on x86-64 and most other systems. Where it has another size, only speed
 /// is lost.

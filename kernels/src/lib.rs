@@ -48,7 +48,7 @@ mod sweep;
 mod testing;
 mod view;
 
-pub use aligned::Aligned;
+pub use aligned::{Aligned, PAGE};
 pub use dispatch::{ISA_VARIABLE, Isa, IsaError};
 pub use element::Element;
 pub use error::ShapeError;

@@ -3,7 +3,6 @@
 use core::mem;
 use deltarule_kernels::{Aligned, Element};
 
-use super::parallel::enter;
 use super::spans::Work;
 use super::update::Keep;
 use super::{PartOfBatch, Score, Trainer};
@@ -77,11 +76,10 @@ impl<E: Element> Trainer<E> {
         if self.accumulated.gradient.is_empty() {
             self.accumulated.gradient = try_aligned("gradient", self.network.parameters().len())?;
         }
-        let parts = self.parts(rows);
         let of_batch = PartOfBatch { first_row, batch_rows };
         let mut score = self.towards(x, targets, of_batch, |trainer, goal| {
             let mut gradient = mem::take(&mut trainer.accumulated.gradient);
-            let done = enter(parts, || {
+            let done = trainer.in_parts(rows, |trainer, parts| {
                 let work = Work { x, goal, of_batch, parts };
                 let keep = Keep { gradient: &mut gradient, adds: !is_first };
                 let score = trainer.sum_gradient(work, keep, None)?;
@@ -133,13 +131,12 @@ impl<E: Element> Trainer<E> {
             return Err(Error::BatchRows { rows, batch_rows, announced: batch_rows });
         }
         self.check_network()?;
-        let parts = self.parts(rows);
         let gradient = mem::take(&mut self.accumulated.gradient);
         // Before an optimizer of the user's own might panic, with which the gradient would be gone.
         self.discard_accumulated();
-        let done = enter(parts, || {
-            self.apply_kept(&gradient, Span::Marked, rows, parts)?;
-            self.end_step(parts)
+        let done = self.in_parts(rows, |trainer, parts| {
+            trainer.apply_kept(&gradient, Span::Marked, rows, parts)?;
+            trainer.end_step(parts)
         });
         self.accumulated.gradient = gradient;
         if done.is_err() {

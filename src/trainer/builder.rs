@@ -13,7 +13,6 @@ use super::pace::Pace;
 use super::parallel::{PARALLEL_WORK, Scratch, Threads};
 use super::spans::span_rows;
 use super::tiles::TilePlan;
-use super::update::spare_room;
 use super::{Buffers, Trainer};
 use crate::error::{Error, Result, try_aligned, try_vec};
 use crate::layers::{Occurrences, Op, Part};
@@ -379,7 +378,7 @@ impl<E: Element> TrainerBuilder<E> {
                 products = products.max(needed);
             }
         }
-        let room = tiles.largest() + spare_room::<E>();
+        let room = tiles.room::<E>();
         let scratch_len = room.checked_add(products).ok_or(Error::Overflow {
             argument: "scratch",
             rows: room,

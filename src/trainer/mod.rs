@@ -25,6 +25,7 @@ use core::fmt;
 use deltarule_kernels::optimizer::{MAX_STATES, Update};
 use deltarule_kernels::{Aligned, Element, Isa};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::data;
 use crate::error::{Error, Result, check_finite, check_length, try_vec, whole_rows};
@@ -427,6 +428,23 @@ impl<E: Element> Trainer<E> {
             2.. if is_alone() => 1,
             parts => parts,
         }
+    }
+
+    /// Does work on so many rows, in as many parts as it is told, and takes note of its time if
+    /// that has a say in how many.
+    fn in_parts<R: Send>(
+        &mut self,
+        rows: usize,
+        body: impl FnOnce(&mut Self, usize) -> R + Send,
+    ) -> R {
+        let (work, parts) = (self.work_of(rows), self.parts(rows));
+        let is_timed = self.pace.as_ref().is_some_and(|pace| pace.is_timed(work));
+        let start = (is_timed && self.threads.parts(work) > 1).then(Instant::now);
+        let done = enter(parts, || body(self, parts));
+        if let (Some(start), Some(pace)) = (start, &mut self.pace) {
+            pace.record(work, start.elapsed());
+        }
+        done
     }
 
     /// Multiply-adds of a forward pass of so many rows.

@@ -4,7 +4,6 @@ use core::mem;
 use deltarule_kernels::Element;
 
 use super::goal::Goal;
-use super::parallel::enter;
 use super::spans::Work;
 use super::{PartOfBatch, Score, Trainer};
 use crate::error::{Error, Result, check_finite, check_length, checked_area, try_vec};
@@ -250,17 +249,17 @@ impl<E: Element> Trainer<E> {
 
     /// The outputs of some rows in training; returns whether all layers' values of them are there.
     fn compute_outputs(&mut self, x: &[E], rows: usize, of_batch: PartOfBatch) -> Result<bool> {
-        let (parts, columns) = (self.parts(rows), self.network.outputs());
-        let (inputs, last) = (self.network.inputs(), self.network.ops().len() - 1);
-        enter(parts, || {
+        let (inputs, columns) = (self.network.inputs(), self.network.outputs());
+        let last = self.network.ops().len() - 1;
+        self.in_parts(rows, |trainer, parts| {
             let work = Work { x, goal: Goal::Outputs, of_batch, parts };
-            let span_rows = self.begin_batch(rows, parts)?;
+            let span_rows = trainer.begin_batch(rows, parts)?;
             for first in (0..rows).step_by(span_rows) {
                 let span = first..rows.min(first + span_rows);
-                self.propagate_span(work, span.clone())?;
+                trainer.propagate_span(work, span.clone())?;
                 let x = &x[span.start * inputs..span.end * inputs];
-                let shards = self.buffers.layout.shards(x, span.len(), &self.buffers.arena);
-                let mut outputs = &mut self.own_loss.outputs[span.start * columns..];
+                let shards = trainer.buffers.layout.shards(x, span.len(), &trainer.buffers.arena);
+                let mut outputs = &mut trainer.own_loss.outputs[span.start * columns..];
                 for shard in shards {
                     let y = shard.y(last);
                     let (here, after) = outputs.split_at_mut(y.len());

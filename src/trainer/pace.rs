@@ -92,6 +92,7 @@ fn kind_of(work: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Activation, Diagnostics, Loss, Network, Optimizer, Targets, Trainer};
 
     /// Makes so many steps, and says how many of them were one thread's.
     fn steps(pace: &mut Pace, work: usize, number: usize, times: [u64; 2]) -> usize {
@@ -148,5 +149,31 @@ mod tests {
             assert_eq!(steps(&mut pace, work, 100, [70, 50]), 0);
             assert!(!pace.is_timed(work));
         }
+    }
+
+    /// As work that nobody timed would be done on all threads, whatever it takes.
+    #[test]
+    fn all_that_learns_is_timed() {
+        let rows = 40;
+        let (x, mut gradients) = (vec![0.5f32; rows * 128], vec![0.0; 128 * 128 + 128]);
+        let y = vec![0.5; x.len()];
+        let values = || Targets::Values(&y);
+        let network = Network::builder(128).dense(128, Activation::Tanh).build().unwrap();
+        let mut diagnostics = Diagnostics::new(&network).unwrap();
+        let loss = Loss::MeanSquaredError;
+        let new = || Trainer::builder(network.clone(), loss, Optimizer::sgd(0.1)).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        pool.install(|| {
+            let mut steps = [(); 5].map(|()| new());
+            steps[0].step(&x, values()).unwrap();
+            steps[1].step_diagnosed(&x, values(), &mut diagnostics).unwrap();
+            steps[2].gradients(&x, values(), &mut gradients).unwrap();
+            steps[3].accumulate(&x, values(), rows).unwrap();
+            steps[4].step_with(&x, |_, _| 0.0).unwrap();
+            for (which, trainer) in steps.iter().enumerate() {
+                let kind = kind_of(trainer.work_of(rows)).unwrap();
+                assert!(trainer.pace.as_ref().unwrap().kinds[kind].steps > 0, "{which}");
+            }
+        });
     }
 }

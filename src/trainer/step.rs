@@ -3,10 +3,8 @@
 use core::mem;
 use deltarule_kernels::optimizer::norm_clip_factor;
 use deltarule_kernels::{Element, reduce};
-use std::time::Instant;
 
 use super::goal::Goal;
-use super::parallel::enter;
 use super::spans::Work;
 use super::tiles::Piece;
 use super::update::{Apply, ApplyKept, Keep};
@@ -74,32 +72,28 @@ impl<E: Element> Trainer<E> {
         rows: usize,
         goal: Goal<'_, E>,
     ) -> Result<Score> {
-        let clock = self.start_clock(rows);
-        let parts = self.parts(rows);
-        let score = enter(parts, || {
+        self.in_parts(rows, |trainer, parts| {
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
-            let keeps = self.rule.is_some() || self.optimizer.norm_limit().is_some();
-            let score = if keeps || rows > self.buffers.span_rows {
-                self.make_room_to_keep()?;
-                let mut sum = mem::take(&mut self.kept);
+            let keeps = trainer.rule.is_some() || trainer.optimizer.norm_limit().is_some();
+            let score = if keeps || rows > trainer.buffers.span_rows {
+                trainer.make_room_to_keep()?;
+                let mut sum = mem::take(&mut trainer.kept);
                 let keep = Keep::new(&mut sum);
-                let done = self.sum_spans(work, keep, None).and_then(|score| {
-                    self.apply_kept(&sum, Span::Batch, rows, parts)?;
+                let done = trainer.sum_spans(work, keep, None).and_then(|score| {
+                    trainer.apply_kept(&sum, Span::Batch, rows, parts)?;
                     Ok(score)
                 });
-                self.kept = sum;
+                trainer.kept = sum;
                 done?
             } else {
-                let score = self.propagate(work)?;
-                self.apply(x, rows, parts)?;
+                let score = trainer.propagate(work)?;
+                trainer.apply(x, rows, parts)?;
                 score
             };
-            self.update_running(rows)?;
-            self.end_step(parts)?;
+            trainer.update_running(rows)?;
+            trainer.end_step(parts)?;
             Ok(score)
-        });
-        self.stop_clock(rows, clock);
-        score
+        })
     }
 
     /// [`Trainer::step`], with a look at every layer on the way. The parameters are the same bits
@@ -142,37 +136,22 @@ impl<E: Element> Trainer<E> {
         goal: Goal<'_, E>,
         diagnostics: &mut Diagnostics<E>,
     ) -> Result<Score> {
-        let parts = self.parts(rows);
-        enter(parts, || {
+        self.in_parts(rows, |trainer, parts| {
             let mut gradient = mem::take(&mut diagnostics.gradient);
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
-            let done = self.sum_gradient(work, Keep::new(&mut gradient), Some(diagnostics));
+            let done = trainer.sum_gradient(work, Keep::new(&mut gradient), Some(diagnostics));
             diagnostics.gradient = gradient;
             let score = done?;
-            diagnostics.remember(self.network.parameters());
-            self.apply_kept(&diagnostics.gradient, Span::Batch, rows, parts)?;
-            self.update_running(rows)?;
-            let pieces = self.buffers.tiles.pieces();
-            diagnostics.compare(self.network.isa(), &self.network, |op| {
+            diagnostics.remember(trainer.network.parameters());
+            trainer.apply_kept(&diagnostics.gradient, Span::Batch, rows, parts)?;
+            trainer.update_running(rows)?;
+            let pieces = trainer.buffers.tiles.pieces();
+            diagnostics.compare(trainer.network.isa(), &trainer.network, |op| {
                 pieces.iter().any(|piece| piece.op == op && piece.rates.is_some())
             })?;
-            self.end_step(parts)?;
+            trainer.end_step(parts)?;
             Ok(score)
         })
-    }
-
-    /// The time, if it matters how long a step of so many rows takes.
-    fn start_clock(&self, rows: usize) -> Option<Instant> {
-        let work = self.work_of(rows);
-        let is_timed = self.pace.as_ref().is_some_and(|pace| pace.is_timed(work));
-        (is_timed && self.threads.parts(work) > 1).then(Instant::now)
-    }
-
-    fn stop_clock(&mut self, rows: usize, start: Option<Instant>) {
-        let work = self.work_of(rows);
-        if let (Some(start), Some(pace)) = (start, &mut self.pace) {
-            pace.record(work, start.elapsed());
-        }
     }
 
     /// The number of the step to come.
@@ -367,10 +346,9 @@ impl<E: Element> Trainer<E> {
         goal: Goal<'_, E>,
         gradients: &mut [E],
     ) -> Result<Score> {
-        let parts = self.parts(rows);
-        enter(parts, || {
+        self.in_parts(rows, |trainer, parts| {
             let work = Work { x, goal, of_batch: PartOfBatch::whole(rows), parts };
-            self.sum_gradient(work, Keep::new(gradients), None)
+            trainer.sum_gradient(work, Keep::new(gradients), None)
         })
     }
 }

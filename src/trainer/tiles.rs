@@ -1,6 +1,7 @@
 //! How the gradient is cut.
 
 use core::ops::Range;
+use deltarule_kernels::PAGE;
 
 use crate::layers::{Op, Part};
 use crate::optimizer::Rates;
@@ -99,8 +100,8 @@ impl TilePlan {
         &self.tiles
     }
 
-    /// The elements of the largest tile.
-    pub(crate) fn largest(&self) -> usize {
-        self.largest
+    /// Elements of room in which the largest tile can begin anywhere in a page.
+    pub(crate) fn room<E>(&self) -> usize {
+        self.largest + PAGE / size_of::<E>()
     }
 }

@@ -3,17 +3,13 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 use deltarule_kernels::optimizer::{MAX_STATES, Update};
-use deltarule_kernels::{Element, Isa, ShapeError};
+use deltarule_kernels::{Element, Isa, PAGE, ShapeError};
 
 use super::layout::ShardLayout;
 use super::parallel::{Divide, Scratch};
 use super::tiles::{Piece, Tile, TilePlan};
 use crate::error::Result;
 use crate::layers::{Embedding, LayerNorm, Occurrences, Op, Part, Span};
-
-/// Bytes of a page, within which slices that go side by side had better begin alike: see
-/// [`deltarule_kernels::Aligned`].
-const PAGE: usize = 4096;
 
 /// Where a run of neighbouring tiles goes.
 pub(crate) trait Destination<E>: Sized + Send {
@@ -83,11 +79,6 @@ impl<E: Element> Apply<'_, E> {
     fn apply(self, update: usize, gradient: &[E]) -> Result<(), ShapeError> {
         self.updates[update].apply(self.isa, gradient, self.parameters, self.states)
     }
-}
-
-/// Elements that a tile leaves unused at the beginning of its room, at most.
-pub(crate) const fn spare_room<E>() -> usize {
-    PAGE / size_of::<E>()
 }
 
 /// The first index in `room` that is as far into a page as the beginning of `other`.
@@ -196,7 +187,7 @@ impl<E: Element> Gradient<'_, E> {
     }
 
     fn run_tiles<D: Destination<E>>(&self, work: Tiles<'_, D, E>, scratch: &mut [E]) -> Result<()> {
-        let (room, scratch) = scratch.split_at_mut(self.tiles.largest() + spare_room::<E>());
+        let (room, scratch) = scratch.split_at_mut(self.tiles.room::<E>());
         let mut rest = work.to;
         for tile in work.tiles {
             let (to, after) = rest.split_at(tile.len);

@@ -97,7 +97,7 @@ const MANY_ROWS: usize = 256;
 /// times as long in place, (512, 512, 1024) 1.05 times. Where B's rows share a set, too few of them
 /// stay in L1 even for fewer rows of C: (256, 1024, 1024) takes 1.1 times as long (AMD EPYC, Zen 4).
 fn is_read_often<E>((m, n, k): (usize, usize, usize), row_stride: usize) -> bool {
-    let reads = m.saturating_mul(n * k * size_of::<E>());
+    let reads = [n, k, size_of::<E>()].into_iter().fold(m, usize::saturating_mul);
     k > KC_B_IN_PLACE && (is_aliased::<E>(row_stride) || reads / MANY_ROWS >= 2 * half_of_l2())
 }
 
