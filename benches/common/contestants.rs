@@ -1,8 +1,9 @@
 //! This library and its peers behind one call.
 
-use super::products::{Operands, Parts, Slices};
-use deltarule_kernels::gemm::{Gemm, Start};
-use deltarule_kernels::{Element, Isa, reference};
+use super::products::{Operands, Parts, Product, Slices};
+use deltarule_kernels::gemm::{Gemm, InnerProducts, Start};
+use deltarule_kernels::{Element, Isa, MatMut, MatRef, reference};
+use rayon::prelude::*;
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions};
 use rten_tensor::{Matrix, NdTensorView};
 
@@ -25,6 +26,9 @@ pub(crate) const PEERS: [Contestant; 3] =
 
 /// Multiply-adds of the largest product that the naive loops are asked for.
 const NAIVE_LIMIT: usize = 64 * 64 * 64;
+
+/// Multiply-adds that are worth a thread, as `Gemm::threads` has it.
+const WORK_OF_SHARD: usize = 3 << 17;
 
 impl Contestant {
     pub(crate) fn name(self) -> &'static str {
@@ -57,6 +61,7 @@ impl Contestant {
     /// C = A B. On more than one thread it is called within a rayon pool of that many.
     pub(crate) fn run<E: Multiply>(self, isa: Isa, threads: usize, operands: &mut Operands<E>) {
         match self {
+            Self::Ours if operands.product.is_of_rows() => inner_products(isa, threads, operands),
             Self::Ours => ours(isa, threads, operands.parts(), false),
             Self::MatrixMultiply => matrixmultiply(operands),
             Self::Gemm => faer_gemm(threads, operands),
@@ -78,6 +83,30 @@ fn blas_threads() -> usize {
     let variables = ["OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"];
     let set = variables.iter().find_map(|variable| std::env::var(variable).ok());
     set.and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+/// As a layer of few units has it; on several threads in shards of rows, as a step has them.
+fn inner_products<E: Element>(isa: Isa, threads: usize, operands: &mut Operands<E>) {
+    let Product { m, n, k, .. } = operands.product;
+    let Slices { a, b, c, .. } = operands.slices();
+    let run = |(a, c): (&[E], &mut [E])| {
+        let rows = c.len() / n;
+        InnerProducts {
+            x: MatRef::new(a, rows, k).expect("the buffer has its size"),
+            w: MatRef::new(b, n, k).expect("the buffer has its size"),
+            biases: None,
+            c: MatMut::new(c, rows, n).expect("the buffer has its size"),
+            epilogue: None,
+        }
+        .run(isa)
+        .expect("the operands fit together");
+    };
+    let shards = (m * n * k / WORK_OF_SHARD).clamp(1, threads);
+    if shards == 1 {
+        return run((a, c));
+    }
+    let rows = m.div_ceil(shards);
+    a.par_chunks(rows * k).zip(c.par_chunks_mut(rows * n)).for_each(run);
 }
 
 fn ours<E: Element>(isa: Isa, threads: usize, parts: Parts<'_, E>, by_blas: bool) {

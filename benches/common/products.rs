@@ -1,6 +1,7 @@
 //! The products that are measured, and their operands.
 
-use deltarule_kernels::{Element, Isa, MatMut, MatRef, gemm::parallel_scratch_len};
+use deltarule_kernels::gemm::{FEW_COLUMNS, parallel_scratch_len};
+use deltarule_kernels::{Element, Isa, MatMut, MatRef};
 
 /// How A and B lie in memory: N as they are used, row-major; T transposed, so that the columns of
 /// the operand are contiguous. C is row-major.
@@ -41,6 +42,11 @@ pub(crate) const DIGITS: [usize; 4] = [784, 512, 512, 10];
 impl Product {
     pub(crate) fn multiply_adds(&self) -> usize {
         self.m * self.n * self.k
+    }
+
+    /// Whether this is inner products of rows, as the forward pass of a layer of few units is.
+    pub(crate) fn is_of_rows(&self) -> bool {
+        self.layout == Layout::NT && self.n <= FEW_COLUMNS
     }
 }
 

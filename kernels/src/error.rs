@@ -42,6 +42,14 @@ pub enum ShapeError {
         /// Elements from a column to the next.
         column_stride: usize,
     },
+    /// The elements of a row of a matrix do not lie side by side.
+    #[error("`{argument}` has the elements of a row {column_stride} apart, but they are to be 1")]
+    Apart {
+        /// The argument's name.
+        argument: &'static str,
+        /// Elements from a column to the next.
+        column_stride: usize,
+    },
     /// An operand was packed for another ISA than the kernel runs on.
     #[error("`{argument}` was packed for {packed}, but the product runs on {isa}")]
     Isa {

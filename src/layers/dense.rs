@@ -3,7 +3,8 @@
 use core::ops::Range;
 use deltarule_kernels::activation::{Activation, DerivativeFrom};
 use deltarule_kernels::gemm::{
-    Activate, ActivateInto, Gemm, Rescale, Right, Start, TimesDerivative, scratch_len,
+    Activate, ActivateInto, CompactMatrix, Epilogue, FEW_COLUMNS, Gemm, InnerProducts,
+    PackedMatrix, Rescale, Right, Start, TimesDerivative, scratch_len,
 };
 use deltarule_kernels::{Element, Isa, MatMut, MatRef, ShapeError, reduce};
 
@@ -17,8 +18,20 @@ use crate::random::Random;
 /// ISA.
 const PART_ROWS: usize = 24;
 
+/// How the forward pass finds W.
+#[derive(Clone, Debug)]
+pub(crate) enum Weights<E: Element> {
+    /// In the arena.
+    InArena,
+    /// Wᵀ, packed.
+    Packed(PackedMatrix<E>),
+    /// The same in fewer bytes.
+    Compact(CompactMatrix<E>),
+}
+
 /// A dense layer's shape, and where its parameters begin in the network's arena: W, which is
-/// (outputs, inputs) row-major, then b, if there is one. The arena of a predictor has just b.
+/// (outputs, inputs) row-major, then b, if there is one. The arena of a predictor has no W but those
+/// of [`Weights::InArena`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Dense {
     inputs: usize,
@@ -84,12 +97,15 @@ impl Dense {
         Ok(Self { inputs, outputs, activation, bias, init, start, first_bias, ordinal })
     }
 
-    /// A layer whose W is packed, and not in the arena.
-    pub(crate) fn packed(
+    /// A layer of a predictor.
+    pub(crate) fn frozen<E: Element>(
         to: &mut Compiler,
         outputs: usize,
         activation: Activation,
+        weights: &Weights<E>,
     ) -> Result<Self> {
+        let in_arena = matches!(weights, Weights::InArena);
+        let start = to.parameters(outputs, if in_arena { to.width } else { 0 })?;
         let first_bias = to.parameters(outputs, 1)?;
         Ok(Self {
             inputs: to.width,
@@ -97,10 +113,16 @@ impl Dense {
             activation,
             bias: true,
             init: None,
-            start: first_bias,
+            start,
             first_bias,
             ordinal: to.dense_layers(),
         })
+    }
+
+    /// Whether x Wᵀ are [`InnerProducts`], which read the rows of W as they are: a rule of the layer
+    /// alone, so that a row has the same bits in every batch.
+    pub(crate) fn reads_rows(outputs: usize) -> bool {
+        outputs <= FEW_COLUMNS
     }
 
     /// Where W lies in the arena.
@@ -111,15 +133,6 @@ impl Dense {
     /// Where b lies in the arena.
     fn biases(&self) -> Range<usize> {
         self.first_bias..self.first_bias + if self.bias { self.outputs } else { 0 }
-    }
-
-    /// Wᵀ.
-    pub(crate) fn transposed_weights<'a, E: Element>(
-        &self,
-        parameters: &'a [E],
-    ) -> Result<MatRef<'a, E>, ShapeError> {
-        let weights = MatRef::new(&parameters[self.weights()], self.outputs, self.inputs)?;
-        Ok(weights.transposed())
     }
 
     /// Whether the backward pass asks for z = W x + b, and not just for a.
@@ -202,34 +215,54 @@ impl<E: Element> Operation<E> for Dense {
     fn forward(&self, pass: &Pass<'_, E>, io: Forward<'_, E>) -> Result<(), ShapeError> {
         let Forward { rows, x, y: a, kept: z, scratch, .. } = io;
         let x = MatRef::new(x, rows, self.inputs)?;
-        let weights = match (pass.packed.get(self.ordinal), pass.compact.get(self.ordinal)) {
-            (Some(packed), _) => Right::Packed(packed),
-            (None, Some(compact)) => Right::Compact(compact),
-            (None, None) => self.transposed_weights(pass.parameters)?.into(),
-        };
-        let start =
-            if self.bias { Start::Row(&pass.parameters[self.biases()]) } else { Start::Zero };
-        let product = |z| Gemm::new(x, weights, z).start(start);
-        if !z.is_empty() {
-            let a = MatMut::new(a, rows, self.outputs)?;
-            let mut activate = ActivateInto { activation: self.activation, a };
-            let z = MatMut::new(z, rows, self.outputs)?;
-            return product(z).epilogue(&mut activate).run(pass.isa, scratch);
-        }
         let a = MatMut::new(a, rows, self.outputs)?;
-        if let Right::Compact(compact) = weights
+        let activation = self.activation;
+        if !z.is_empty() {
+            let z = MatMut::new(z, rows, self.outputs)?;
+            return self.multiply(pass, x, z, Some(&mut ActivateInto { activation, a }), scratch);
+        }
+        if let Some(Weights::Compact(compact)) = pass.weights.get(self.ordinal)
             && !compact.scales().is_empty()
         {
             let biases = &pass.parameters[self.biases()];
-            let activation = self.activation;
             let mut rescale = Rescale { scales: compact.scales(), biases, activation };
-            return Gemm::new(x, weights, a).epilogue(&mut rescale).run(pass.isa, scratch);
+            return Gemm::new(x, compact, a).epilogue(&mut rescale).run(pass.isa, scratch);
         }
-        if self.activation == Activation::Identity {
-            return product(a).run(pass.isa, scratch);
+        let mut activate = Activate { activation };
+        let epilogue: Option<&mut dyn Epilogue<E>> =
+            if activation == Activation::Identity { None } else { Some(&mut activate) };
+        self.multiply(pass, x, a, epilogue, scratch)
+    }
+}
+
+impl Dense {
+    /// z ← x Wᵀ + b, and what comes after it.
+    fn multiply<'a, E: Element>(
+        &self,
+        pass: &'a Pass<'_, E>,
+        x: MatRef<'a, E>,
+        z: MatMut<'a, E>,
+        epilogue: Option<&'a mut dyn Epilogue<E>>,
+        scratch: &mut [E],
+    ) -> Result<(), ShapeError> {
+        let biases = self.bias.then(|| &pass.parameters[self.biases()]);
+        let weights = match pass.weights.get(self.ordinal) {
+            Some(Weights::Packed(packed)) => Right::Packed(packed),
+            Some(Weights::Compact(compact)) => Right::Compact(compact),
+            Some(Weights::InArena) | None => {
+                let parameters = &pass.parameters[self.weights()];
+                let weights = MatRef::new(parameters, self.outputs, self.inputs)?;
+                if Self::reads_rows(self.outputs) {
+                    return InnerProducts { x, w: weights, c: z, biases, epilogue }.run(pass.isa);
+                }
+                Right::Strided(weights.transposed())
+            }
+        };
+        let product = Gemm::new(x, weights, z).start(biases.map_or(Start::Zero, Start::Row));
+        match epilogue {
+            Some(epilogue) => product.epilogue(epilogue).run(pass.isa, scratch),
+            None => product.run(pass.isa, scratch),
         }
-        let mut activate = Activate { activation: self.activation };
-        product(a).epilogue(&mut activate).run(pass.isa, scratch)
     }
 }
 

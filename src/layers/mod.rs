@@ -18,7 +18,7 @@ mod view;
 pub use batch_norm::BatchNormRef;
 pub(crate) use batch_norm::{BatchNorm, ColumnSums};
 pub use dense::DenseRef;
-pub(crate) use dense::{Below, Dense};
+pub(crate) use dense::{Below, Dense, Weights};
 pub use embedding::{Categorical, EmbeddingRef};
 pub(crate) use embedding::{Embedding, Occurrences, Span};
 pub(crate) use layer_norm::LayerNorm;
@@ -29,7 +29,6 @@ pub use specification::Layer;
 pub use view::LayerRef;
 
 use core::ops::Range;
-use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
 use deltarule_kernels::{Element, Isa, ShapeError, reduce};
 
 use crate::error::Result;
@@ -159,13 +158,11 @@ pub(crate) trait Operation<E: Element> {
 
 /// What a pass through a network shares among its layers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pass<'a, E> {
+pub(crate) struct Pass<'a, E: Element> {
     pub(crate) isa: Isa,
     pub(crate) parameters: &'a [E],
-    /// Each dense layer's Wᵀ, packed, if there is anything.
-    pub(crate) packed: &'a [PackedMatrix<E>],
-    /// The same in fewer bytes.
-    pub(crate) compact: &'a [CompactMatrix<E>],
+    /// Where each dense layer's W is; in the arena, if there is nothing.
+    pub(crate) weights: &'a [Weights<E>],
     /// What batch normalization normalizes by.
     pub(crate) moments: &'a [E],
     pub(crate) mode: Mode,
@@ -175,14 +172,13 @@ pub(crate) struct Pass<'a, E> {
     pub(crate) first_row: usize,
 }
 
-impl<'a, E> Pass<'a, E> {
+impl<'a, E: Element> Pass<'a, E> {
     /// A pass that learns nothing.
     pub(crate) fn evaluation(isa: Isa, parameters: &'a [E], moments: &'a [E]) -> Self {
         Self {
             isa,
             parameters,
-            packed: &[],
-            compact: &[],
+            weights: &[],
             moments,
             mode: Mode::Evaluation,
             batch_rows: 0,

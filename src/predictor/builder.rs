@@ -6,8 +6,8 @@ use deltarule_kernels::{Element, MatRef};
 use super::fold::{Linear, Map, Piece, fold};
 use super::{Head, Predictor};
 use crate::data::Scaling;
-use crate::error::{Result, try_vec};
-use crate::layers::{Compiler, Dense, Layer, Op, Residual};
+use crate::error::{Error, Result, try_aligned, try_vec};
+use crate::layers::{Compiler, Dense, Layer, Op, Residual, Weights};
 use crate::network::{Network, Route};
 
 /// What a [`Predictor`] is to be.
@@ -169,15 +169,16 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
             format,
             compiler: Compiler::new(network.inputs()),
             parameters: Vec::new(),
-            packed: Vec::new(),
-            compact: Vec::new(),
+            weights: Vec::new(),
             maps: Vec::new(),
         };
         for piece in fold(network, scaling, format.is_none())? {
             parts.add(piece)?;
         }
-        let Parts { compiler, parameters, packed, compact, maps, .. } = parts;
+        let Parts { compiler, parameters, weights, maps, .. } = parts;
         let Compiler { ops, moments, .. } = compiler;
+        let mut arena = try_aligned("parameters", parameters.len())?;
+        arena.copy_from_slice(&parameters);
         let mut moments = try_vec("moments", moments)?;
         for (op, map) in maps {
             if let Op::BatchNorm(norm) = &ops[op] {
@@ -191,9 +192,8 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
             inputs: network.inputs(),
             outputs: network.outputs(),
             ops,
-            parameters,
-            packed,
-            compact,
+            parameters: arena,
+            weights,
             moments,
             route,
             head,
@@ -207,8 +207,7 @@ struct Parts<'a, E: Element> {
     format: Option<Format>,
     compiler: Compiler,
     parameters: Vec<E>,
-    packed: Vec<PackedMatrix<E>>,
-    compact: Vec<CompactMatrix<E>>,
+    weights: Vec<Weights<E>>,
     /// The index of an operation, and what it does to each column.
     maps: Vec<(usize, Map)>,
 }
@@ -240,19 +239,27 @@ impl<E: Element> Parts<'_, E> {
 
     fn add_linear(&mut self, linear: &Linear) -> Result<()> {
         let Linear { inputs, weights, biases, activation } = linear;
-        let op = Op::Dense(Dense::packed(&mut self.compiler, biases.len(), *activation)?);
-        self.compiler.push(op);
-        self.parameters.extend(biases.iter().map(|&bias| E::from_f64(bias)));
         let mut rounded = try_vec("weights", weights.len())?;
         for (rounded, &weight) in rounded.iter_mut().zip(weights) {
             *rounded = E::from_f64(weight);
         }
-        let weights = MatRef::new(&rounded, biases.len(), *inputs)?.transposed();
         let isa = self.network.isa();
-        match self.format {
-            None => self.packed.push(PackedMatrix::new(isa, weights)?),
-            Some(format) => self.compact.push(CompactMatrix::new(isa, weights, format)?),
-        }
+        let transposed = MatRef::new(&rounded, biases.len(), *inputs)?.transposed();
+        let weights = match self.format {
+            Some(format) => Weights::Compact(CompactMatrix::new(isa, transposed, format)?),
+            None if Dense::reads_rows(biases.len()) => {
+                let elements = rounded.len();
+                let error = Error::OutOfMemory { argument: "weights", elements };
+                self.parameters.try_reserve(elements).map_err(|_| error)?;
+                self.parameters.extend(&rounded);
+                Weights::InArena
+            }
+            None => Weights::Packed(PackedMatrix::new(isa, transposed)?),
+        };
+        self.parameters.extend(biases.iter().map(|&bias| E::from_f64(bias)));
+        let dense = Dense::frozen(&mut self.compiler, biases.len(), *activation, &weights)?;
+        self.compiler.push(Op::Dense(dense));
+        self.weights.push(weights);
         Ok(())
     }
 }

@@ -10,12 +10,11 @@ pub use rank::Ranked;
 
 use core::fmt;
 use deltarule_kernels::activation::{Activation, RowActivation};
-use deltarule_kernels::gemm::{CompactMatrix, PackedMatrix};
 use deltarule_kernels::math::Function;
-use deltarule_kernels::{Element, Isa};
+use deltarule_kernels::{Aligned, Element, Isa};
 
 use crate::error::{Result, check_length, checked_area, try_vec, whole_rows};
-use crate::layers::{Op, Pass, check_categories};
+use crate::layers::{Op, Pass, Weights, check_categories};
 use crate::metrics::classes_of_rows;
 use crate::network::{Network, Route, Workspace};
 #[cfg(doc)]
@@ -63,10 +62,9 @@ pub struct Predictor<E: Element = f32> {
     inputs: usize,
     outputs: usize,
     ops: Vec<Op>,
-    /// Of all operations, but the weights of dense layers.
-    parameters: Vec<E>,
-    packed: Vec<PackedMatrix<E>>,
-    compact: Vec<CompactMatrix<E>>,
+    /// Of all operations, but the weights of dense layers that are elsewhere.
+    parameters: Aligned<E>,
+    weights: Vec<Weights<E>>,
     moments: Vec<E>,
     route: Route,
     head: Head,
@@ -210,8 +208,7 @@ impl<E: Element> Predictor<E> {
     /// What the layers make of arguments that were checked.
     fn run_layers(&self, x: &[E], out: &mut [E], workspace: &mut Workspace<E>) -> Result<()> {
         let pass = Pass {
-            packed: &self.packed,
-            compact: &self.compact,
+            weights: &self.weights,
             ..Pass::evaluation(self.isa, &self.parameters, &self.moments)
         };
         self.route.run(&self.ops, &pass, x, out, &mut workspace.buffers)

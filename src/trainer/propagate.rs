@@ -203,8 +203,7 @@ impl<'a, E: Element> Propagate<'a, E> {
             let pass = Pass {
                 isa: self.network.isa(),
                 parameters: self.network.parameters(),
-                packed: &[],
-                compact: &[],
+                weights: &[],
                 moments,
                 mode: self.batch.mode,
                 batch_rows: sweep.batch_rows,

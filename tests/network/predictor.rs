@@ -410,7 +410,7 @@ fn gives_the_same_bits_on_every_isa_that_fuses_and_in_every_version() {
         let outputs: Vec<f32> =
             folded_zoo(isa).iter().flat_map(|(_, it)| it.predict(&x).unwrap()).collect();
         let hash = fnv1a(&outputs);
-        assert_eq!(hash, 0x80bc_6d91_e1a4_867e, "{isa}: {hash:#018x}");
+        assert_eq!(hash, 0x771d_b9c5_ea52_8ae4, "{isa}: {hash:#018x}");
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) mod fallback;
 mod few_rows;
 mod few_steps;
 mod gemv;
+mod inner_products;
 pub(crate) mod micro_kernel;
 mod one_row;
 mod packed;
@@ -43,6 +44,7 @@ mod tiny;
 pub use blas::BLAS_ABOVE;
 pub use compact::{CompactMatrix, Format};
 pub use epilogue::{Activate, ActivateInto, Epilogue, Rescale, TimesDerivative};
+pub use inner_products::{FEW_COLUMNS, InnerProducts};
 pub use packed::PackedMatrix;
 
 use crate::error::{check_length, checked_area};
@@ -60,6 +62,7 @@ precompiled! {
     fn scratch_len(isa: Isa, shape: (usize, usize, usize), threads: usize) -> usize =
         parallel::parallel_scratch_len::<Self>;
     fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
+    fn inner_products(isa: Isa, products: &mut InnerProducts<'_, Self>) = inner_products::run;
     fn rescale(isa: Isa, scales: &[Self], biases: &[Self], c: MatMut<'_, Self>) =
         epilogue::rescale;
     fn pack(isa: Isa, b: MatRef<'_, Self>, panel: usize, to: &mut [Self]) = packed::pack;
@@ -161,7 +164,7 @@ impl<E: Element> Right<'_, E> {
 /// Every element of C is one chain of multiply-adds over k in ascending order, begun with
 /// [`Start`] and fused wherever the ISA fuses ([`Isa::has_fma`]): its bits depend on neither the
 /// shape of the product, nor the strides, nor the ISA. With α ≠ 1 the elements of A are first
-/// multiplied by α.
+/// multiplied by α. For a few columns [`InnerProducts`] are faster.
 ///
 /// ```
 /// use deltarule_kernels::{Isa, MatMut, MatRef, gemm::{Gemm, Start, scratch_len}};

@@ -2,6 +2,7 @@
 //! element of C is one defined chain, and within the bound of a sum of k products elsewhere.
 
 mod epilogues;
+mod inner_products;
 
 use super::driver::{Multiplication, Part};
 use super::tiny::Tiny;

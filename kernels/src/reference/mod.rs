@@ -130,6 +130,40 @@ pub fn activation_derivative<R: Real>(activation: Activation, stored: R) -> R {
     activation.reference_derivative(stored)
 }
 
+/// [`crate::gemm::InnerProducts`] without an epilogue: for each element of C 8 chains of fused
+/// multiply-adds over k, and their sum in its fixed order. Not in f64, since that is the definition.
+///
+/// ```
+/// use deltarule_kernels::{MatMut, MatRef, reference};
+/// let (x, w) = (MatRef::new(&[1.0f32, 2.0], 1, 2)?, MatRef::new(&[3.0, 4.0], 1, 2)?);
+/// let mut c = [0.0];
+/// reference::inner_products(x, w, Some(&[100.0]), MatMut::new(&mut c, 1, 1)?);
+/// assert_eq!(c, [100.0 + 3.0 + 8.0]);
+/// # Ok::<(), deltarule_kernels::ShapeError>(())
+/// ```
+pub fn inner_products<E: Element>(
+    x: MatRef<'_, E>,
+    w: MatRef<'_, E>,
+    biases: Option<&[E]>,
+    mut c: MatMut<'_, E>,
+) {
+    for i in 0..c.rows() {
+        for j in 0..c.columns() {
+            let mut s = [E::ZERO; 8];
+            for p in 0..x.columns() {
+                s[p % 8] = x.at(i, p).mul_add(w.at(j, p), s[p % 8]);
+            }
+            // Steps that are not there add 0 · 0.
+            for p in x.columns()..x.columns().next_multiple_of(8) {
+                s[p % 8] += E::ZERO;
+            }
+            let even = (s[0] + s[4]) + (s[2] + s[6]);
+            let odd = (s[1] + s[5]) + (s[3] + s[7]);
+            *c.at(i, j) = biases.map_or(E::ZERO, |b| b[j]) + (even + odd);
+        }
+    }
+}
+
 /// [`crate::gemm::Gemm`]: for each element of C one chain of fused multiply-adds over k, in
 /// ascending order. The one reference that does not sum in f64, since the chain is the
 /// definition.
