@@ -46,8 +46,7 @@ fn in_rows<E: Element>(
         return update(x.map(MatRef::flattened), y.flattened());
     }
     let columns = y.columns();
-    let is_row = |stride| stride == 1 || columns <= 1;
-    if is_row(y.shape().column_stride) && x.is_none_or(|x| is_row(x.shape().column_stride)) {
+    if y.shape().has_whole_rows() && x.is_none_or(|x| x.shape().has_whole_rows()) {
         return update(x, y);
     }
     let [mut x_buffer, mut y_buffer] = [[E::ZERO; BUFFER]; 2];

@@ -68,10 +68,14 @@ impl Shape {
         }
     }
 
+    /// Whether the elements of a row lie side by side.
+    pub(crate) fn has_whole_rows(self) -> bool {
+        self.column_stride == 1 || self.columns <= 1
+    }
+
     /// Whether it is row after row without gaps.
     pub(crate) fn is_packed(self) -> bool {
-        (self.column_stride == 1 || self.columns <= 1)
-            && (self.row_stride == self.columns || self.rows <= 1)
+        self.has_whole_rows() && (self.row_stride == self.columns || self.rows <= 1)
     }
 
     /// One past the offset of the last element, or 0 for a matrix without elements.
@@ -396,8 +400,8 @@ impl<'a, E: Element> MatMut<'a, E> {
     /// # Ok::<(), deltarule_kernels::ShapeError>(())
     /// ```
     pub fn row_mut(&mut self, i: usize) -> Option<&mut [E]> {
-        let Shape { rows, columns, row_stride, column_stride } = self.shape;
-        if i >= rows || (column_stride != 1 && columns > 1) {
+        let Shape { rows, columns, row_stride, .. } = self.shape;
+        if i >= rows || !self.shape.has_whole_rows() {
             return None;
         }
         // An empty row may begin past the last element.

@@ -161,6 +161,35 @@ impl Dense {
         let gradient = scratch_len::<E>(isa, self.outputs, self.inputs, rows)?;
         Ok(forward.max(backward).max(gradient))
     }
+
+    /// z ← x Wᵀ + b, and what comes after it.
+    fn multiply<'a, E: Element>(
+        &self,
+        pass: &'a Pass<'_, E>,
+        x: MatRef<'a, E>,
+        z: MatMut<'a, E>,
+        epilogue: Option<&'a mut dyn Epilogue<E>>,
+        scratch: &mut [E],
+    ) -> Result<(), ShapeError> {
+        let biases = self.bias.then(|| &pass.parameters[self.biases()]);
+        let weights = match pass.weights.get(self.ordinal) {
+            Some(Weights::Packed(packed)) => Right::Packed(packed),
+            Some(Weights::Compact(compact)) => Right::Compact(compact),
+            Some(Weights::InArena) | None => {
+                let parameters = &pass.parameters[self.weights()];
+                let weights = MatRef::new(parameters, self.outputs, self.inputs)?;
+                if Self::reads_rows(self.outputs) {
+                    return InnerProducts { x, w: weights, c: z, biases, epilogue }.run(pass.isa);
+                }
+                Right::Strided(weights.transposed())
+            }
+        };
+        let product = Gemm::new(x, weights, z).start(biases.map_or(Start::Zero, Start::Row));
+        match epilogue {
+            Some(epilogue) => product.epilogue(epilogue).run(pass.isa, scratch),
+            None => product.run(pass.isa, scratch),
+        }
+    }
 }
 
 impl Shape for Dense {
@@ -232,37 +261,6 @@ impl<E: Element> Operation<E> for Dense {
         let epilogue: Option<&mut dyn Epilogue<E>> =
             if activation == Activation::Identity { None } else { Some(&mut activate) };
         self.multiply(pass, x, a, epilogue, scratch)
-    }
-}
-
-impl Dense {
-    /// z ← x Wᵀ + b, and what comes after it.
-    fn multiply<'a, E: Element>(
-        &self,
-        pass: &'a Pass<'_, E>,
-        x: MatRef<'a, E>,
-        z: MatMut<'a, E>,
-        epilogue: Option<&'a mut dyn Epilogue<E>>,
-        scratch: &mut [E],
-    ) -> Result<(), ShapeError> {
-        let biases = self.bias.then(|| &pass.parameters[self.biases()]);
-        let weights = match pass.weights.get(self.ordinal) {
-            Some(Weights::Packed(packed)) => Right::Packed(packed),
-            Some(Weights::Compact(compact)) => Right::Compact(compact),
-            Some(Weights::InArena) | None => {
-                let parameters = &pass.parameters[self.weights()];
-                let weights = MatRef::new(parameters, self.outputs, self.inputs)?;
-                if Self::reads_rows(self.outputs) {
-                    return InnerProducts { x, w: weights, c: z, biases, epilogue }.run(pass.isa);
-                }
-                Right::Strided(weights.transposed())
-            }
-        };
-        let product = Gemm::new(x, weights, z).start(biases.map_or(Start::Zero, Start::Row));
-        match epilogue {
-            Some(epilogue) => product.epilogue(epilogue).run(pass.isa, scratch),
-            None => product.run(pass.isa, scratch),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::columns::{self, NarrowRows};
 use crate::lanes::{Lanes, Mask, Simd};
-use crate::lockstep::{Quotient, update_all, updates};
+use crate::lockstep::{Quotient, Update, update_all, updates};
 use crate::loss::softmax::{Exponentials, exponentials, greatest};
 use crate::math::{exp, log1p};
 use crate::precompiled::precompiled;
@@ -187,10 +187,7 @@ impl<E: Element> Kernel for Forward<'_, E> {
             let max = greatest(simd, from);
             match self.function {
                 RowActivation::Softmax => {
-                    match x {
-                        Some(x) => update_all(simd, ExponentialOf { max }, [x], y, []),
-                        None => update_all(simd, Exponential { max }, [], y, []),
-                    }
+                    update_from(simd, Exponential { max }, x, y);
                     let sum = sum_terms(simd, Values, y.len(), [&*y], []);
                     update_all(simd, Quotient { divisor: sum }, [], y, []);
                 }
@@ -201,10 +198,7 @@ impl<E: Element> Kernel for Forward<'_, E> {
                     let log_sum = log1p(E::Lanes::splat_in(simd, others)).first();
                     // An infinite maximum is not among the terms, so it makes its NaN here.
                     let log_sum = log_sum + max * E::ZERO;
-                    match x {
-                        Some(x) => update_all(simd, LessOf { max, log_sum }, [x], y, []),
-                        None => update_all(simd, Less { max, log_sum }, [], y, []),
-                    }
+                    update_from(simd, Less { max, log_sum }, x, y);
                 }
             }
         }
@@ -371,15 +365,42 @@ impl<E: Element, T: Terms<E, 1, 1>> Terms<E, 1, 0> for Discarded<T> {
     }
 }
 
+/// An update of y as if its elements were those of an x elsewhere.
+#[derive(Clone, Copy)]
+struct Elsewhere<U>(U);
+
+impl<E: Element, U: Update<E, 0, 0>> Update<E, 1, 0> for Elsewhere<U> {
+    #[inline(always)]
+    fn update<V: Lanes<Element = E>>(
+        self,
+        at: usize,
+        [x]: [V; 1],
+        _y: V,
+        []: [V; 0],
+    ) -> (V, [V; 0]) {
+        self.0.update(at, [], x, [])
+    }
+}
+
+/// y ← update(x), x being y itself if there is none.
+#[inline(always)]
+fn update_from<S: Simd, E: Element>(
+    simd: S,
+    update: impl Update<E, 0, 0>,
+    x: Option<&[E]>,
+    y: &mut [E],
+) {
+    match x {
+        Some(x) => update_all(simd, Elsewhere(update), [x], y, []),
+        None => update_all(simd, update, [], y, []),
+    }
+}
+
 updates! {
     /// e^{x − max}.
     Exponential { max }: 0 (; x) => exp(x - max);
-    /// The same of an x elsewhere.
-    ExponentialOf { max }: 1 (x; _y) => exp(x - max);
     /// x − max − log_sum.
     Less { max, log_sum }: 0 (; x) => x - max - log_sum;
-    /// The same of an x elsewhere.
-    LessOf { max, log_sum }: 1 (x; _y) => x - max - log_sum;
     /// y·(δ − sum).
     SoftmaxDerivative { sum }: 1 (y; delta) => y * (delta - sum);
     /// δ − e^y·sum.

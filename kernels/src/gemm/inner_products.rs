@@ -90,8 +90,9 @@ impl<E: Element> InnerProducts<'_, E> {
     /// ```
     ///
     /// # Errors
-    /// [`ShapeError::Length`] if X, W, C, b or what the epilogue has do not fit together, [`ShapeError::Apart`] if the elements of a row do not lie side by side; nothing
-    /// was written then.
+    /// [`ShapeError::Length`] if X, W, C, b or what the epilogue has do not fit together,
+    /// [`ShapeError::Apart`] if the elements of a row do not lie side by side; nothing was written
+    /// then.
     pub fn run(mut self, isa: Isa) -> Result<(), ShapeError> {
         let (m, n, k) = (self.c.rows(), self.c.columns(), self.x.columns());
         check_size("rows of x", m, self.x.rows())?;
@@ -100,8 +101,8 @@ impl<E: Element> InnerProducts<'_, E> {
         for (argument, shape) in
             [("x", self.x.shape()), ("w", self.w.shape()), ("c", self.c.shape())]
         {
-            let column_stride = shape.column_stride;
-            if column_stride != 1 && shape.columns > 1 {
+            if !shape.has_whole_rows() {
+                let column_stride = shape.column_stride;
                 return Err(ShapeError::Apart { argument, column_stride });
             }
         }
@@ -138,7 +139,7 @@ pub(super) fn run<E: Element>(isa: Isa, products: &mut InnerProducts<'_, E>) {
             isa.run(Rows { products, rows: first..last - singles });
         }
         if singles > 0 {
-            isa.run(SingleRows { products, rows: last - singles..last });
+            isa.run(SingleRows(Rows { products, rows: last - singles..last }));
         }
         if let Some(epilogue) = &mut products.epilogue {
             let strip = products.c.block((first, 0), (last - first, n));
@@ -155,11 +156,9 @@ struct Rows<'p, 'a, E: Element> {
     rows: Range<usize>,
 }
 
-/// Some rows of C, each by tiles of a row.
-struct SingleRows<'p, 'a, E: Element> {
-    products: &'p mut InnerProducts<'a, E>,
-    rows: Range<usize>,
-}
+/// Some rows of C, each by tiles of a row: a kernel of its own, since a row alone is over before the
+/// other one would have been set up.
+struct SingleRows<'p, 'a, E: Element>(Rows<'p, 'a, E>);
 
 impl<E: Element> Kernel for Rows<'_, '_, E> {
     type Output = ();
@@ -203,7 +202,7 @@ impl<E: Element> Kernel for SingleRows<'_, '_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { products, rows } = self;
+        let Self(Rows { products, rows }) = self;
         let n = products.c.columns();
         let all = Tile::all(products);
         let simd = E::Lanes::<S>::transposer(simd);

@@ -22,9 +22,7 @@ pub(super) const VECTORS: usize = 2;
 pub(super) fn run<E: Element>(isa: Isa, gemm: &mut Gemm<'_, E>) -> bool {
     let Gemm { a, b, c, alpha, start, epilogue, .. } = gemm;
     let (k, n) = (a.columns(), c.columns());
-    let is_row = c.rows() == 1
-        && (c.shape().column_stride == 1 || n == 1)
-        && (a.shape().column_stride == 1 || k == 1);
+    let is_row = c.rows() == 1 && c.shape().has_whole_rows() && a.shape().has_whole_rows();
     let start = match start {
         Start::Zero => None,
         Start::Row(row) => Some(*row),

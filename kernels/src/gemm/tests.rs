@@ -89,6 +89,11 @@ struct Case {
     alpha: f64,
 }
 
+/// How far two sums of k products may be apart, in any order, and each times a factor.
+fn bound<E>(k: usize, factor: f64) -> f64 {
+    (k + 4) as f64 * factor * if size_of::<E>() == 4 { 1.2e-7 } else { 2.3e-16 }
+}
+
 /// Runs a case of both elements on these ISAs and compares every element of C's slice, gaps
 /// included.
 fn check(isas: &[Isa], case: &Case) {
@@ -127,9 +132,7 @@ fn check_element<E: Element>(isas: &[Isa], case: &Case) {
     let mut expected = before.clone();
     let c_view = MatMut::with_strides(&mut expected, (m, n), c_strides).unwrap();
     reference::gemm(a, b, alpha, start, c_view);
-    let bound = (k + 4) as f64
-        * case.alpha.abs().max(1.0)
-        * if size_of::<E>() == 4 { 1.2e-7 } else { 2.3e-16 };
+    let bound = bound::<E>(k, case.alpha.abs().max(1.0));
 
     for &isa in isas {
         let what = || format!("{isa} {:?} {:?} {:?}", case.shape, case.layouts, case.begin);

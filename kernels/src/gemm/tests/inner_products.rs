@@ -1,6 +1,6 @@
 //! Inner products of rows against the naive reference, bit for bit where multiply-adds are fused.
 
-use super::{fill, isas};
+use super::{bound, fill, isas};
 use crate::gemm::{Epilogue, InnerProducts, Start};
 use crate::{Element, Isa, MatMut, MatRef, reference};
 
@@ -27,7 +27,7 @@ fn check<E: Element>(
     reference::inner_products(x, w, biases, view(&mut expected, (m, n), gap));
     let start = biases.map_or(Start::Zero, Start::Row);
     reference::gemm(x, w.transposed(), E::ONE, start, view(&mut chains, (m, n), gap));
-    let bound = (k + 4) as f64 * if size_of::<E>() == 4 { 1.2e-7 } else { 2.3e-16 };
+    let bound = bound::<E>(k, 1.0);
     for &isa in isas {
         let mut c = before.clone();
         InnerProducts { x, w, biases, c: view(&mut c, (m, n), gap), epilogue: None }
