@@ -52,6 +52,19 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn mul_words(self, a: F64x4, b: F64x4) -> F64x4 {
+        F64x4(isa!({
+            let (a, b) = (_mm256_castpd_si256(a.0), _mm256_castpd_si256(b.0));
+            _mm256_castsi256_pd(_mm256_mul_epu32(a, b))
+        }))
+    }
+
+    #[inline(always)]
+    fn upper_words(self, x: F64x4) -> F64x4 {
+        F64x4(isa!(_mm256_castsi256_pd(_mm256_srli_epi64::<32>(_mm256_castpd_si256(x.0)))))
+    }
+
+    #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the token exists only where the CPU has these features.
         unsafe { kernel.run_avx2() }
@@ -67,7 +80,8 @@ macro_rules! avx2_lanes {
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
         arithmetic $add:ident $sub:ident $mul:ident $div:ident,
         masks $window:ident $maskload:ident $store_first:ident $blendv:ident $movemask:ident
-            $and:ident $or:ident $xor:ident $from_int:ident,
+            $and:ident $or:ident $xor:ident $from_int:ident $to_int:ident $int_gt:ident,
+        words $words:ident $from_words:expr,
         bf16 $bf16:ident $from_bf16:expr,
         i8 $i8:ident $from_i8:expr,
         common { $($common:tt)* },
@@ -140,6 +154,16 @@ macro_rules! avx2_lanes {
                 // SAFETY: as the caller promises.
                 unsafe { $store_first(self.0, to, count) }
             }
+            #[inline(always)]
+            fn load_words(_: Avx2, words: &[u64]) -> Self {
+                let $words = words[..$len].as_ptr();
+                // SAFETY: LEN words are there.
+                Self(unsafe { $from_words })
+            }
+            #[inline(always)]
+            fn int_lt(self, other: Self) -> $LanesMask {
+                $LanesMask(isa!($from_int($int_gt($to_int(other.0), $to_int(self.0)))))
+            }
             type Transposer = Self;
             $($more)*
             #[inline(always)]
@@ -158,7 +182,13 @@ avx2_lanes! {
     F32x8, F32x8Mask: f32 x 8 in __m256,
     arithmetic _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
     masks WINDOW_32 _mm256_maskload_ps store_first_ps _mm256_blendv_ps _mm256_movemask_ps
-        _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_castsi256_ps,
+        _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_castsi256_ps _mm256_castps_si256
+        _mm256_cmpgt_epi32,
+    words from {
+        let [first, second] = [_mm256_loadu_ps(from.cast()), _mm256_loadu_ps(from.add(4).cast())];
+        let words = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(first, second));
+        _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(words))
+    },
     bf16 from {
         let pairs = _mm256_loadu_si256(from.cast());
         let second = _mm256_and_si256(pairs, _mm256_set1_epi32(!0xffff));
@@ -201,7 +231,12 @@ avx2_lanes! {
     F64x4, F64x4Mask: f64 x 4 in __m256d,
     arithmetic _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
     masks WINDOW_64 _mm256_maskload_pd store_first_pd _mm256_blendv_pd _mm256_movemask_pd
-        _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_castsi256_pd,
+        _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_castsi256_pd _mm256_castpd_si256
+        _mm256_cmpgt_epi64,
+    words from {
+        let words = _mm256_loadu_si256(from.cast());
+        _mm256_castsi256_pd(_mm256_and_si256(words, _mm256_set1_epi64x(0xffff_ffff)))
+    },
     bf16 from {
         let pairs = _mm_loadu_si128(from.cast());
         let second = _mm_and_si128(pairs, _mm_set1_epi32(!0xffff));

@@ -54,6 +54,19 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn mul_words(self, a: F64x8, b: F64x8) -> F64x8 {
+        F64x8(isa!({
+            let (a, b) = (_mm512_castpd_si512(a.0), _mm512_castpd_si512(b.0));
+            _mm512_castsi512_pd(_mm512_mul_epu32(a, b))
+        }))
+    }
+
+    #[inline(always)]
+    fn upper_words(self, x: F64x8) -> F64x8 {
+        F64x8(isa!(_mm512_castsi512_pd(_mm512_srli_epi64::<32>(_mm512_castpd_si512(x.0)))))
+    }
+
+    #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: the token exists only where the CPU has these features.
         unsafe { kernel.run_avx512() }
@@ -64,8 +77,10 @@ macro_rules! avx512_lanes {
     (
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
         arithmetic $add:ident $sub:ident $mul:ident $div:ident $scalef:ident,
-        masks $mask:ident $maskload:ident $maskstore:ident $blend:ident,
+        masks $mask:ident $maskload:ident $maskstore:ident $blend:ident
+            $to_int:ident $int_lt:ident,
         transposed by $narrower:ident,
+        words $words:ident $from_words:expr,
         bf16 $bf16:ident $from_bf16:expr,
         i8 $i8:ident $from_i8:expr,
         common { $($common:tt)* },
@@ -149,6 +164,12 @@ macro_rules! avx512_lanes {
                 // SAFETY: as for the load.
                 unsafe { $maskstore(to, ((1u32 << count) - 1) as $mask, self.0) }
             }
+            #[inline(always)]
+            fn load_words(_: Avx512, words: &[u64]) -> Self {
+                let $words = words[..$len].as_ptr();
+                // SAFETY: LEN words are there.
+                Self(unsafe { $from_words })
+            }
             type Transposer = avx2::$narrower;
             $($more)*
             #[inline(always)]
@@ -159,6 +180,10 @@ macro_rules! avx512_lanes {
             #[inline(always)]
             fn select(self, mask: $LanesMask, other: Self) -> Self {
                 Self(isa!($blend(mask.0, other.0, self.0)))
+            }
+            #[inline(always)]
+            fn int_lt(self, other: Self) -> $LanesMask {
+                $LanesMask(isa!($int_lt($to_int(self.0), $to_int(other.0))))
             }
             /// One instruction, which rounds once as the two multiplications do.
             #[inline(always)]
@@ -172,8 +197,15 @@ macro_rules! avx512_lanes {
 avx512_lanes! {
     F32x16, F32x16Mask: f32 x 16 in __m512,
     arithmetic _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps _mm512_scalef_ps,
-    masks __mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps _mm512_mask_blend_ps,
+    masks __mmask16 _mm512_maskz_loadu_ps _mm512_mask_storeu_ps _mm512_mask_blend_ps
+        _mm512_castps_si512 _mm512_cmplt_epi32_mask,
     transposed by F32x8,
+    words from {
+        let lower = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        let first = _mm512_loadu_si512(from.cast());
+        let second = _mm512_loadu_si512(from.add(8).cast());
+        _mm512_castsi512_ps(_mm512_permutex2var_epi32(first, lower, second))
+    },
     bf16 from {
         let pairs = _mm512_loadu_si512(from.cast());
         let second = _mm512_and_si512(pairs, _mm512_set1_epi32(!0xffff));
@@ -209,8 +241,13 @@ avx512_lanes! {
 avx512_lanes! {
     F64x8, F64x8Mask: f64 x 8 in __m512d,
     arithmetic _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd _mm512_scalef_pd,
-    masks __mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd _mm512_mask_blend_pd,
+    masks __mmask8 _mm512_maskz_loadu_pd _mm512_mask_storeu_pd _mm512_mask_blend_pd
+        _mm512_castpd_si512 _mm512_cmplt_epi64_mask,
     transposed by F64x4,
+    words from {
+        let words = _mm512_loadu_si512(from.cast());
+        _mm512_castsi512_pd(_mm512_and_si512(words, _mm512_set1_epi64(0xffff_ffff)))
+    },
     bf16 from {
         let pairs = _mm256_loadu_si256(from.cast());
         let second = _mm256_and_si256(pairs, _mm256_set1_epi32(!0xffff));

@@ -61,6 +61,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// The elements of both halves rounded to f32.
     fn narrow(self, halves: [Self::F64; 2]) -> Self::F32;
 
+    /// The products of the lower halves of the representations: 32 bits by 32 are 64.
+    fn mul_words(self, a: Self::F64, b: Self::F64) -> Self::F64;
+
+    /// The representations shifted right by 32 bits.
+    fn upper_words(self, x: Self::F64) -> Self::F64;
+
     /// Runs a kernel in a function of its own that is compiled for this ISA: for kernels that are
     /// called from another one and are too large to be part of it.
     fn call<K: Kernel>(self, kernel: K) -> K::Output;
@@ -157,6 +163,9 @@ pub trait Lanes:
     /// `from` is valid for reads of `LEN` elements.
     unsafe fn load_i8_ptr(simd: Self::Simd, from: *const i8) -> Self;
 
+    /// The lower halves of the first `LEN` of `words`, as representations.
+    fn load_words(simd: Self::Simd, words: &[u64]) -> Self;
+
     /// Reads the first `LEN` elements of `from`.
     #[inline(always)]
     fn load(simd: Self::Simd, from: &[Self::Element]) -> Self {
@@ -233,6 +242,9 @@ pub trait Lanes:
 
     /// The representations subtracted as integers that wrap.
     fn int_sub(self, other: Self) -> Self;
+
+    /// Whether the representation is less than that of `other`, both integers with a sign.
+    fn int_lt(self, other: Self) -> Self::Mask;
 
     /// The representations shifted left by the number of mantissa bits: an integer becomes an
     /// exponent.

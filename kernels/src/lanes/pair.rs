@@ -107,6 +107,7 @@ impl<V: Lanes> Lanes for Pair<V> {
         fn lt(self, other);
         fn le(self, other);
         fn eq(self, other);
+        fn int_lt(self, other);
     }
 
     #[inline(always)]
@@ -168,6 +169,10 @@ impl<V: Lanes> Lanes for Pair<V> {
     unsafe fn load_i8_ptr(simd: V::Simd, from: *const i8) -> Self {
         // SAFETY: the caller promises twice V::LEN elements.
         unsafe { Self(V::load_i8_ptr(simd, from), V::load_i8_ptr(simd, from.add(V::LEN))) }
+    }
+    #[inline(always)]
+    fn load_words(simd: V::Simd, words: &[u64]) -> Self {
+        Self(V::load_words(simd, words), V::load_words(simd, &words[V::LEN..]))
     }
     #[inline(always)]
     fn select(self, mask: Self::Mask, other: Self) -> Self {

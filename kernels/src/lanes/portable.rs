@@ -10,7 +10,7 @@ use super::{Lanes, Mask, Simd, Transpose, WideFunction};
 use crate::dispatch::Kernel;
 use bytemuck::cast;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
-use wide::{f32x8, f64x4, u32x8, u64x4};
+use wide::{f32x8, f64x4, i32x8, i64x4, u32x4, u32x8, u64x4};
 
 /// Always to be had.
 #[derive(Clone, Copy)]
@@ -46,6 +46,17 @@ impl Simd for Portable {
     }
 
     #[inline]
+    fn mul_words(self, a: F64x4, b: F64x4) -> F64x4 {
+        let [a, b] = [a, b].map(|x| u32x4::new(x.bits().to_array().map(|bits| bits as u32)));
+        F64x4::from_bits(a.widening_mul(b))
+    }
+
+    #[inline]
+    fn upper_words(self, x: F64x4) -> F64x4 {
+        F64x4::from_bits(x.bits() >> 32)
+    }
+
+    #[inline]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         kernel.run_portable()
     }
@@ -69,7 +80,7 @@ macro_rules! portable_lanes {
     (
         $Lanes:ident, $LanesMask:ident: $element:ident x $len:literal in $register:ident,
         lanes $($i:literal)*,
-        integers $int:ident, mantissa bits $mantissa:literal,
+        integers $int:ident of $bits:ident as $signed:ident, mantissa bits $mantissa:literal,
         more { $($more:tt)* }
     ) => {
         #[doc = concat!("Lanes of ", stringify!($element), ".")]
@@ -246,6 +257,15 @@ macro_rules! portable_lanes {
                 Self::from_bits(self.bits() - other.bits())
             }
             #[inline]
+            fn load_words(_: Portable, words: &[u64]) -> Self {
+                Self::from_bits($int::new([$(words[$i] as u32 as $bits),*]))
+            }
+            #[inline]
+            fn int_lt(self, other: Self) -> $LanesMask {
+                let [a, b]: [$signed; 2] = [cast(self.0), cast(other.0)];
+                $LanesMask(cast(a.simd_lt(b)))
+            }
+            #[inline]
             fn shift_to_exponent(self) -> Self {
                 Self::from_bits(self.bits() << $mantissa)
             }
@@ -312,11 +332,11 @@ macro_rules! portable_lanes {
 
 portable_lanes! {
     F32x8, F32x8Mask: f32 x 8 in f32x8, lanes 0 1 2 3 4 5 6 7,
-    integers u32x8, mantissa bits 23,
+    integers u32x8 of u32 as i32x8, mantissa bits 23,
     more { through_f64!(); }
 }
 portable_lanes! {
     F64x4, F64x4Mask: f64 x 4 in f64x4, lanes 0 1 2 3,
-    integers u64x4, mantissa bits 52,
+    integers u64x4 of u64 as i64x4, mantissa bits 52,
     more {}
 }

@@ -34,7 +34,7 @@ macro_rules! on_lanes_and_groups {
         }
     )+ };
 }
-on_lanes_and_groups!(Methods, Scaling, Named, Partial, Places, Columns);
+on_lanes_and_groups!(Methods, Scaling, Named, Partial, Places, Columns, WordsOrdered);
 
 impl<E: Element> Methods<E> {
     /// Compares a method of two arguments with a scalar function on every pair of specials.
@@ -279,6 +279,79 @@ impl Kernel for Halves {
     }
 }
 
+/// Words whose halves a wrong method would confuse.
+const WORDS: [u64; 16] = [
+    0,
+    1,
+    2,
+    0x7fff_ffff,
+    0x8000_0000,
+    0x8000_0001,
+    0xffff_fffe,
+    0xffff_ffff,
+    0x1_0000_0000,
+    0x7fff_ffff_0000_0005,
+    0x8000_0000_1234_5678,
+    0xdead_beef_8765_4321,
+    0xffff_ffff_0000_0003,
+    0xffff_ffff_ffff_ffff,
+    0x1234_5678_9abc_def0,
+    0x0fed_cba9_c765_4321,
+];
+
+/// Products and shifts of words in lanes of f64.
+struct WordsOfLanes;
+
+impl Kernel for WordsOfLanes {
+    type Output = ();
+
+    fn run<S: Simd>(self, simd: S) {
+        let all = WORDS.map(f64::from_bits);
+        for words in all.chunks(S::F64::LEN) {
+            let a = S::F64::load(simd, words);
+            let check = |lanes: S::F64, scalar: &dyn Fn(u64) -> u64| {
+                let mut out = vec![0.0; S::F64::LEN];
+                lanes.store(&mut out);
+                for (out, word) in out.iter().zip(words) {
+                    assert_eq!(out.to_bits(), scalar(word.to_bits()), "of {:#x}", word.to_bits());
+                }
+            };
+            check(simd.upper_words(a), &|word| word >> 32);
+            for b in WORDS {
+                let lower = |word: u64| word & 0xffff_ffff;
+                let product = simd.mul_words(a, a.splat(f64::from_bits(b)));
+                check(product, &|word| lower(word) * lower(b));
+            }
+        }
+    }
+}
+
+/// Lower halves of words as representations, and which of them are less.
+struct WordsOrdered<E>(core::marker::PhantomData<E>);
+
+impl<E: Element> WordsOrdered<E> {
+    fn check_lanes<V: Lanes<Element = E>>(simd: V::Simd) {
+        // As many bits as a lane of E has.
+        let integer = |word: u64| {
+            if size_of::<E>() == 4 { i64::from(word as i32) } else { i64::from(word as u32) }
+        };
+        let all = [WORDS; 2].concat();
+        for words in all.chunks(V::LEN) {
+            let lanes = V::load_words(simd, words);
+            let one = lanes.splat(E::ONE);
+            for other in WORDS {
+                let is_less = lanes.int_lt(V::load_words(simd, &[other; 32]));
+                let mut out = vec![E::HALF; V::LEN];
+                one.select(is_less, lanes.splat(E::ZERO)).store(&mut out);
+                for (&out, &word) in out.iter().zip(words) {
+                    let expected = integer(word) < integer(other);
+                    assert_eq!(out == E::ONE, expected, "{word:#x} < {other:#x}");
+                }
+            }
+        }
+    }
+}
+
 /// Every bf16 and every byte is read as the number that it is.
 struct CompactLoads<E>(core::marker::PhantomData<E>);
 
@@ -317,6 +390,15 @@ fn bf16_and_bytes_are_read_as_the_numbers_that_they_are() {
     for isa in Isa::available() {
         isa.run(CompactLoads::<f32>(core::marker::PhantomData));
         isa.run(CompactLoads::<f64>(core::marker::PhantomData));
+    }
+}
+
+#[test]
+fn words_are_multiplied_shifted_and_ordered() {
+    for isa in Isa::available() {
+        isa.run(WordsOfLanes);
+        isa.run(WordsOrdered::<f32>(core::marker::PhantomData));
+        isa.run(WordsOrdered::<f64>(core::marker::PhantomData));
     }
 }
 

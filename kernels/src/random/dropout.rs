@@ -2,7 +2,7 @@
 
 use super::philox::{BLOCKS, Keys, Words, keys, rounds};
 use crate::dispatch::Kernel;
-use crate::lanes::Simd;
+use crate::lanes::{Lanes, Simd};
 use crate::{Element, Isa, ShapeError};
 
 /// Which masks: those of one layer in one step of one run.
@@ -105,24 +105,21 @@ pub(super) struct Apply<'a, E> {
     x: &'a mut [E],
 }
 
-/// Blocks that a group of columns gets its words from.
-const GROUP_BLOCKS: usize = 16;
 /// Columns in a group.
-const GROUP: usize = 4 * GROUP_BLOCKS;
+const GROUP: usize = 4 * BLOCKS;
 
 impl<E: Element> Kernel for Apply<'_, E> {
     type Output = ();
 
-    /// Integer arithmetic has the same bits everywhere, so its vectors are left to the compiler,
-    /// which knows this function's ISA.
     #[inline(always)]
-    fn run<S: Simd>(self, _simd: S) {
+    fn run<S: Simd>(self, simd: S) {
         let Dropout { rate, stream } = self.dropout;
         // A saturating cast: below 0 and NaN become 0.
         let threshold = (rate * 2f64.powi(32)).round() as u64;
         let kept = E::from_f64(1.0 / (1.0 - rate.clamp(0.0, 1.0)));
         let kept = if kept.is_finite() { kept } else { E::ONE };
         let mask = Mask {
+            simd,
             keys: keys(stream.seed),
             threshold: threshold as u32,
             // Above all words is only the threshold that drops them all.
@@ -130,7 +127,7 @@ impl<E: Element> Kernel for Apply<'_, E> {
             step: stream.step as u32,
             high: u32::from(stream.layer) | ((stream.step >> 32) as u32) << 16,
         };
-        if self.columns <= GROUP_BLOCKS {
+        if self.columns <= BLOCKS {
             return mask.multiply_narrow(self.first_row, self.columns, self.x);
         }
         for (i, row) in self.x.chunks_exact_mut(self.columns).enumerate() {
@@ -139,7 +136,7 @@ impl<E: Element> Kernel for Apply<'_, E> {
             let mut first_block = 0;
             for group in groups {
                 mask.multiply_group(number, first_block, group);
-                first_block += GROUP_BLOCKS as u64;
+                first_block += BLOCKS as u64;
             }
             if !rest.is_empty() {
                 let mut group = [E::ZERO; GROUP];
@@ -152,7 +149,8 @@ impl<E: Element> Kernel for Apply<'_, E> {
 }
 
 /// The masks of a layer in a step.
-struct Mask<E> {
+struct Mask<S, E> {
+    simd: S,
     keys: Keys,
     /// Words from this one on keep their element.
     threshold: u32,
@@ -161,8 +159,8 @@ struct Mask<E> {
     high: u32,
 }
 
-impl<E: Element> Mask<E> {
-    /// Multiplies rows of at most [`GROUP_BLOCKS`] elements. Each element gets the first word of a
+impl<S: Simd, E: Element> Mask<S, E> {
+    /// Multiplies rows of at most [`BLOCKS`] elements. Each element gets the first word of a
     /// block, so that as many go side by side as blocks do, of however many rows.
     #[inline(always)]
     fn multiply_narrow(&self, first_row: usize, columns: usize, x: &mut [E]) {
@@ -199,15 +197,13 @@ impl<E: Element> Mask<E> {
     /// Multiplies a whole group of a row.
     #[inline(always)]
     fn multiply_group(&self, row: u64, first_block: u64, group: &mut [E; GROUP]) {
-        for half in (0..GROUP_BLOCKS).step_by(BLOCKS) {
-            let mut blocks = [0; BLOCKS];
-            for (b, block) in blocks.iter_mut().enumerate() {
-                *block = first_block + (half + b) as u64;
-            }
-            let words = self.words([row; BLOCKS], blocks);
-            for (part, words) in group.as_chunks_mut::<GROUP_BLOCKS>().0.iter_mut().zip(&words) {
-                self.multiply(&mut part.as_chunks_mut().0[half / BLOCKS], words);
-            }
+        let mut blocks = [first_block; BLOCKS];
+        for (b, block) in blocks.iter_mut().enumerate() {
+            *block += b as u64;
+        }
+        let words = self.words([row; BLOCKS], blocks);
+        for (part, words) in group.as_chunks_mut().0.iter_mut().zip(&words) {
+            self.multiply(part, words);
         }
     }
 
@@ -215,20 +211,29 @@ impl<E: Element> Mask<E> {
     #[inline(always)]
     fn words(&self, rows: [u64; BLOCKS], blocks: [u64; BLOCKS]) -> Words {
         let [step, high] = [self.step, self.high].map(|word| [word.into(); BLOCKS]);
-        rounds([blocks, rows, step, high], &self.keys)
+        rounds(self.simd, &[blocks, rows, step, high], &self.keys)
     }
 
-    /// Multiplies as many elements as the compiler makes vectors of.
+    /// Multiplies as many elements as there are words.
     #[inline(always)]
     fn multiply(&self, x: &mut [E; BLOCKS], words: &[u64; BLOCKS]) {
-        for (x, &word) in x.iter_mut().zip(words) {
-            *x = *x * if (word as u32) < self.threshold { E::ZERO } else { self.kept };
+        let len = E::Lanes::<S>::LEN;
+        let splat = |value| E::Lanes::splat_in(self.simd, value);
+        // A comparison of integers with a sign is one without, if both signs are turned.
+        let sign = splat(E::SIGN_BIT);
+        let threshold =
+            E::Lanes::load_words(self.simd, &[self.threshold.into(); BLOCKS]).bit_xor(sign);
+        for at in (0..BLOCKS).step_by(len) {
+            let word = E::Lanes::load_words(self.simd, &words[at..]).bit_xor(sign);
+            let factor = splat(E::ZERO).select(word.int_lt(threshold), splat(self.kept));
+            (E::Lanes::load(self.simd, &x[at..]) * factor).store(&mut x[at..]);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::philox::tests::encipher;
     use super::*;
     use crate::testing::same_bits;
 
@@ -295,7 +300,6 @@ mod tests {
     #[test]
     fn elements_get_their_documented_words() {
         let stream = MaskStream { step: 0x1_2345_6789_abcd, ..STREAM };
-        let keys = keys(stream.seed);
         for columns in (1..=40).chain([64, 65, 200]) {
             for isa in Isa::available() {
                 let x = mask(isa, 0.5, stream, 9, columns);
@@ -304,8 +308,7 @@ mod tests {
                     let (g, w, b) = (column / 64, column % 64 / 16, column % 16);
                     let counter =
                         [16 * g as u32 + b as u32, row as u32, 0x6789_abcd, 0x2345 << 16 | 2];
-                    let word = rounds(counter.map(|word| [word.into(); BLOCKS]), &keys)[w][0];
-                    let is_dropped = (word as u32) < 1 << 31;
+                    let is_dropped = encipher(isa, counter, stream.seed)[w] < 1 << 31;
                     assert_eq!(x == 0.0, is_dropped, "{isa}: {columns}: ({row}, {column})");
                 }
             }
