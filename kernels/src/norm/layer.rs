@@ -48,6 +48,7 @@ use crate::lockstep::{self, update_all};
 use crate::reduce::columns::{ColumnTerms, PIECE_ROWS, add_columns};
 use crate::reduce::fixed_tree::{ManyTerms, sum_many_terms};
 use crate::{Element, Isa, MatRef, ShapeError};
+use core::ops::Range;
 
 /// The arguments of [`forward`].
 #[derive(Debug)]
@@ -170,6 +171,7 @@ impl<E: Element> ManyTerms<E, 2, 0, 2> for Both {
         self,
         _at: usize,
         x: [V; 2],
+        []: [V; 0],
         sums: [V; 2],
     ) -> ([V; 0], [V; 2]) {
         ([], [sums[0] + x[0], sums[1] + x[1]])
@@ -191,6 +193,7 @@ impl<E: Element> ManyTerms<E, 2, 0, 4> for Deviations<E> {
         self,
         at: usize,
         [first, second]: [V; 2],
+        []: [V; 0],
         [sum, squares, second_sum, second_squares]: [V; 4],
     ) -> ([V; 0], [V; 4]) {
         // They follow each other, so that twice as far is as much of both.
@@ -222,6 +225,12 @@ impl<E: Element> Affine<E> {
     #[inline(always)]
     fn normalized<V: Lanes<Element = E>>(self, x: V) -> V {
         normalized(x, x.splat(self.mean), x.splat(self.mean_low), x.splat(self.inverse_std))
+    }
+
+    /// The sums of δ·x̂ and δ down the columns, with this row's terms.
+    #[inline(always)]
+    fn add_gradients<V: Lanes<Element = E>>(self, x: V, delta: V, [gamma, beta]: [V; 2]) -> [V; 2] {
+        [delta.mul_add(self.normalized(x), gamma), beta + delta]
     }
 }
 
@@ -297,45 +306,80 @@ pub fn backward<E: Element>(isa: Isa, arguments: Backward<'_, E>) -> Result<(), 
     Ok(())
 }
 
-/// So many bytes of x and δ leave room for as many of the next rows in an L2 cache.
-const ROOM: usize = 128 << 10;
+/// How many bytes before its use a line is asked for: a row or some, all of which L1 has room for.
+const NEXT: usize = 3 << 10;
+
+/// Features of which a piece of rows has room for its sums down the columns: less of it for narrower
+/// rows, as it is cleared in every call.
+const WIDTH: usize = 256;
+const WIDE: usize = 2048;
 
 impl<E: Element> Kernel for Backward<'_, E> {
     type Output = ();
 
-    /// The sums down the columns and the way back take turns by pieces of rows, which the second of
-    /// them finds in a cache.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Backward { shape: (rows, features), gamma_gradient, beta_gradient, .. } = self;
+        match self.shape.1 {
+            features if features <= WIDTH => self.run_with_room::<S, WIDTH>(simd),
+            features if features <= WIDE => self.run_with_room::<S, WIDE>(simd),
+            _ => self.run_with_room::<S, 0>(simd),
+        }
+    }
+}
+
+impl<E: Element> Backward<'_, E> {
+    /// With room for the sums of a piece of rows, x and δ come from memory once; otherwise from a
+    /// cache the second time.
+    #[inline(always)]
+    fn run_with_room<S: Simd, const ROOM: usize>(mut self, simd: S) {
+        let (rows, features) = self.shape;
         let count = E::from_f64(features as f64);
-        let has_room = 2 * PIECE_ROWS * features * size_of::<E>() <= ROOM;
+        let mut piece = [[E::ZERO; ROOM]; 2];
         for first in (0..rows).step_by(PIECE_ROWS) {
             let end = rows.min(first + PIECE_ROWS);
-            let elements = first * features..end * features;
-            let (x, delta) = (&self.x[elements.clone()], &mut self.delta[elements]);
-            let moments = Moments {
-                mean: &self.moments.mean[first..end],
-                mean_low: &self.moments.mean_low[first..end],
-                inverse_std: &self.moments.inverse_std[first..end],
-            };
-            let values = [MatRef::of_rows(x, features), MatRef::of_rows(&*delta, features)];
-            let sums = [&mut *gamma_gradient, &mut *beta_gradient];
-            let terms = Gradients { moments };
-            add_columns::<S, E, _, 2, 0, 2, 4>(simd, terms, values, [], sums, !has_room);
-            for i in 0..end - first {
-                let elements = i * features..(i + 1) * features;
-                let (x, delta) = (&x[elements.clone()], &mut delta[elements]);
-                let affine = of_row(&moments, i);
+            if ROOM > 0 {
+                piece.iter_mut().for_each(|sums| sums[..features].fill(E::ZERO));
+            } else {
+                self.add_to_gradients(simd, first..end);
+            }
+            for row in first..end {
+                let elements = row * features..(row + 1) * features;
+                let (x, delta) = (&self.x[elements.clone()], &mut self.delta[elements]);
+                let affine = of_row(&self.moments, row);
+                let across = AcrossRow { affine, next: [x.as_ptr(), delta.as_ptr()] };
                 let read = [x, &*delta, self.gamma];
-                let below = if has_room { PIECE_ROWS * features } else { 0 };
-                let next = [x.as_ptr().wrapping_add(below), delta.as_ptr().wrapping_add(below)];
-                let terms = AcrossRow { affine, next };
-                let [weighted, along] = sum_many_terms(simd, terms, features, read, []);
+                let [weighted, along] = if ROOM > 0 {
+                    let sums = piece.each_mut().map(|sums| &mut sums[..features]);
+                    sum_many_terms(simd, BothWays(across), features, read, sums)
+                } else {
+                    sum_many_terms(simd, across, features, read, [])
+                };
                 let through = RowThrough { affine, mean: weighted / count, along: along / count };
                 update_all(simd, through, [x, self.gamma], delta, []);
             }
+            if ROOM > 0 {
+                let totals = [&mut *self.gamma_gradient, &mut *self.beta_gradient];
+                for (totals, sums) in totals.into_iter().zip(&piece) {
+                    totals.iter_mut().zip(sums).for_each(|(total, &sum)| *total += sum);
+                }
+            }
         }
+    }
+
+    /// Adds the terms of these rows to the gradients.
+    #[inline(always)]
+    fn add_to_gradients<S: Simd>(&mut self, simd: S, rows: Range<usize>) {
+        let features = self.shape.1;
+        let elements = rows.start * features..rows.end * features;
+        let values = [&self.x[elements.clone()], &self.delta[elements]];
+        let values = values.map(|values| MatRef::of_rows(values, features));
+        let moments = Moments {
+            mean: &self.moments.mean[rows.clone()],
+            mean_low: &self.moments.mean_low[rows.clone()],
+            inverse_std: &self.moments.inverse_std[rows],
+        };
+        let sums = [&mut *self.gamma_gradient, &mut *self.beta_gradient];
+        add_columns::<S, E, _, 2, 0, 2, 4>(simd, Gradients { moments }, values, [], sums, true);
     }
 }
 
@@ -343,6 +387,24 @@ impl<E: Element> Kernel for Backward<'_, E> {
 #[derive(Clone, Copy)]
 struct Gradients<'a, E> {
     moments: Moments<'a, E>,
+}
+
+/// The terms across a row, and those down the columns, added to what the rows before have left.
+#[derive(Clone, Copy)]
+struct BothWays<E>(AcrossRow<E>);
+
+impl<E: Element> ManyTerms<E, 3, 2, 2> for BothWays<E> {
+    #[inline(always)]
+    fn add_to_each<V: Lanes<Element = E>>(
+        self,
+        at: usize,
+        [x, delta, gamma]: [V; 3],
+        [gamma_sum, beta_sum]: [V; 2],
+        sums: [V; 2],
+    ) -> ([V; 2], [V; 2]) {
+        let ([], sums) = self.0.add_to_each(at, [x, delta, gamma], [], sums);
+        (self.0.affine.add_gradients(x, delta, [gamma_sum, beta_sum]), sums)
+    }
 }
 
 /// The moments of one row.
@@ -362,9 +424,9 @@ impl<E: Element> ColumnTerms<E, 2, 0, 2> for Gradients<'_, E> {
         row: usize,
         [x, delta]: [V; 2],
         []: [V; 0],
-        [gamma, beta]: [V; 2],
+        sums: [V; 2],
     ) -> [V; 2] {
-        [delta.mul_add(of_row(&self.moments, row).normalized(x), gamma), beta + delta]
+        of_row(&self.moments, row).add_gradients(x, delta, sums)
     }
 }
 
@@ -383,10 +445,11 @@ impl<E: Element> ManyTerms<E, 3, 0, 2> for AcrossRow<E> {
         self,
         at: usize,
         [x, delta, gamma]: [V; 3],
+        []: [V; 0],
         [weighted, along]: [V; 2],
     ) -> ([V; 0], [V; 2]) {
         for next in self.next {
-            x.simd().prefetch(next.wrapping_add(at));
+            x.simd().prefetch(next.wrapping_add(at + NEXT / size_of::<E>()));
         }
         let along = (delta * gamma).mul_add(self.affine.normalized(x), along);
         ([], [delta.mul_add(gamma, weighted), along])

@@ -1,4 +1,5 @@
 use super::*;
+use crate::reduce::add_column_sums;
 use crate::testing::{assert_isas_agree, values};
 use crate::{Element, Isa, MatRef, ShapeError, reference};
 
@@ -164,7 +165,7 @@ impl<E: Element> Case<E> {
 fn norms_follow_their_formulas<E: Element>(unit: f64) {
     for (rows, columns) in [2, 3, 31, 33, 70]
         .into_iter()
-        .flat_map(|rows| (0..=70).chain([129, 300]).map(move |columns| (rows, columns)))
+        .flat_map(|rows| (0..=70).chain([129, 256, 257, 2048, 2049]).map(move |columns| (rows, columns)))
     {
         let case = Case::<E>::new(rows, columns);
         assert_isas_agree(|isa| case.batch(isa).concat());
@@ -174,7 +175,13 @@ fn norms_follow_their_formulas<E: Element>(unit: f64) {
         for isa in Isa::available() {
             case.check(isa, &case.batch(isa), true, unit);
             if columns > 1 {
-                case.check(isa, &case.layer(isa), false, unit);
+                let outcome = case.layer(isa);
+                case.check(isa, &outcome, false, unit);
+                // Sums over rows are in the documented order.
+                let mut sums = vec![E::ZERO; columns];
+                let delta = MatRef::new(&case.delta, rows, columns).unwrap();
+                add_column_sums(isa, delta, &mut sums).unwrap();
+                assert_eq!(outcome.beta_gradient, sums, "{isa}: {rows} x {columns}");
             }
         }
     }

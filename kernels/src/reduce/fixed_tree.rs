@@ -63,11 +63,12 @@ pub(crate) trait ManyTerms<E: Element, const R: usize, const W: usize, const N: 
     /// As [`Terms::IS_HEAVY`].
     const IS_HEAVY: bool = false;
 
-    /// As [`Terms::add`].
+    /// As [`Terms::add`]; what is written may depend on what stood there.
     fn add_to_each<V: Lanes<Element = E>>(
         self,
         at: usize,
         read: [V; R],
+        written: [V; W],
         sums: [V; N],
     ) -> ([V; W], [V; N]);
 }
@@ -81,6 +82,7 @@ impl<E: Element, T: Terms<E, R, W>, const R: usize, const W: usize> ManyTerms<E,
         self,
         at: usize,
         read: [V; R],
+        _written: [V; W],
         [sum]: [V; 1],
     ) -> ([V; W], [V; 1]) {
         let (out, sum) = self.add(at, read, sum);
@@ -352,8 +354,10 @@ where
             let end = count.min(start + V::LEN);
             let values =
                 each!(i < R, self.zero => V::load_partial(simd, &self.read[i].1[start..end]));
+            let written =
+                each!(i < W, self.zero => V::load_partial(simd, &self.write[i].1[start..end]));
             let before = register_of_each(sums, r, self.zero);
-            let (out, totals) = self.terms.add_to_each(at + start, values, before);
+            let (out, totals) = self.terms.add_to_each(at + start, values, written, before);
             let mut i = 0;
             while i < N {
                 sums[i].0[r] = totals[i].first_lanes_or(end - start, before[i]);
@@ -450,8 +454,10 @@ impl<V: Lanes, T, const R: usize, const W: usize> Window<'_, V, T, R, W> {
             let (start, end) = (r * V::LEN, (r + 1) * V::LEN);
             let values = each!(i < R, self.zero => V::load(simd, &self.read[i][group][start..end]));
             let at = (self.first + group) * LANES + start;
+            let written =
+                each!(i < W, self.zero => V::load(simd, &self.write[i][group][start..end]));
             let before = register_of_each(sums, r, self.zero);
-            let (out, totals) = self.terms.add_to_each(at, values, before);
+            let (out, totals) = self.terms.add_to_each(at, values, written, before);
             let mut i = 0;
             while i < N {
                 sums[i].0[r] = totals[i];
@@ -490,7 +496,10 @@ impl<V: Lanes, T, const R: usize, const W: usize> Window<'_, V, T, R, W> {
                 V::Group::load(simd, self.read[i][group..end].as_flattened())
             });
             let at = (self.first + group) * LANES;
-            let (out, terms) = self.terms.add_to_each(at, values, [zero; N]);
+            let written = each!(i < W, zero => {
+                V::Group::load(simd, self.write[i][group..end].as_flattened())
+            });
+            let (out, terms) = self.terms.add_to_each(at, values, written, [zero; N]);
             let mut i = 0;
             while i < N {
                 sums[i].add_terms(terms[i]);
