@@ -11,6 +11,7 @@ use crate::reduce::fixed_tree::{
     Greatest, LANES, Terms, across, are_narrow, sum_of_columns, sum_terms,
 };
 use crate::{Element, Isa, ShapeError};
+use core::marker::PhantomData;
 use core::ops::Range;
 
 /// Softmax cross-entropy with class indices: `scale · (log Σⱼ e^{zᵢⱼ} − zᵢ,labelᵢ)` for each row i.
@@ -292,13 +293,27 @@ pub(super) fn as_lanes<V: Lanes>(simd: V::Simd, labels: &[usize]) -> V {
     V::load(simd, &numbers)
 }
 
-/// Yes in the lane of index `index`, if it is among those from `at` on.
+/// The most lanes that ask for an index.
+const MOST: usize = 2 * LANES;
+
+/// 1 among zeros.
+struct OneHot<E>(PhantomData<E>);
+
+impl<E: Element> OneHot<E> {
+    const WINDOW: [E; 2 * MOST] = {
+        let mut window = [E::ZERO; 2 * MOST];
+        window[MOST] = E::ONE;
+        window
+    };
+}
+
+/// Yes in the lane of index `index`, if it is among those from `at` on: lanes see as much of a
+/// window as lies that far before its 1, or before all of it.
 #[inline(always)]
 pub(super) fn is_index<V: Lanes>(like: V, at: usize, index: usize) -> V::Mask {
-    let numbers = numbers::<V::Element>();
-    let distance = index.wrapping_sub(at);
-    let lane = if distance < V::LEN { distance as f64 } else { -1.0 };
-    V::load(like.simd(), &numbers).eq(like.splat(V::Element::from_f64(lane)))
+    const { assert!(V::LEN <= MOST) }
+    let start = MOST - index.wrapping_sub(at).min(MOST);
+    V::load(like.simd(), &OneHot::WINDOW[start..]).eq(like.splat(V::Element::ONE))
 }
 
 /// Writes e^(z − max) and adds them up, but for one.

@@ -163,10 +163,9 @@ impl<E: Element> Case<E> {
 }
 
 fn norms_follow_their_formulas<E: Element>(unit: f64) {
-    for (rows, columns) in [2, 3, 31, 33, 70]
-        .into_iter()
-        .flat_map(|rows| (0..=70).chain([129, 256, 257, 2048, 2049]).map(move |columns| (rows, columns)))
-    {
+    for (rows, columns) in [2, 3, 31, 33, 70].into_iter().flat_map(|rows| {
+        (0..=70).chain([129, 256, 257, 2048, 2049]).map(move |columns| (rows, columns))
+    }) {
         let case = Case::<E>::new(rows, columns);
         assert_isas_agree(|isa| case.batch(isa).concat());
         if columns > 1 {
