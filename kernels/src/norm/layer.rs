@@ -44,7 +44,7 @@ use super::{Moments, normalized};
 use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
-use crate::lockstep::{self, update_all};
+use crate::lockstep::{self, FAR_AHEAD, update_all};
 use crate::reduce::columns::{ColumnTerms, PIECE_ROWS, add_columns};
 use crate::reduce::fixed_tree::{ManyTerms, sum_many_terms};
 use crate::{Element, Isa, MatRef, ShapeError};
@@ -306,9 +306,6 @@ pub fn backward<E: Element>(isa: Isa, arguments: Backward<'_, E>) -> Result<(), 
     Ok(())
 }
 
-/// How many bytes before its use a line is asked for: a row or some, all of which L1 has room for.
-const NEXT: usize = 3 << 10;
-
 /// Features of which a piece of rows has room for its sums down the columns: less of it for narrower
 /// rows, as it is cleared in every call.
 const WIDTH: usize = 256;
@@ -449,7 +446,7 @@ impl<E: Element> ManyTerms<E, 3, 0, 2> for AcrossRow<E> {
         [weighted, along]: [V; 2],
     ) -> ([V; 0], [V; 2]) {
         for next in self.next {
-            x.simd().prefetch(next.wrapping_add(at + NEXT / size_of::<E>()));
+            x.simd().prefetch(next.wrapping_add(at + FAR_AHEAD / size_of::<E>()));
         }
         let along = (delta * gamma).mul_add(self.affine.normalized(x), along);
         ([], [delta.mul_add(gamma, weighted), along])
