@@ -122,7 +122,7 @@ fn read_onnx(bytes: &[u8]) -> Use {
     let Ok((network, head)) = Network::<f32>::from_onnx(bytes) else { return nothing() };
     Box::new(move || {
         predict(&network);
-        assert!(matches!(head, Head::None | Head::Softmax | Head::LogSoftmax));
+        assert!(matches!(head, Head::None | Head::Softmax | Head::LogSoftmax | Head::Exp));
         // A momentum or the like may be none after it was rounded.
         let _ = Network::<f32>::from_onnx(&network.to_onnx(head));
     })

@@ -93,7 +93,7 @@ impl Dense {
         let first_bias = to.parameters(outputs, usize::from(bias)).map_err(|_| {
             Error::Overflow { argument: "parameters", rows: outputs, columns: inputs }
         })?;
-        let ordinal = to.dense_layers();
+        let ordinal = to.dense_layers;
         Ok(Self { inputs, outputs, activation, bias, init, start, first_bias, ordinal })
     }
 
@@ -115,7 +115,7 @@ impl Dense {
             init: None,
             start,
             first_bias,
-            ordinal: to.dense_layers(),
+            ordinal: to.dense_layers,
         })
     }
 

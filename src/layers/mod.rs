@@ -23,6 +23,8 @@ pub use embedding::{Categorical, EmbeddingRef};
 pub(crate) use embedding::{Embedding, Occurrences, Span};
 pub(crate) use layer_norm::LayerNorm;
 pub use layer_norm::LayerNormRef;
+#[cfg(feature = "onnx")]
+pub(crate) use residual::MAX_NESTED;
 pub(crate) use residual::{Residual, add};
 pub(crate) use specification::Compiler;
 pub use specification::Layer;

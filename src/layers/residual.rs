@@ -6,6 +6,9 @@ use deltarule_kernels::{Element, Isa, ShapeError};
 use super::{Compiler, Forward, Layer, LayerRef, Operation, Pass, Shape};
 use crate::error::{Error, Result};
 
+/// How many residual blocks may lie in each other: each format's reader has to follow them.
+pub(crate) const MAX_NESTED: usize = 32;
+
 /// Adds the input of the block's first layer. Its δ goes to both unchanged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Residual {
@@ -21,9 +24,15 @@ impl Residual {
             return Err(Error::Empty { argument: "residual" });
         }
         let (first, width) = (to.ops.len(), to.width);
+        to.depth += 1;
+        if to.depth > MAX_NESTED {
+            let (argument, value) = ("depth of residual blocks", to.depth as f64);
+            return Err(Error::OutOfRange { argument, value, expected: "at most 32" });
+        }
         for layer in block {
             layer.compile(to)?;
         }
+        to.depth -= 1;
         if to.width != width {
             return Err(Error::ResidualWidth { first, inputs: width, outputs: to.width });
         }

@@ -69,7 +69,8 @@ pub enum Layer {
     },
     /// σ by itself.
     Activation(Activation),
-    /// x + f(x), f these layers, which end as wide as they begin.
+    /// x + f(x), f these layers, which end as wide as they begin. At most 32 such blocks may lie in
+    /// each other.
     Residual(Vec<Layer>),
     /// Columns that hold the index of a category, each replaced by a learned vector: the outputs
     /// are these vectors, in the order of `columns`, and then the other columns. It can only be
@@ -154,6 +155,10 @@ pub(crate) struct Compiler {
     /// The width of the last one's outputs.
     pub(crate) width: usize,
     pub(crate) ops: Vec<Op>,
+    /// The dense layers among them.
+    pub(super) dense_layers: usize,
+    /// The residual blocks that the next one lies in.
+    pub(super) depth: usize,
     /// The parameters that were given a place.
     pub(crate) parameters: usize,
     /// The same of the running statistics.
@@ -165,18 +170,22 @@ pub(crate) struct Compiler {
 impl Compiler {
     /// No operations yet on rows of so many elements.
     pub(crate) fn new(inputs: usize) -> Self {
-        Self { width: inputs, ops: Vec::new(), parameters: 0, statistics: 0, moments: 0 }
+        Self {
+            width: inputs,
+            ops: Vec::new(),
+            dense_layers: 0,
+            depth: 0,
+            parameters: 0,
+            statistics: 0,
+            moments: 0,
+        }
     }
 
     /// Appends an operation.
     pub(crate) fn push(&mut self, op: Op) {
         self.width = op.shape().outputs();
+        self.dense_layers += usize::from(matches!(op, Op::Dense(_)));
         self.ops.push(op);
-    }
-
-    /// The dense layers so far.
-    pub(super) fn dense_layers(&self) -> usize {
-        self.ops.iter().filter(|op| matches!(op, Op::Dense(_))).count()
     }
 
     /// Where so many more parameters begin.

@@ -162,7 +162,8 @@ macro_rules! layer_methods {
             self.layer(Layer::Activation(activation))
         }
 
-        /// Adds x + f(x), f the layers that `block` is given.
+        /// Adds x + f(x), f the layers that `block` is given. At most 32 such blocks may lie in each
+        /// other.
         ///
         /// ```
         /// use deltarule::{Activation, Network};
@@ -310,7 +311,7 @@ impl<E: Element> NetworkBuilder<E> {
         for layer in &self.layers {
             layer.clone().compile(&mut compiler)?;
         }
-        let Compiler { width, ops, parameters, statistics, moments } = compiler;
+        let Compiler { width, ops, parameters, statistics, moments, .. } = compiler;
         let (parameters, statistics) = weights(parameters, statistics)?;
         let route = Route::new::<E>(isa, self.inputs, &ops, moments)?;
         Ok(Network {

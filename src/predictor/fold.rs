@@ -64,11 +64,37 @@ pub(super) fn fold<'a, E: Element>(
         };
         insert(&mut pieces, at, Piece::Map(map));
     }
-    let mut at = 1;
-    while at < pieces.len() {
-        at = if join(&mut pieces, at, exact) { at.saturating_sub(1).max(1) } else { at + 1 };
+    Ok(joined(pieces, exact))
+}
+
+/// The pieces, of which each has become one with those before it that it can be one with. One whose
+/// input another piece reads, too, stays by itself.
+fn joined<E>(pieces: Vec<Piece<'_, E>>, exact: bool) -> Vec<Piece<'_, E>> {
+    let mut is_read_twice = vec![false; pieces.len()];
+    for piece in &pieces {
+        if let Piece::Residual(first) = piece {
+            is_read_twice[*first] = true;
+        }
     }
-    Ok(pieces)
+    let mut joined: Vec<(Piece<'_, E>, bool)> = Vec::with_capacity(pieces.len());
+    // Where each piece is now, if another names it.
+    let mut places = Vec::with_capacity(pieces.len());
+    for (piece, stays) in pieces.into_iter().zip(is_read_twice) {
+        places.push(joined.len());
+        let piece = match piece {
+            Piece::Residual(first) => Piece::Residual(places[first]),
+            other => other,
+        };
+        joined.push((piece, stays));
+        while let [.., (one, one_stays), (other, false)] = joined.as_slice()
+            && let Some(both) = join(one, other, exact)
+        {
+            let both = (both, *one_stays);
+            joined.truncate(joined.len() - 2);
+            joined.push(both);
+        }
+    }
+    joined.into_iter().map(|(piece, _)| piece).collect()
 }
 
 /// The layers that do something in evaluation.
@@ -132,13 +158,8 @@ fn to_f64<E: Element>(x: &[E]) -> Result<Vec<f64>> {
     Ok(wide)
 }
 
-/// Makes one piece of the one at this index and the one before it, if that can be. A piece that
-/// has another reader stays.
-fn join<E>(pieces: &mut Vec<Piece<'_, E>>, at: usize, exact: bool) -> bool {
-    if pieces.iter().any(|piece| matches!(piece, Piece::Residual(first) if *first == at)) {
-        return false;
-    }
-    let [one, other] = &pieces[at - 1..=at] else { return false };
+/// One piece that does what these two do one after the other, if there is one.
+fn join<'a, E>(one: &Piece<'_, E>, other: &Piece<'_, E>, exact: bool) -> Option<Piece<'a, E>> {
     let joined = match (one, other) {
         (Piece::Linear(linear), Piece::Map(map)) => linear.before(map),
         (Piece::Map(map), Piece::Linear(linear)) if exact => linear.after(map),
@@ -147,16 +168,7 @@ fn join<E>(pieces: &mut Vec<Piece<'_, E>>, at: usize, exact: bool) -> bool {
         }
         _ => None,
     };
-    let Some(joined) = joined else { return false };
-    pieces[at - 1] = Piece::Linear(joined);
-    pieces.remove(at);
-    for piece in pieces {
-        match piece {
-            Piece::Residual(first) if *first > at => *first -= 1,
-            _ => {}
-        }
-    }
-    true
+    joined.map(Piece::Linear)
 }
 
 fn insert<'a, E>(pieces: &mut Vec<Piece<'a, E>>, at: usize, piece: Piece<'a, E>) {

@@ -11,15 +11,13 @@ use super::proto::{Model, ValueInfo, data_type};
 use super::scaling::{Step, folded};
 use super::{Head, invalid};
 use crate::error::{Result, check_length, try_aligned};
-use crate::layers::{Categorical, Layer};
+use crate::layers::{Categorical, Layer, MAX_NESTED};
 use crate::network::{Network, NetworkBuilder};
 
 pub(super) const NOT_READ: &str = "this operator is not read here, or not with these inputs: \
     leave it out of the model, and do outside what it does";
+const NOT_TWO: &str = "it is not of the two probabilities 1 − p and p";
 pub(super) const NO_ROWS: &str = "its shape is not one of rows, as that of `x.flatten(1)` is";
-
-/// How deep residual blocks may lie in each other.
-const DEPTH: usize = 64;
 
 /// The network of a model that is a file of so many bytes.
 pub(super) fn network<E: Element>(model: &Model, bytes: usize) -> Result<(Network<E>, Head)> {
@@ -142,7 +140,9 @@ impl<'a> Import<'a> {
     /// 1 − σ(z) and σ(z) of one logit z, which are σ(−z) and σ(z).
     fn two_classes<E: Element>(&self, node: usize) -> Result<Vec<Piece<E>>> {
         let graph = self.graph;
-        let (negative, positive) = (graph.argument(node, 0), graph.argument(node, 1));
+        let &[negative, positive] = graph.arguments(node) else {
+            return Err(graph.error(node, NOT_TWO));
+        };
         let sigmoid = match (negative, positive) {
             (Value::Node(sub, 0), Value::Node(sigmoid, 0))
                 if graph.is(sub, "Sub")
@@ -152,8 +152,9 @@ impl<'a> Import<'a> {
             {
                 sigmoid
             }
-            _ => return Err(graph.error(node, "it is not of the two probabilities 1 − p and p")),
+            _ => return Err(graph.error(node, NOT_TWO)),
         };
+        graph.check_axis(node, -1)?;
         let mut pieces = self.chain(graph.argument(sigmoid, 0), Value::Input, 0)?;
         match pieces.last_mut() {
             Some(Piece::Dense { inputs, weights, biases, activation })
@@ -258,6 +259,9 @@ impl<'a> Import<'a> {
                 Ok(x)
             }
             "Dropout" => {
+                if !graph.is_false(graph.argument(node, 2)) {
+                    return Err(graph.error(node, "it is in training mode"));
+                }
                 let rate = graph.decimal(graph.argument(node, 1));
                 let rate = rate.unwrap_or_else(|| graph.float(node, "ratio", 0.5));
                 pieces.push(Piece::Dropout { rate });
@@ -363,7 +367,7 @@ impl<'a> Import<'a> {
                 return Ok(x);
             }
         };
-        if depth == DEPTH {
+        if depth == MAX_NESTED {
             return Err(graph.error(node, "residual blocks lie too deep in each other"));
         }
         let block = self.chain(end, skip, depth + 1)?;

@@ -257,7 +257,9 @@ impl<'a> Graph<'a> {
         for part in self.arguments(node) {
             let [from, which] = self.inputs_of(*part, "Gather")?;
             let x = match self.input_of(which, "Cast") {
-                Some(number) if matches!(embedded.numeric, Value::Nothing) => {
+                Some(number)
+                    if matches!(embedded.numeric, Value::Nothing) && self.takes_rows(*part) =>
+                {
                     let (x, column) = self.column(number)?;
                     embedded.tables.push((usize::try_from(column).ok()?, from));
                     x
@@ -275,6 +277,11 @@ impl<'a> Graph<'a> {
             embedded.x = x;
         }
         (!embedded.tables.is_empty()).then_some(embedded)
+    }
+
+    /// Whether this takes rows of a table.
+    fn takes_rows(&self, value: Value<'a>) -> bool {
+        matches!(value, Value::Node(node, _) if self.integer(node, "axis", 0) == 0)
     }
 
     /// The rows that some columns are taken of, and which, or −1 if they are several.

@@ -7,9 +7,16 @@ use super::proto::{Tensor, data_type};
 use crate::error::try_vec;
 use crate::formats::numbers;
 
+/// The most dimensions of a tensor that is read.
+const MAX_DIMENSIONS: usize = 8;
+
 impl Tensor {
-    /// The extents.
+    /// The extents. No layer has more than a few: a file could name thousands of them once, and have
+    /// each of thousands of nodes go through them.
     pub(super) fn extents(&self) -> Result<Vec<usize>, String> {
+        if self.dims.len() > MAX_DIMENSIONS {
+            return Err(format!("`{}` has {} dimensions", self.name, self.dims.len()));
+        }
         let extents = self.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect();
         let extents: Option<Vec<usize>> = extents;
         extents.ok_or_else(|| format!("`{}` has the shape {:?}", self.name, self.dims))
