@@ -211,6 +211,39 @@ fn every_network_comes_back() {
 }
 
 #[test]
+fn what_no_tensor_holds_is_refused() {
+    let affine = |affine| Layer::LayerNorm { epsilon: 1e-5, affine };
+    for (index, value, is_kept) in
+        [(1, 2.0, true), (3, -1.0, true), (1, 2.0, false), (3, -1.0, false)]
+    {
+        let builder = Network::<f32>::builder(2).layer(affine(is_kept));
+        let mut network = builder.build().unwrap();
+        network.parameters_mut()[index] = value;
+        match (network.to_safetensors(), is_kept) {
+            (Ok(_), true) => {}
+            (Err(Error::OutOfRange { value: named, .. }), false) => {
+                assert_eq!(named, f64::from(value));
+            }
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// As deep as blocks may lie in each other.
+#[test]
+fn nested_blocks_come_back() {
+    let nested = |depth| {
+        (0..depth).fold(Layer::dense(2, Activation::Tanh), |inner, _| Layer::Residual(vec![inner]))
+    };
+    let network = Network::<f32>::builder(2).layer(nested(32)).build().unwrap();
+    let again = Network::<f32>::from_safetensors(&network.to_safetensors().unwrap()).unwrap();
+    assert_eq!(again.specification(), network.specification());
+    let error = Network::<f32>::builder(2).layer(nested(33)).build().unwrap_err();
+    let text = "`depth of residual blocks` is 33, but it must be at most 32";
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
 fn a_file_is_mapped_and_named() {
     let path = std::env::temp_dir().join(format!("deltarule-{}.safetensors", std::process::id()));
     let network = plain::<f32>();

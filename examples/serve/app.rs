@@ -239,6 +239,11 @@ async fn predict(
     let done = version.predict_into(&x, &mut outputs, &mut workspace);
     service.workspaces().push(workspace);
     done?;
+    // JSON has no numbers for them.
+    if outputs.iter().any(|output| !output.is_finite()) {
+        let error = "an output is beyond the largest f32, or is none".to_owned();
+        return Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, error));
+    }
     let outputs = outputs.chunks(service.outputs).map(<[f32]>::to_vec).collect();
     metrics.latency.observe(start.elapsed().as_secs_f64());
     Ok(Json(Answer { version: version.number(), outputs }))

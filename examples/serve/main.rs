@@ -92,14 +92,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let learning = std::thread::spawn(|| learner.run());
     let listener = TcpListener::bind(options.listen).await?;
     println!("listening on {}", listener.local_addr()?);
+    server::serve(listener, router, limits, told_to_stop()).await;
+    // The service is gone; what waits is learned, and then the thread ends.
+    let last = learning.join().map_err(|_| "the thread that learns has panicked")?;
+    println!("stopped at version {last}");
+    Ok(())
+}
+
+/// Waits for an interrupt, or for what a supervisor sends to end a process.
+async fn told_to_stop() {
     let interrupted = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
             eprintln!("can't wait for an interrupt: {error}");
         }
     };
-    server::serve(listener, router, limits, interrupted).await;
-    // The service is gone; what waits is learned, and then the thread ends.
-    let last = learning.join().map_err(|_| "the thread that learns has panicked")?;
-    println!("stopped at version {last}");
-    Ok(())
+    #[cfg(unix)]
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            () = interrupted => {}
+            _ = terminated.recv() => {}
+        },
+        Err(error) => {
+            eprintln!("can't wait for SIGTERM: {error}");
+            interrupted.await;
+        }
+    }
+    #[cfg(not(unix))]
+    interrupted.await;
 }

@@ -12,22 +12,26 @@ use crate::error::{Error, Result};
 /// dies, or the machine, there is the old file or the new one, and each is whole.
 ///
 /// It is written under another name beside it, handed to the disk, and renamed. A process that is
-/// killed on the way leaves that other file behind.
+/// killed on the way leaves that other file behind. Whoever may read the old file may read the new
+/// one; of a symbolic link it is the file that is replaced.
 pub(crate) fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let (temporary, file) = create_beside(path)?;
+    let linked = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    let target = if linked { fs::canonicalize(path).ok() } else { None };
+    let target = target.as_deref().unwrap_or(path);
+    let (temporary, file) = create_beside(target).map_err(|error| Error::file(path, &error))?;
     let done =
-        write_and_sync(file, write).map_err(|error| Error::file(path, &error)).and_then(|()| {
-            fs::rename(&temporary, path).map_err(|error| Error::file(path, &error))?;
-            sync_directory(path).map_err(|error| Error::file(path, &error))
+        keep_permissions(target, &file).and_then(|()| write_and_sync(file, write)).and_then(|()| {
+            fs::rename(&temporary, target)?;
+            sync_directory(target)
         });
     if done.is_err() {
         // What matters is the error that led here.
         let _ = fs::remove_file(&temporary);
     }
-    done
+    done.map_err(|error| Error::file(path, &error))
 }
 
 /// Checks that the directory is there in which a file is to be written, and that this is no
@@ -50,26 +54,37 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// A new file in the same directory, so that it can be renamed.
-fn create_beside(path: &Path) -> Result<(PathBuf, File)> {
+fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let Some(name) = path.file_name() else {
-        let error = io::Error::new(io::ErrorKind::InvalidFilename, "this is no name of a file");
-        return Err(Error::file(path, &error));
-    };
+    if path.file_name().is_none() {
+        return Err(io::Error::new(io::ErrorKind::InvalidFilename, "this is no name of a file"));
+    }
     loop {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}-{number}.tmp", process::id()));
+        // Without the file's own, which may be as long as a name can be.
+        let hidden = format!(".deltarule-{}-{number}.tmp", process::id());
         let temporary = path.with_file_name(hidden);
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
             Ok(file) => return Ok((temporary, file)),
             // Left by a process with the same id that was killed.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            // The other name is none that the caller knows.
-            Err(error) => return Err(Error::file(path, &error)),
+            Err(error) => return Err(error),
         }
     }
+}
+
+/// Gives the new file the permissions of the old one, if there is one, before anything is in it.
+#[cfg(unix)]
+fn keep_permissions(path: &Path, file: &File) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(old) if old.is_file() => file.set_permissions(old.permissions()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_permissions(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
 }
 
 fn write_and_sync(
@@ -160,13 +175,30 @@ mod tests {
     fn what_killed_writers_left_is_passed_over() {
         let directory = Directory::new("replace-left");
         for number in 0..2000 {
-            let left = format!(".file.{}-{number}.tmp", process::id());
+            let left = format!(".deltarule-{}-{number}.tmp", process::id());
             fs::write(directory.0.join(left), b"torn").unwrap();
         }
         let path = directory.0.join("file");
         replace(&path, |to| to.write_all(b"whole")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(directory.names().len(), 2001);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_and_links_stay_and_names_may_be_long() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = Directory::new("replace-links");
+        let path = directory.0.join("n".repeat(255));
+        replace(&path, |to| to.write_all(b"old")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let link = directory.0.join("link");
+        symlink(&path, &link).unwrap();
+        replace(&link, |to| to.write_all(b"new")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(directory.names().len(), 2);
     }
 
     #[test]

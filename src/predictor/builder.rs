@@ -124,7 +124,9 @@ impl<'a, E: Element> PredictorBuilder<'a, E> {
     /// as they are. Where weights are read from a far cache or from memory, a prediction of a
     /// single row takes less time; the outputs change by what the weights lose. A scaling or a
     /// batch normalization before a dense layer is then computed by itself, and not folded into
-    /// weights that would lose more.
+    /// weights that would lose more. In int8 the sums are those of integers, of up to 127 times an
+    /// input, before the scale: inputs of more than 10³⁶ can overflow f32. A weight of an f64 network
+    /// that is beyond the range of f32 is infinite in bf16.
     ///
     /// ```
     /// use deltarule::{Activation, Network, Predictor, WeightFormat};

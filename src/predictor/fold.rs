@@ -316,6 +316,18 @@ mod tests {
         }
     }
 
+    /// As a file may have them: one pass, and none for each of them.
+    #[test]
+    fn many_layers_are_folded() {
+        let many = (0..30_000).fold(NetworkBuilder::<f64>::new(1), |builder, _| {
+            builder.dense(1, Identity).batch_norm().residual(|block| block.dense(1, Relu))
+        });
+        let network = many.build().unwrap();
+        let pieces = fold(&network, None, true).unwrap();
+        assert_eq!(pieces.len(), 90_000);
+        assert!(shape(&pieces).starts_with("WD+1WD+4WD+7"));
+    }
+
     #[test]
     fn what_is_far_from_0_or_overflows_stays() {
         let mut network =

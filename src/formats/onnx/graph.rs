@@ -187,6 +187,11 @@ impl<'a> Graph<'a> {
         self.attribute(node, name).map_or(usual, |attribute| attribute.i)
     }
 
+    pub(super) fn floats(&self, node: usize, name: &str) -> Vec<f64> {
+        let floats = self.attribute(node, name).map_or(&[][..], |attribute| &attribute.floats);
+        floats.iter().map(|&number| number.into()).collect()
+    }
+
     pub(super) fn integers(&self, node: usize, name: &str) -> Option<&'a [i64]> {
         self.attribute(node, name).map(|attribute| &attribute.ints[..])
     }

@@ -294,6 +294,10 @@ impl<'a> Import<'a> {
                 }
                 None => Err(graph.error(node, NOT_READ)),
             },
+            "ai.onnx.ml.Scaler" => {
+                pieces.push(Piece::Scale { node, steps: Step::of_scaler(graph, node)? });
+                Ok(x)
+            }
             _ => Err(graph.error(node, NOT_READ)),
         }
     }

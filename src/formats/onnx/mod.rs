@@ -118,7 +118,7 @@ impl<E: Element> Network<E> {
     /// - `Gemm` and `MatMul`, `Add` of a bias or of a residual block;
     /// - `Add`, `Sub`, `Mul` and `Div` with constants, one for each column or one for all, as in
     ///   `(x - mean) / std`: after a dense layer they are in its weights, and elsewhere a batch
-    ///   normalization whose running mean and variance they are;
+    ///   normalization whose running mean and variance they are; skl2onnx's `Scaler` likewise;
     /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17,
     ///   `Dropout`;
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,

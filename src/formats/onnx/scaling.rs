@@ -45,6 +45,20 @@ impl Step {
         Ok(Some((Self { operation, numbers }, x)))
     }
 
+    /// Those of skl2onnx's `Scaler`: (x − offset)·scale.
+    pub(super) fn of_scaler(graph: &Graph<'_>, node: usize) -> Result<Vec<Self>> {
+        let mut steps = Vec::with_capacity(2);
+        for (name, operation) in [("offset", Operation::Subtract), ("scale", Operation::Multiply)] {
+            let numbers = graph.floats(node, name);
+            if numbers.is_empty() {
+                return Err(graph.error(node, format!("it has no `{name}`")));
+            }
+            graph.spend(node, numbers.len())?;
+            steps.push(Self { operation, numbers });
+        }
+        Ok(steps)
+    }
+
     /// The columns it is for, if not for any.
     pub(super) fn columns(&self) -> Option<usize> {
         (self.numbers.len() > 1).then_some(self.numbers.len())

@@ -202,7 +202,10 @@ fn two_probabilities() {
             (|graph| graph.initializer[1].float_data[0] = 2.0, NOT_OF_TWO),
             (|graph| graph.node[2].input[1] = "z".to_owned(), NOT_OF_TWO),
             (|graph| graph.node[3].input.push("p".to_owned()), NOT_OF_TWO),
-            (|graph| graph.node[3].attribute = vec![int("axis", 0)], "its axis is 0, not that of a row"),
+            (
+                |graph| graph.node[3].attribute = vec![int("axis", 0)],
+                "its axis is 0, not that of a row",
+            ),
             (|graph| graph.initializer[0] = square("w"), "p is not made of one logit"),
         ],
     );

@@ -103,7 +103,9 @@ impl<E: Element> Network<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Format`] if there are so many layers that their names need more than 100 MB.
+    /// [`Error::Format`] if there are so many layers that their names need more than 100 MB;
+    /// [`Error::OutOfRange`] for a γ other than 1, or a β other than 0, of a norm that learns none,
+    /// since these are no tensors.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         self.to_safetensors_with(&Notes::new())
     }
@@ -131,7 +133,20 @@ impl<E: Element> Network<E> {
         let config = serde_json::to_string(&config).map_err(|error| invalid(error.to_string()))?;
         let own = [(KEY.to_owned(), config), (FORMAT_KEY.to_owned(), "pt".to_owned())];
         let metadata: HashMap<_, _> = own.into_iter().chain(notes.entries()).collect();
-        let tensors = Names::of(self).tensors.into_iter().map(|(name, shape, place)| {
+        let names = Names::of(self);
+        for gamma in names.ones.iter().cloned() {
+            let beta = gamma.end..gamma.end + gamma.len();
+            for (argument, range, number, expected) in [
+                ("gamma of a norm that learns none", gamma, E::ONE, "1"),
+                ("beta of a norm that learns none", beta, E::ZERO, "0"),
+            ] {
+                let other = self.parameters()[range].iter().find(|&&it| it != number);
+                if let Some(value) = other.map(|other| other.to_f64()) {
+                    return Err(Error::OutOfRange { argument, value, expected });
+                }
+            }
+        }
+        let tensors = names.tensors.into_iter().map(|(name, shape, place)| {
             let numbers = match place {
                 Place::Parameters(range) => Some(&self.parameters()[range]),
                 Place::Statistics(range) => Some(&self.statistics()[range]),

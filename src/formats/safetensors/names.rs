@@ -23,7 +23,7 @@ pub(super) enum Place {
 pub(super) struct Names {
     /// Name, shape and place of each.
     pub(super) tensors: Vec<(String, Vec<usize>, Place)>,
-    /// The γ that are not learned, and so no tensors: they are 1.
+    /// The γ that are not learned, and so no tensors: they are 1, and the β that follow them 0.
     pub(super) ones: Vec<Range<usize>>,
     parameters: usize,
     statistics: usize,

@@ -1,8 +1,8 @@
 //! Numbers of rows, squeezed outputs, and scalings.
 
 use super::{
-    Graph, NO_ROWS, NOT_READ, check, floats, int, ints, model, node, read, square, value, whole,
-    with,
+    Attribute, Graph, NO_ROWS, NOT_READ, check, floats, int, ints, model, node, read, square,
+    value, whole, with,
 };
 use crate::{Activation, Layer};
 
@@ -166,6 +166,34 @@ fn scalings() {
                 "it has 3 numbers for 2 columns",
             ),
             (|graph| graph.initializer[0] = floats("mean", &[0], &[]), "[0] is no row of numbers"),
+        ],
+    );
+}
+
+#[test]
+fn scalers() {
+    let numbers = |name: &str, floats: &[f32]| Attribute {
+        name: name.to_owned(),
+        floats: floats.to_vec(),
+        ..Attribute::default()
+    };
+    let mut scaler = node("Scaler", &["x"], "scaled");
+    scaler.domain = "ai.onnx.ml".to_owned();
+    scaler.attribute = vec![numbers("offset", &[1.0, -2.0]), numbers("scale", &[0.5, 4.0])];
+    let good = model(2, vec![square("w")], vec![scaler, node("MatMul", &["scaled", "w"], "y")]);
+    let predict = |model| read(&model).unwrap().0.predict(&[5.0, -1.0]).unwrap();
+    // (2, 4) by 1, 2, 3, 4.
+    assert_eq!(predict(good.clone()), [14.0, 20.0]);
+    let mut of_all = good.clone();
+    let graph = of_all.graph.as_mut().unwrap();
+    graph.node[0].attribute = vec![numbers("scale", &[0.5]), numbers("offset", &[1.0])];
+    assert_eq!(predict(of_all), [-1.0, 0.0]);
+    check(
+        good,
+        &[
+            (|graph| graph.node[0].attribute.truncate(1), "it has no `scale`"),
+            (|graph| graph.node[0].attribute.clear(), "it has no `offset`"),
+            (|graph| graph.node[0].domain.clear(), NOT_READ),
         ],
     );
 }
