@@ -93,6 +93,8 @@ pub trait Element:
     /// The largest number whose square is finite.
     #[doc(hidden)]
     const LARGEST_ROOT: Self;
+    #[doc(hidden)]
+    const LARGEST: Self;
     /// Every bit but the sign.
     #[doc(hidden)]
     const MAGNITUDE_BITS: Self;
@@ -127,6 +129,7 @@ macro_rules! element {
             const POW2_SHIFT: Self = $pow2_shift;
             const MIN_NORMAL: Self = $element::MIN_POSITIVE;
             const LARGEST_ROOT: Self = $largest_root;
+            const LARGEST: Self = $element::MAX;
             const MAGNITUDE_BITS: Self = $element::from_bits((-0.0 as $element).to_bits() - 1);
             const SIGN_BIT: Self = -0.0;
 

@@ -70,10 +70,15 @@ pub fn statistics<'a, E: Element>(
         check_length("mean_low", mean_low, x.columns())?;
         check_length("variance", variance, x.columns())?;
         check_length("inverse_std", inverse_std, x.columns())?;
-        rows += x.rows();
+        let error = ShapeError::Overflow { argument: "rows", rows, columns: x.columns() };
+        rows = x.rows().checked_add(rows).ok_or(error)?;
     }
     if rows == 0 {
         return Err(ShapeError::Zero { argument: "rows" });
+    }
+    // Rows without elements may be very many.
+    if mean.is_empty() {
+        return Ok(());
     }
     let count = E::from_f64(rows as f64);
     mean.fill(E::ZERO);
@@ -298,6 +303,9 @@ pub fn add_gradients<E: Element>(
     }
     let gradients = [("gamma_gradient", &*gamma_gradient), ("beta_gradient", &*beta_gradient)];
     check_columns(x.columns(), moments, gradients)?;
+    if x.columns() == 0 {
+        return Ok(());
+    }
     E::batch_add_gradients(isa, AddGradients { x, delta, moments, gamma_gradient, beta_gradient });
     Ok(())
 }

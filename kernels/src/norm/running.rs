@@ -82,6 +82,11 @@ pub fn update_running<E: Element>(
     check_length("variance", variance, columns)?;
     check_length("running_variance", running_variance, columns)?;
     let weight = E::from_f64(momentum);
+    if weight == E::ONE {
+        // Nothing is left of the past, and not of its rounding either.
+        running_mean.fill(E::ZERO);
+        running_variance.fill(E::ZERO);
+    }
     let unbiased = E::from_f64(rows as f64 / rows.saturating_sub(1).max(1) as f64);
     E::batch_update_running(
         isa,

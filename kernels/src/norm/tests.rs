@@ -495,3 +495,34 @@ fn bad_arguments_change_nothing() {
     assert_eq!(layer::forward(isa, forward), Err(ShapeError::Zero { argument: "features" }));
     assert_eq!((g, b, y, mean), ([7.0; 3], [7.0; 3], [7.0; 6], [7.0; 2]));
 }
+
+#[test]
+fn statistics_that_replace_the_running_ones() {
+    let (mut mean, mut variance) = ([1e5f32, -1e8], [1e5f32, 1e8]);
+    batch::update_running(
+        Isa::detect(),
+        1.0,
+        2,
+        (&[0.5, 3.0], &[1e-4, 2.0]),
+        &mut mean,
+        &mut variance,
+    )
+    .unwrap();
+    assert_eq!((mean, variance), ([0.5, 3.0], [2e-4, 4.0]));
+}
+
+#[test]
+fn rows_without_columns_take_no_time() {
+    let x = MatRef::<f32>::new(&[], usize::MAX, 0).unwrap();
+    let statistics = || batch::StatisticsMut {
+        mean: &mut [],
+        mean_low: &mut [],
+        variance: &mut [],
+        inverse_std: &mut [],
+    };
+    batch::statistics(Isa::detect(), [x], 0.0, statistics()).unwrap();
+    let moments = Moments { mean: &[], mean_low: &[], inverse_std: &[] };
+    batch::add_gradients(Isa::detect(), x, x, moments, &mut [], &mut []).unwrap();
+    let error = batch::statistics(Isa::detect(), [x, x], 0.0, statistics());
+    assert!(matches!(error, Err(ShapeError::Overflow { argument: "rows", .. })), "{error:?}");
+}

@@ -1,6 +1,6 @@
 //! Adagrad.
 
-use super::{Epsilon, RootScalars};
+use super::{Epsilon, RootScalars, squarable};
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -56,7 +56,9 @@ pub(super) struct Rule<E> {
 impl<E: Element> super::Rule<E, 1> for Rule<E> {
     #[inline(always)]
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [s]: [V; 1]) -> (V, [V; 1]) {
-        let s = g.mul_add(g, s);
+        let g = squarable(g);
+        // From ∞ no step would move the parameter any more; NaN stays NaN.
+        let s = g.splat(E::LARGEST).less_or(g.mul_add(g, s));
         let direction = g / self.root.of(s, E::ONE);
         (direction.neg_mul_add(g.splat(self.rate), parameter), [s])
     }

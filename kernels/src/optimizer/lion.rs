@@ -1,6 +1,6 @@
 //! Lion.
 
-use super::lerp;
+use super::{is_all, lerp};
 use crate::Element;
 use crate::lanes::Lanes;
 use crate::lockstep::sign;
@@ -44,8 +44,9 @@ impl Lion {
     pub(super) fn rule<E: Element>(&self, rate: f64) -> Rule<E> {
         Rule {
             rate: E::from_f64(rate),
-            weight1: E::from_f64(1.0 - self.beta1),
-            weight2: E::from_f64(1.0 - self.beta2),
+            weights: [self.beta1, self.beta2].map(|beta| E::from_f64(1.0 - beta)),
+            pasts: [self.beta1, self.beta2]
+                .map(|beta| if is_all::<E>(1.0 - beta) { E::ZERO } else { E::ONE }),
         }
     }
 }
@@ -53,17 +54,20 @@ impl Lion {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule<E> {
     rate: E,
-    /// 1 − β₁.
-    weight1: E,
-    /// 1 − β₂.
-    weight2: E,
+    /// 1 − β₁ and 1 − β₂.
+    weights: [E; 2],
+    /// What either keeps of m: all that it takes, or nothing.
+    pasts: [E; 2],
 }
 
 impl<E: Element> super::Rule<E, 1> for Rule<E> {
     #[inline(always)]
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m]: [V; 1]) -> (V, [V; 1]) {
-        let direction = sign(lerp(m, g, self.weight1));
-        let parameter = direction.neg_mul_add(g.splat(self.rate), parameter);
-        (parameter, [lerp(m, g, self.weight2)])
+        // The difference of two such numbers is finite.
+        let most = g.splat(E::LARGEST * E::HALF);
+        let g = (-most).greater_or(most.less_or(g));
+        let [forward, next] = [0, 1].map(|i| lerp(m * m.splat(self.pasts[i]), g, self.weights[i]));
+        let parameter = sign(forward).neg_mul_add(g.splat(self.rate), parameter);
+        (parameter, [next])
     }
 }

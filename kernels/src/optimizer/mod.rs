@@ -24,7 +24,10 @@
 //!
 //! Before the rule, each gradient passes what [`Step`] asks for, in this order: the gradient
 //! factor (clipping by norm), clipping by value, L2 and L1 decay; the parameter is shrunk by
-//! decoupled decay. ε stands inside the root by default, see [`Epsilon`].
+//! decoupled decay. ε stands inside the root by default, see [`Epsilon`]. Rules that square gradients
+//! take one whose square is beyond the largest number, an infinite one included, for the largest whose
+//! square is not, and Lion one beyond half of the largest number for that half: a mean would never
+//! come back from infinity.
 //!
 //! Where gradients stay 0, as those of a dead unit and of an input that is always 0 do, running means
 //! decay until they are subnormal, and would remain so, since a tenth of the last few bits is rounded
@@ -110,7 +113,12 @@ impl<E: Element> RootScalars<E> {
             Epsilon::InsideRoot(epsilon) => (epsilon, 0.0),
             Epsilon::OutsideRoot(epsilon) => (0.0, epsilon),
         };
-        Self { inside: E::from_f64(inside), outside: E::from_f64(outside) }
+        // Rounded to 0, it would let 0 be divided by 0.
+        let rounded = |epsilon: f64| match E::from_f64(epsilon) {
+            zero if zero == E::ZERO && epsilon > 0.0 => E::MIN_NORMAL,
+            rounded => rounded,
+        };
+        Self { inside: rounded(inside), outside: rounded(outside) }
     }
 
     /// √(x · factor + inside) + outside.
@@ -124,7 +132,9 @@ impl<E: Element> RootScalars<E> {
 /// `from + weight · (to − from)`: with `to` = g a running mean that keeps 1 − `weight` of its past.
 ///
 /// A constant g is its fixed point whatever the rounding of `weight`, which does not hold for
-/// β·m + (1 − β)·g, where the rounded β and 1 − β do not add up to 1.
+/// β·m + (1 − β)·g, where the rounded β and 1 − β do not add up to 1. With a weight of 1 the
+/// rounding of `to − from` is all that is left of a `to` that is much smaller: nothing must be left
+/// of `from` then, see [`is_all`].
 #[inline(always)]
 fn lerp<V: Lanes>(from: V, to: V, weight: V::Element) -> V {
     (to - from).mul_add(from.splat(weight), from)
@@ -136,7 +146,12 @@ fn lerp_square<V: Lanes>(from: V, g: V, weight: V::Element) -> V {
     g.mul_add(g, -from).mul_add(from.splat(weight), from)
 }
 
-/// g, but no larger than what has a finite square: v would not come back from ∞, since ∞ − ∞ is
+/// Whether a mean with this weight of what is new is nothing but that.
+fn is_all<E: Element>(weight: f64) -> bool {
+    E::from_f64(weight) == E::ONE
+}
+
+/// g, but no larger than what has a finite square, as an infinite one is taken, too: v would not come back from ∞, since ∞ − ∞ is
 /// NaN.
 #[inline(always)]
 fn squarable<V: Lanes>(g: V) -> V {
@@ -321,8 +336,41 @@ impl Optimizer {
             Self::Adagrad(rule) => AnyRule::Adagrad(rule.rule(rate, number)),
             Self::Lion(rule) => AnyRule::Lion(rule.rule(rate)),
         };
-        let settles = number.is_multiple_of(SETTLING);
-        Update { rule, prepared: Prepared::new(step, rate), states: self.states(), settles }
+        let has_epsilon = self.epsilon().is_none_or(|epsilon| match epsilon {
+            Epsilon::InsideRoot(epsilon) | Epsilon::OutsideRoot(epsilon) => epsilon > 0.0,
+        });
+        Update {
+            rule,
+            prepared: Prepared::new(step, rate),
+            states: self.states(),
+            settles: number.is_multiple_of(SETTLING) && has_epsilon,
+            forgets: self.forgets::<E>(),
+        }
+    }
+
+    fn epsilon(&self) -> Option<Epsilon> {
+        match self {
+            Self::Sgd(_) | Self::Momentum(_) | Self::Lion(_) => None,
+            Self::RmsProp(rule) => Some(rule.epsilon),
+            Self::Adam(rule) => Some(rule.epsilon),
+            Self::NAdam(rule) => Some(rule.epsilon),
+            Self::Adagrad(rule) => Some(rule.epsilon),
+        }
+    }
+
+    /// Which states are means that keep nothing of their past.
+    fn forgets<E: Element>(&self) -> [bool; MAX_STATES] {
+        let forgets = |beta: f64| is_all::<E>(1.0 - beta);
+        match self {
+            // Lion's m is looked at before it is replaced.
+            Self::Sgd(_) | Self::Momentum(_) | Self::Adagrad(_) | Self::Lion(_) => [false; 3],
+            Self::RmsProp(rule) => {
+                let forgets = forgets(rule.rho);
+                [forgets, forgets && rule.centered, false]
+            }
+            Self::Adam(rule) => [forgets(rule.beta1), forgets(rule.beta2), false],
+            Self::NAdam(rule) => [forgets(rule.beta1), forgets(rule.beta2), false],
+        }
     }
 }
 
@@ -366,6 +414,8 @@ pub struct Update<E> {
     states: usize,
     /// Whether means that have decayed become 0 after it.
     settles: bool,
+    /// The states that begin at 0 in each step.
+    forgets: [bool; MAX_STATES],
 }
 
 /// Steps from one in which means that have decayed become 0 to the next: to look at all of them
@@ -433,6 +483,11 @@ impl<E: Element> Update<E> {
     }
 
     fn dispatch(&self, isa: Isa, g: &[E], p: &mut [E], mut state: [&mut [E]; MAX_STATES]) {
+        for (state, forgets) in state.iter_mut().zip(self.forgets) {
+            if forgets {
+                state.fill(E::ZERO);
+            }
+        }
         let [a, b, c] = state.each_mut().map(|state| &mut **state);
         match self.rule {
             AnyRule::Sgd(rule) => self.run(isa, rule, g, p, []),

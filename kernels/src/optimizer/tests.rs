@@ -381,3 +381,73 @@ fn bias_corrections_are_one_minus_the_power() {
         }
     }
 }
+
+/// The parameter and states after these gradients, from 0 on.
+fn after<E: Element>(isa: Isa, optimizer: &Optimizer, gradients: &[f64]) -> [f64; 4] {
+    let (mut p, mut states) = ([E::ZERO], [[E::ZERO]; MAX_STATES]);
+    for (number, &g) in (1..).zip(gradients) {
+        let state = states.each_mut().map(|state| &mut state[..]);
+        let update = optimizer.at_step::<E>(&Step::new(number));
+        update.apply(isa, &[E::from_f64(g)], &mut p, state).unwrap();
+    }
+    [p[0], states[0][0], states[1][0], states[2][0]].map(E::to_f64)
+}
+
+/// Of a small gradient after a large one nothing may be lost, nor may anything of the large be left.
+#[test]
+fn means_without_a_past() {
+    for isa in Isa::available() {
+        let adam = |beta1, beta2| Adam { learning_rate: 1.0, beta1, beta2, ..Adam::default() };
+        let [_, m, v, _] = after::<f32>(isa, &adam(0.9, 0.0).into(), &[1e4, 1.0]);
+        assert_eq!((v, m > 900.0), (1.0, true));
+        let [p, m, v, _] = after::<f64>(isa, &adam(0.0, 0.0).into(), &[1e9, 1.0]);
+        assert_eq!((m, v), (1.0, 1.0));
+        assert!((p + 2.0).abs() < 1e-6, "{p}");
+        let nadam = NAdam { beta1: 0.0, beta2: 0.0, ..NAdam::default() };
+        assert_eq!(after::<f32>(isa, &nadam.into(), &[1e4, 1.0])[1..3], [1.0, 1.0]);
+        for (centered, momentum) in [(false, 0.0), (true, 0.0), (false, 0.5), (true, 0.5)] {
+            let epsilon = Epsilon::OutsideRoot(1e-8);
+            let rule = RmsProp { learning_rate: 1.0, rho: 0.0, momentum, centered, epsilon };
+            let [_, v, mean, _] = after::<f32>(isa, &rule.into(), &[1.0, 0.25]);
+            assert_eq!(v, 0.0625);
+            assert!(!centered || mean == 0.25, "{mean}");
+        }
+        let lion = |beta1, beta2| Lion { learning_rate: 1.0, beta1, beta2 };
+        assert_eq!(
+            after::<f32>(isa, &lion(0.0, 0.0).into(), &[1.0, 1e-9])[..2],
+            [-2.0, 1e-9f32.into()]
+        );
+        assert_eq!(after::<f32>(isa, &lion(0.0, 0.5).into(), &[1.0, 1e-9])[0], -2.0);
+        // What is kept of m still counts.
+        assert_eq!(after::<f32>(isa, &lion(0.5, 0.0).into(), &[1.0, -1e-9])[0], -2.0);
+    }
+}
+
+#[test]
+fn an_epsilon_too_small_for_f32_is_one() {
+    for epsilon in [Epsilon::InsideRoot(1e-50), Epsilon::OutsideRoot(1e-50)] {
+        let adam = Adam { epsilon, ..Adam::default() };
+        assert_eq!(after::<f32>(Isa::detect(), &adam.into(), &[0.0; 65])[0], 0.0);
+    }
+    // Without one, v is not made 0 after 64 steps either.
+    let epsilon = Epsilon::OutsideRoot(0.0);
+    let rule = RmsProp { epsilon, rho: 0.9, ..RmsProp::default() };
+    let gradients: Vec<f64> = (0..900).map(|at| if at == 0 { 1.0 } else { 0.0 }).collect();
+    assert!(after::<f32>(Isa::detect(), &rule.into(), &gradients)[0].is_finite());
+}
+
+#[test]
+fn states_come_back_from_huge_gradients() {
+    for isa in Isa::available() {
+        let adagrad = Adagrad { learning_rate: 1.0, ..Adagrad::default() };
+        let [p, s, ..] = after::<f32>(isa, &adagrad.into(), &[1e20, f64::INFINITY, 1.0]);
+        assert!(p < -1.0 && s == f32::MAX.into(), "{p} {s}");
+        let lion = Lion { learning_rate: 1.0, ..Lion::default() };
+        let gradients = [3e38, -3e38, f64::INFINITY, -1.0, -1.0];
+        let [p, m, ..] = after::<f32>(isa, &lion.into(), &gradients);
+        assert!(p.is_finite() && m.is_finite(), "{p} {m}");
+        for rule in [Optimizer::from(adagrad), lion.into()] {
+            assert!(after::<f32>(isa, &rule, &[f64::NAN])[0].is_nan());
+        }
+    }
+}

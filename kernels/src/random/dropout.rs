@@ -77,7 +77,7 @@ impl Dropout {
     ///
     /// # Errors
     /// [`ShapeError::Length`] if `x` is not made of whole rows, [`ShapeError::Overflow`] if its
-    /// last row's number is above 2³² − 1 or `columns` above 2³²; nothing was written.
+    /// last row's number is above 2³² − 1 or `columns` above 2³⁴ − 4; nothing was written.
     pub fn apply<E: Element>(
         self,
         isa: Isa,
@@ -116,7 +116,8 @@ impl<E: Element> Kernel for Apply<'_, E> {
         let Dropout { rate, stream } = self.dropout;
         // A saturating cast: below 0 and NaN become 0.
         let threshold = (rate * 2f64.powi(32)).round() as u64;
-        let kept = E::from_f64(1.0 / (1.0 - rate.clamp(0.0, 1.0)));
+        // By the rounded rate, so that the mean is kept.
+        let kept = E::from_f64(1.0 / (1.0 - threshold as f64 * 2f64.powi(-32)));
         let kept = if kept.is_finite() { kept } else { E::ONE };
         let mask = Mask {
             simd,
