@@ -102,7 +102,9 @@ impl Scaling {
         let mut scaling = Self::unit(columns)?;
         for (column, (center, factor)) in scaling.columns_mut().enumerate() {
             let numbers = || x[column..].iter().step_by(columns).map(|x| x.to_f64());
-            *center = numbers().sum::<f64>() / rows;
+            // From the first number on, so that the mean of equal ones is theirs to the last digit.
+            let first = x[column].to_f64();
+            *center = first + numbers().map(|x| x - first).sum::<f64>() / rows;
             let variance = numbers().map(|x| (x - *center) * (x - *center)).sum::<f64>() / rows;
             check_spread("variance of a column", variance)?;
             let smallest = (f64::EPSILON * *center).abs();
@@ -377,9 +379,12 @@ mod tests {
             scaling.apply(&mut scaled).unwrap();
             assert!(scaled.iter().step_by(2).all(|x| x.abs() < 1e-7), "{scaled:?}");
         }
-        // Nor by what the rounding of the mean leaves.
-        for x in [0.1, -0.1] {
-            assert_eq!(Scaling::standard(&[x; 3], 1).unwrap().factors(), [1.0], "{x}");
+        // Nor by what the rounding of a mean leaves.
+        for number in [0.1, -0.1, -7.7e-5, 1e9 + 0.1, f64::MAX] {
+            for rows in 3..=1000 {
+                let scaling = Scaling::standard(&vec![number; rows], 1).unwrap();
+                assert_eq!((scaling.centers(), scaling.factors()), (&[number][..], &[1.0][..]));
+            }
         }
         let mut scaled = x;
         Scaling::min_max(&x, 2).unwrap().apply(&mut scaled).unwrap();
@@ -444,7 +449,7 @@ mod tests {
             message(Scaling::standard(&[1e200, -1e200], 1)),
             "`variance of a column` is inf, but it must be finite: its numbers are too far apart"
         );
-        assert!(Scaling::standard(&[f64::MAX; 2], 1).is_err());
+        assert!(Scaling::standard(&[f64::MAX, f64::MIN], 1).is_err());
         assert!(Scaling::min_max(&[f64::MAX, f64::MIN], 1).is_err());
         assert!(Scaling::robust(&[f64::MAX, f64::MIN], 1).is_err());
         assert!(Scaling::robust(&[f32::NAN], 1).is_err());
