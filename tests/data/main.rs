@@ -2,5 +2,6 @@
 #![cfg(feature = "data")]
 
 mod csv;
+mod csv_text;
 mod idx;
 mod npy;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use super::schema::{Column, ColumnKind, Encoding, Learned, Schema, Target};
-use super::{Csv, Missing, Unknown, Wish, csv_error, fields, header, number};
+use super::text::{csv_error, fields, header};
+use super::{Csv, Missing, Unknown, Wish, number};
 use crate::data::ReadError;
 use crate::error::Error;
 

@@ -4,6 +4,9 @@
 //! ones and the categories of its columns, is a [`Schema`], which reads other files in the same
 //! way.
 //!
+//! Lines end with `\n`, `\r\n` or `\r`, in a quoted field, too, where each becomes `\n`. A quote
+//! counts at the beginning of a field; two of them within a quoted field are one.
+//!
 //! ```
 //! use deltarule::data::csv::{Csv, Missing};
 //! let wishes = Csv::classification("kind").skip("id").missing(Missing::Mean);
@@ -22,6 +25,7 @@ mod encode;
 mod learn;
 mod rows;
 mod schema;
+mod text;
 
 pub use rows::CsvRows;
 pub use schema::{Column, ColumnKind, Encoding, Schema, Target};
@@ -32,7 +36,7 @@ use std::io::{Read, Seek};
 use std::path::Path;
 
 use super::array::open;
-use super::{Dataset, ReadError, inflate::Inflate};
+use super::{Dataset, ReadError};
 
 /// The most bytes that are inflated of a file: 4 GiB. A reader may inflate more by itself, such as
 /// one of the crate flate2; whatever is read may be compressed by gzip, which is seen from its first
@@ -47,6 +51,18 @@ use super::{Dataset, ReadError, inflate::Inflate};
 /// # Ok::<(), deltarule::data::ReadError>(())
 /// ```
 pub const MAX_INFLATED: u64 = 1 << 32;
+
+/// The most bytes of a record: 64 MiB. A longer one is an error that names its line; usually a quote
+/// opens in it that is not closed.
+///
+/// ```
+/// use deltarule::data::csv::{Csv, MAX_RECORD};
+/// let endless = std::io::repeat(b'x');
+/// let error = Csv::regression("y").learn(endless).unwrap_err().to_string();
+/// assert!(error.ends_with("the record in line 1 has more than 67108864 bytes"));
+/// assert_eq!(MAX_RECORD, 64 << 20);
+/// ```
+pub const MAX_RECORD: usize = 1 << 26;
 
 /// What to do where a field is missing.
 ///
@@ -364,7 +380,8 @@ impl Csv {
         self
     }
 
-    /// Sets what separates fields, which is a comma otherwise.
+    /// Sets what separates fields, which is a comma otherwise. The ends of lines and the quote `"` are
+    /// refused when a file is read.
     ///
     /// ```
     /// use deltarule::data::csv::Csv;
@@ -436,7 +453,8 @@ impl Csv {
     /// # Errors
     /// [`ReadError::Field`] for a field that is not what its column needs, with its line;
     /// [`ReadError::Column`] for a column that is not there or that has too many categories;
-    /// [`ReadError::Format`] if this is no such file: rows of different lengths, or no UTF-8;
+    /// [`ReadError::Format`] if this is no such file: rows of different lengths, a quote that is
+    /// never closed, a record of more than [`MAX_RECORD`] bytes, or no UTF-8;
     /// [`ReadError::Invalid`] without rows; [`ReadError::Io`] if reading fails.
     pub fn read<E: Element>(&self, mut reader: impl Read) -> Result<Dataset<E>, ReadError> {
         let mut text = Vec::new();
@@ -460,40 +478,6 @@ impl Csv {
     pub fn learn(&self, reader: impl Read) -> Result<Schema, ReadError> {
         learn::learn(self, reader)
     }
-}
-
-/// The fields of a file that may be compressed.
-type Fields<R> = ::csv::Reader<Inflate<R>>;
-
-/// A reader of the fields.
-fn fields<R: Read>(reader: R, delimiter: u8) -> Result<Fields<R>, ReadError> {
-    let mut builder = ::csv::ReaderBuilder::new();
-    builder.delimiter(delimiter).trim(::csv::Trim::All);
-    Ok(builder.from_reader(Inflate::new(reader, MAX_INFLATED)?))
-}
-
-/// What the crate csv says, in our words.
-fn csv_error(error: ::csv::Error) -> ReadError {
-    if !error.is_io_error() {
-        return ReadError::Format { format: "CSV", problem: error.to_string() };
-    }
-    match error.into_kind() {
-        ::csv::ErrorKind::Io(error) => error.into(),
-        other => ReadError::Format { format: "CSV", problem: format!("{other:?}") },
-    }
-}
-
-/// The names in the header.
-fn header<R: Read>(reader: &mut Fields<R>) -> Result<Vec<String>, ReadError> {
-    let names: Vec<String> =
-        reader.headers().map_err(csv_error)?.iter().map(str::to_owned).collect();
-    for (index, name) in names.iter().enumerate() {
-        if names[..index].contains(name) {
-            let problem = "is in the header twice".to_owned();
-            return Err(ReadError::Column { column: name.clone(), problem });
-        }
-    }
-    Ok(names)
 }
 
 /// The number that stands in a field, if it is one, and finite.

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use super::encode::{EncodedRow, Wrong};
 use super::schema::{Column, Schema};
-use super::{Fields, csv_error, fields, header};
+use super::text::{Fields, csv_error, fields, header};
 use crate::data::{Batch, ReadError, Source};
 use crate::error::Error;
 
