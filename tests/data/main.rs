@@ -2,6 +2,7 @@
 #![cfg(feature = "data")]
 
 mod csv;
+mod csv_columns;
 mod csv_text;
 mod idx;
 mod npy;

@@ -34,6 +34,17 @@ impl fmt::Debug for Lookup {
     }
 }
 
+/// Whether a field is missing in a column of these names: it is written so, and not one of them, as
+/// a category or class that was stated may be.
+pub(super) fn is_missing(
+    field: &str,
+    missing_names: &[String],
+    names: &[String],
+    lookup: &Lookup,
+) -> bool {
+    missing_names.iter().any(|name| name == field) && lookup.find(names, field).is_none()
+}
+
 /// The numbers that a record's fields make.
 #[derive(Default)]
 pub(super) struct EncodedRow<E> {
@@ -51,9 +62,9 @@ pub(super) struct Wrong<'s, 'a> {
 }
 
 impl Schema {
-    /// Whether this is how a missing field is written.
-    fn is_missing(&self, field: &str) -> bool {
-        self.missing_names.iter().any(|name| name == field)
+    fn is_missing(&self, column: usize, field: &str) -> bool {
+        let names = self.columns[column].kind.names();
+        is_missing(field, &self.missing_names, names, &self.lookups[column])
     }
 
     /// Makes numbers of a record's fields, as many as there are columns; or says that the row is to
@@ -74,7 +85,7 @@ impl Schema {
                 value: field.to_owned(),
                 problem: problem.to_owned(),
             };
-            let is_missing = self.is_missing(field);
+            let is_missing = self.is_missing(index, field);
             if self.missing == Missing::DropRow && *kind != ColumnKind::Skipped && is_missing {
                 return Ok(false);
             }
@@ -190,7 +201,7 @@ impl Schema {
         field: Option<&str>,
         to: &mut [E],
     ) -> Result<(), &'static str> {
-        let present = field.filter(|field| !self.is_missing(field));
+        let present = field.filter(|field| !self.is_missing(column, field));
         match &self.columns[column].kind {
             ColumnKind::Skipped | ColumnKind::Target(_) | ColumnKind::Weight => {}
             ColumnKind::Number { missing } => {
@@ -202,7 +213,7 @@ impl Schema {
             }
             ColumnKind::Category { encoding, categories, missing: own } => {
                 let lookup = &self.lookups[column];
-                let named = field.and_then(|field| lookup.find(categories, field));
+                let named = present.and_then(|field| lookup.find(categories, field));
                 let last = own.then_some(categories.len());
                 let found = match (named, present) {
                     (Some(_), _) => named,

@@ -1,8 +1,9 @@
 //! What a file's columns have in common.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 
+use super::encode::{Lookup, is_missing};
 use super::schema::{Column, ColumnKind, Encoding, Learned, Schema, Target};
 use super::text::{csv_error, fields, header};
 use super::{Csv, Missing, Unknown, Wish, number};
@@ -65,6 +66,36 @@ impl Seen {
     }
 }
 
+/// What is said of a column of the file.
+struct Role<'c> {
+    is_target: bool,
+    wish: Option<&'c Wish>,
+    /// The categories or classes that were stated.
+    stated: Option<&'c [String]>,
+    lookup: Lookup,
+}
+
+impl<'c> Role<'c> {
+    fn new(csv: &'c Csv, name: &str, is_target: bool) -> Self {
+        let wish = csv.wishes.get(name);
+        let stated = match wish {
+            Some(Wish::Category { categories, .. }) if csv.classes || !is_target => {
+                categories.as_deref()
+            }
+            _ => None,
+        };
+        Self { is_target, wish, stated, lookup: Lookup::new(stated.unwrap_or(&[])) }
+    }
+
+    fn is_skipped(&self) -> bool {
+        !self.is_target && self.wish == Some(&Wish::Skip)
+    }
+
+    fn is_missing(&self, csv: &Csv, field: &str) -> bool {
+        is_missing(field, &csv.missing_names, self.stated.unwrap_or(&[]), &self.lookup)
+    }
+}
+
 /// Reads all rows once.
 pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
     if let Missing::Constant(value) = csv.missing
@@ -77,32 +108,31 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
     check_roles(csv)?;
     let mut reader = fields(reader, csv.delimiter)?;
     let names = header(&mut reader)?;
-    let unknown = csv.wishes.keys().chain(&csv.targets).find(|name| !names.contains(name));
-    if let Some(column) = unknown {
+    let known: HashSet<&String> = names.iter().collect();
+    if let Some(column) = csv.wishes.keys().chain(&csv.targets).find(|name| !known.contains(name)) {
         let problem = format!("is not among the file's: {}", names.join(", "));
         return Err(ReadError::Column { column: column.clone(), problem });
     }
-    let is_missing = |field: &str| csv.missing_names.iter().any(|name| name == field);
-    let is_skipped =
-        |name: &String| !csv.targets.contains(name) && csv.wishes.get(name) == Some(&Wish::Skip);
-    let skipped: Vec<bool> = names.iter().map(is_skipped).collect();
+    let targets: HashSet<&String> = csv.targets.iter().collect();
+    let roles: Vec<Role<'_>> =
+        names.iter().map(|name| Role::new(csv, name, targets.contains(name))).collect();
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let mut record = ::csv::StringRecord::new();
     let mut rows = 0u64;
     while reader.read_record(&mut record).map_err(csv_error)? {
         let line = record.position().map_or(0, ::csv::Position::line);
         // A row that is dropped teaches nothing.
-        let drops = csv.missing == Missing::DropRow
-            && skipped.iter().zip(&record).any(|(skipped, f)| !skipped && is_missing(f));
-        if drops {
+        let drops =
+            |(role, field): (&Role<'_>, &str)| !role.is_skipped() && role.is_missing(csv, field);
+        if csv.missing == Missing::DropRow && roles.iter().zip(&record).any(drops) {
             continue;
         }
         rows += 1;
-        for ((seen, field), skipped) in seen.iter_mut().zip(&record).zip(&skipped) {
-            if *skipped {
+        for ((seen, field), role) in seen.iter_mut().zip(&record).zip(&roles) {
+            if role.is_skipped() {
                 continue;
             }
-            if is_missing(field) {
+            if role.is_missing(csv, field) {
                 seen.missing = true;
             } else {
                 seen.add(line, field, csv.max_categories);
@@ -112,12 +142,13 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
     if rows == 0 {
         return Err(Error::Empty { argument: "rows" }.into());
     }
-    let columns = names.into_iter().zip(seen).map(|(name, seen)| {
-        let kind = kind(csv, &name, seen)?;
-        Ok(Column { name, kind })
-    });
+    let kinds = roles.iter().zip(&names).zip(seen);
+    let kinds: Vec<ColumnKind> = kinds
+        .map(|((role, name), seen)| kind(csv, role, name, seen))
+        .collect::<Result<_, ReadError>>()?;
+    let columns = names.into_iter().zip(kinds).map(|(name, kind)| Column { name, kind });
     let schema = Schema::from(Learned {
-        columns: columns.collect::<Result<_, ReadError>>()?,
+        columns: columns.collect(),
         missing: csv.missing,
         missing_names: csv.missing_names.clone(),
         unknown: csv.unknown,
@@ -133,9 +164,9 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
 fn check_stated(csv: &Csv) -> Result<(), ReadError> {
     for (column, wish) in &csv.wishes {
         let Wish::Category { categories: Some(stated), .. } = wish else { continue };
-        let twice = (1..stated.len()).find(|&at| stated[..at].contains(&stated[at]));
-        let problem = match twice {
-            Some(at) => format!("has the category `{}` twice", stated[at]),
+        let mut known = HashSet::with_capacity(stated.len());
+        let problem = match stated.iter().find(|name| !known.insert(*name)) {
+            Some(twice) => format!("has the category `{twice}` twice"),
             None if stated.is_empty() => "has no category".to_owned(),
             None => continue,
         };
@@ -160,25 +191,25 @@ fn check_roles(csv: &Csv) -> Result<(), ReadError> {
 }
 
 /// What a column is, by what is wished and what was seen.
-fn kind(csv: &Csv, name: &str, seen: Seen) -> Result<ColumnKind, ReadError> {
-    if csv.targets.iter().any(|target| target == name) {
+fn kind(csv: &Csv, role: &Role<'_>, name: &str, seen: Seen) -> Result<ColumnKind, ReadError> {
+    if role.is_target {
         return Ok(ColumnKind::Target(if csv.classes {
-            Target::Classes(match csv.wishes.get(name) {
-                Some(Wish::Category { categories: Some(stated), .. }) => stated.clone(),
-                _ => seen.categories(name, csv.max_categories)?,
+            Target::Classes(match role.stated {
+                Some(stated) => stated.to_vec(),
+                None => seen.categories(name, csv.max_categories)?,
             })
         } else {
             Target::Numbers
         }));
     }
     let all_numbers = seen.other.is_none() && seen.numbers > 0;
-    let (encoding, stated) = match csv.wishes.get(name) {
+    let encoding = match role.wish {
         Some(Wish::Skip) => return Ok(ColumnKind::Skipped),
         Some(Wish::Weight) => return Ok(ColumnKind::Weight),
         Some(Wish::Number) => return numbers(csv.missing, &seen, name),
         None if all_numbers => return numbers(csv.missing, &seen, name),
-        None => (Encoding::OneHot, None),
-        Some(Wish::Category { encoding, categories }) => (*encoding, categories.clone()),
+        None => Encoding::OneHot,
+        Some(Wish::Category { encoding, .. }) => *encoding,
     };
     let of_missing = seen.missing && csv.missing.fills();
     // An index has no way but one of its own to say none of the others, whether seen yet or not.
@@ -186,8 +217,8 @@ fn kind(csv: &Csv, name: &str, seen: Seen) -> Result<ColumnKind, ReadError> {
         Encoding::OneHot => of_missing,
         Encoding::Index => csv.missing.fills() || csv.unknown == Unknown::Ignore,
     };
-    let categories = match stated {
-        Some(stated) => stated,
+    let categories = match role.stated {
+        Some(stated) => stated.to_vec(),
         None => seen.categories(name, csv.max_categories)?,
     };
     if categories.is_empty() && !of_missing {

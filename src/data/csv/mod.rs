@@ -313,7 +313,9 @@ impl Csv {
         self.wish(column, Wish::Category { encoding: Encoding::Index, categories: None })
     }
 
-    /// Takes this column for these categories, in this order; any other is an error.
+    /// Takes this column for these categories, in this order; any other is an error. A field that
+    /// is one of them is not missing, even if it is written as missing fields are: NA may be a
+    /// continent.
     ///
     /// ```
     /// use deltarule::data::csv::{Csv, Encoding};

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use deltarule_kernels::Element;
+use std::collections::HashMap;
 use std::io::Read;
 
 use super::encode::{EncodedRow, Wrong};
@@ -81,9 +82,11 @@ pub(super) fn features<E: Element>(
 ) -> Result<Vec<E>, ReadError> {
     let mut reader = fields(reader, schema.delimiter)?;
     let names = header(&mut reader)?;
+    let by_name: HashMap<&str, usize> =
+        names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
     let mut places = Vec::with_capacity(schema.columns.len());
     for Column { name, kind } in &schema.columns {
-        let place = names.iter().position(|it| it == name);
+        let place = by_name.get(name.as_str()).copied();
         if place.is_none() && kind.is_feature() {
             let problem = "is not in the file".to_owned();
             return Err(ReadError::Column { column: name.clone(), problem });

@@ -115,7 +115,7 @@ impl ColumnKind {
     }
 
     /// The names of categories or classes.
-    fn names(&self) -> &[String] {
+    pub(super) fn names(&self) -> &[String] {
         match self {
             Self::Category { categories: names, .. } | Self::Target(Target::Classes(names)) => {
                 names
