@@ -34,6 +34,9 @@ impl fmt::Debug for Lookup {
     }
 }
 
+/// What is wrong with a field that is missing where nothing stands for it.
+const MISSING: &str = "is missing: `Csv::missing` can drop its row or put something in its place";
+
 /// Whether a field is missing in a column of these names: it is written so, and not one of them, as
 /// a category or class that was stated may be.
 pub(super) fn is_missing(
@@ -208,7 +211,7 @@ impl Schema {
                 to[0] = match (present, missing) {
                     (Some(field), _) => parsed(field)?,
                     (None, Some(instead)) => element(*instead)?,
-                    (None, None) => return Err("is missing"),
+                    (None, None) => return Err(MISSING),
                 }
             }
             ColumnKind::Category { encoding, categories, missing: own } => {
@@ -217,7 +220,7 @@ impl Schema {
                 let last = own.then_some(categories.len());
                 let found = match (named, present) {
                     (Some(_), _) => named,
-                    (None, None) if !self.missing.fills() => return Err("is missing"),
+                    (None, None) if !self.missing.fills() => return Err(MISSING),
                     (None, Some(_)) if self.unknown == Unknown::Error => {
                         return Err("is no known category");
                     }

@@ -14,6 +14,8 @@ use crate::error::Error;
 #[derive(Default)]
 struct Seen {
     numbers: u64,
+    /// The fields that are no numbers.
+    others: u64,
     sum: f64,
     missing: bool,
     /// The first field that is no number, and its line.
@@ -30,8 +32,10 @@ impl Seen {
                 self.numbers += 1;
                 self.sum += number;
             }
-            None if self.other.is_none() => self.other = Some((line, field.to_owned())),
-            None => {}
+            None => {
+                self.others += 1;
+                self.other.get_or_insert_with(|| (line, field.to_owned()));
+            }
         }
         if !self.too_many && !self.fields.contains(field) {
             self.too_many = self.fields.len() >= max_categories;
@@ -40,6 +44,24 @@ impl Seen {
             } else {
                 self.fields.insert(field.to_owned());
             }
+        }
+    }
+
+    /// Checks that this is no column of numbers, of different ones and for the most part, in which
+    /// some are misspelt: to take each for a category would be of no use.
+    fn check_words(&self, column: &str) -> Result<(), ReadError> {
+        let numbers = self.numbers;
+        let differ = self.too_many || self.fields.len() > 10;
+        match &self.other {
+            Some((line, field)) if differ && numbers >= self.others.saturating_mul(9) => {
+                let problem = format!(
+                    "has {numbers} numbers, but `{field}` in line {line} is none: `Csv::number` \
+                     refuses such fields, `Csv::one_hot` or `Csv::index` takes all of them for \
+                     categories, and `Csv::missing_names` can have them be missing"
+                );
+                Err(ReadError::Column { column: column.to_owned(), problem })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -118,9 +140,16 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
         names.iter().map(|name| Role::new(csv, name, targets.contains(name))).collect();
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let mut record = ::csv::StringRecord::new();
-    let mut rows = 0u64;
+    let (mut records, mut rows) = (0u64, 0u64);
+    // What delimiters at the ends of all lines make.
+    let nameless = |(role, name): (&Role<'_>, &String)| {
+        name.is_empty() && role.wish.is_none() && !role.is_target
+    };
+    let mut empty = roles.iter().zip(&names).position(nameless);
     while reader.read_record(&mut record).map_err(csv_error)? {
         let line = record.position().map_or(0, ::csv::Position::line);
+        records += 1;
+        empty = empty.filter(|&at| roles[at].is_missing(csv, record.get(at).unwrap_or("")));
         // A row that is dropped teaches nothing.
         let drops =
             |(role, field): (&Role<'_>, &str)| !role.is_skipped() && role.is_missing(csv, field);
@@ -138,6 +167,11 @@ pub(super) fn learn(csv: &Csv, reader: impl Read) -> Result<Schema, ReadError> {
                 seen.add(line, field, csv.max_categories);
             }
         }
+    }
+    if empty.is_some() && records > 0 {
+        let problem = "has no name, and all its fields are missing, as where each line ends with a \
+                       delimiter: `Csv::skip(\"\")` leaves it out";
+        return Err(ReadError::Column { column: String::new(), problem: problem.to_owned() });
     }
     if rows == 0 {
         return Err(Error::Empty { argument: "rows" }.into());
@@ -208,7 +242,10 @@ fn kind(csv: &Csv, role: &Role<'_>, name: &str, seen: Seen) -> Result<ColumnKind
         Some(Wish::Weight) => return Ok(ColumnKind::Weight),
         Some(Wish::Number) => return numbers(csv.missing, &seen, name),
         None if all_numbers => return numbers(csv.missing, &seen, name),
-        None => Encoding::OneHot,
+        None => {
+            seen.check_words(name)?;
+            Encoding::OneHot
+        }
         Some(Wish::Category { encoding, .. }) => *encoding,
     };
     let of_missing = seen.missing && csv.missing.fills();

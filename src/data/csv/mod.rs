@@ -75,8 +75,8 @@ pub const MAX_RECORD: usize = 1 << 26;
 /// assert_eq!(read(Missing::DropRow)?.features(), [1.0, 3.0]);
 /// assert_eq!(read(Missing::Mean)?.features(), [1.0, 2.0, 3.0]);
 /// assert_eq!(read(Missing::Constant(-1.0))?.features(), [1.0, -1.0, 3.0]);
-/// let error = read(Missing::Error).unwrap_err();
-/// assert_eq!(error.to_string(), "line 3, column `x`: `` is missing");
+/// let error = read(Missing::Error).unwrap_err().to_string();
+/// assert!(error.starts_with("line 3, column `x`: `` is missing"));
 /// # Ok::<(), deltarule::data::ReadError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -147,6 +147,12 @@ pub enum Unknown {
     Ignore,
 }
 
+/// What pandas takes for missing, NAN, and the question mark of many public data sets.
+const MISSING_NAMES: [&str; 21] = [
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "?", "N/A", "NA", "NAN", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
+
 /// What is said of a column before the file is seen.
 #[derive(Clone, Debug, PartialEq)]
 enum Wish {
@@ -160,7 +166,9 @@ enum Wish {
 ///
 /// A column in which every field is a number is a feature. Any other is a column of categories,
 /// and makes as many features as there are categories, of which one is 1 (one-hot). Their order is
-/// that of the numbers if all are numbers, and else alphabetical.
+/// that of the numbers if all are numbers, and else alphabetical. But where nine of ten fields are
+/// numbers, and more than ten differ, a field that is none is an error, unless it is said what the
+/// column is for.
 ///
 /// ```
 /// use deltarule::data::csv::Csv;
@@ -227,13 +235,12 @@ impl Csv {
     }
 
     fn new(targets: Vec<String>, classes: bool) -> Self {
-        let names = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "?"];
         Self {
             targets,
             classes,
             wishes: BTreeMap::new(),
             missing: Missing::default(),
-            missing_names: names.map(str::to_owned).to_vec(),
+            missing_names: MISSING_NAMES.map(str::to_owned).to_vec(),
             unknown: Unknown::default(),
             delimiter: b',',
             max_categories: 1000,
@@ -351,8 +358,9 @@ impl Csv {
         self
     }
 
-    /// Sets which fields count as missing: the empty one, NA, N/A, NaN, nan, null, NULL and ?
-    /// otherwise.
+    /// Sets which fields count as missing. Otherwise they are the empty one, ?, and what pandas takes
+    /// for missing: NA, N/A, n/a, `<NA>`, #NA, #N/A, `#N/A N/A`, NaN, NAN, nan, -NaN, -nan, NULL,
+    /// null, None, 1.#IND, -1.#IND, 1.#QNAN and -1.#QNAN.
     ///
     /// ```
     /// use deltarule::data::csv::{Csv, Missing};
