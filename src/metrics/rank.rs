@@ -258,13 +258,28 @@ fn mean_precision(sorted: &[Scored]) -> Option<f64> {
 
 /// The area of sorted scores; `None` if all that count should be high, or none.
 fn area(sorted: &[Scored]) -> Option<f64> {
-    let (mut below, mut pairs, mut high_total) = (0.0, 0.0, 0.0);
+    let (mut low_total, mut high_total) = (0.0, 0.0);
     for (low, high) in weights_of_ties(sorted) {
-        pairs += high * (below + low / 2.0);
-        below += low;
+        low_total += low;
         high_total += high;
     }
-    (below > 0.0 && high_total > 0.0).then(|| pairs / (below * high_total))
+    if !(low_total > 0.0 && high_total > 0.0) {
+        return None;
+    }
+    let (low_scale, high_scale) = (power_of_two(low_total), power_of_two(high_total));
+    let (mut below, mut pairs) = (0.0, 0.0);
+    for (low, high) in weights_of_ties(sorted) {
+        let low = low / low_scale;
+        pairs += high / high_scale * (below + low / 2.0);
+        below += low;
+    }
+    Some(pairs / (below * (high_total / high_scale)))
+}
+
+/// The largest power of 2 that is not above a positive number, but no subnormal one. What is divided
+/// by it keeps its digits, and products of what was neither overflow nor vanish.
+fn power_of_two(number: f64) -> f64 {
+    f64::from_bits(number.to_bits() & f64::INFINITY.to_bits()).max(f64::MIN_POSITIVE)
 }
 
 /// The mean over the rows of −ln p, p the probability that was given to the row's class.
@@ -317,6 +332,30 @@ mod tests {
         assert_eq!(average_precision(&[1.0f64; 5], &[0, 1, 1, 0, 1]), Ok(0.6));
         assert_eq!(average_precision(&[-0.0f32, 0.0], &[1, 0]), Ok(0.5));
         assert_eq!(roc_auc(&[f32::NEG_INFINITY, f32::INFINITY], &[0, 1]), Ok(1.0));
+    }
+
+    #[test]
+    fn weights_of_any_magnitude_have_products() {
+        let (scores, labels) = ([0.1, 0.4, 0.4, 0.2, 0.9, 0.6], [0, 0, 1, 1, 1, 0]);
+        let weights = [1.0, 3.0, 0.75, 2.5, 0.1, 1.7];
+        let area = roc_auc(&scores, Truth::weighted(&labels, &weights)).unwrap();
+        for (low, high) in
+            [(-600, -600), (-600, 600), (600, -600), (1000, 1000), (-1000, -1060), (-1060, 1000)]
+        {
+            let scale = [2f64.powi(low / 2).powi(2), 2f64.powi(high / 2).powi(2)];
+            let scaled: Vec<f64> = (0..6).map(|row| weights[row] * scale[labels[row]]).collect();
+            let scaled = roc_auc(&scores, Truth::weighted(&labels, &scaled)).unwrap();
+            // There are few digits left of what is subnormal.
+            approx::assert_relative_eq!(scaled, area, max_relative = 1e-3);
+            if low.min(high) > -1000 {
+                assert_eq!(scaled, area);
+            }
+        }
+        for weight in [1e-320, 1e-170, 1e170] {
+            let truth = Truth::weighted(&[0usize, 1], &[weight; 2]);
+            assert_eq!(roc_auc(&[0.1, 0.9], &truth), Ok(1.0));
+            assert_eq!(average_precision(&[0.1, 0.9], truth), Ok(1.0));
+        }
     }
 
     #[test]

@@ -113,8 +113,10 @@ pub fn r2<'a, E: Element>(
     let truth = targets.into();
     let pairs = Pairs::new(predicted, &truth, columns)?;
     Ok(pairs.mean_over_columns(|column| {
-        // From the first target on, so that the mean of equal ones is theirs to the last digit.
-        let first = pairs.targets[column].to_f64();
+        // From the first target that counts on, so that the mean of equal ones is theirs to the last
+        // digit.
+        let mut weighed = pairs.targets(column).zip(pairs.weights.iter());
+        let first = weighed.find(|(_, weight)| *weight > 0.0).map_or(0.0, |(y, _)| y);
         let from_first = pairs.targets(column).map(|y| y - first);
         let mean = first + pairs.weights.sum(from_first) / pairs.total;
         let total = pairs.weights.sum(pairs.targets(column).map(|y| (y - mean) * (y - mean)));
@@ -140,6 +142,15 @@ mod tests {
         assert_eq!(r2(&[2.0f32, 3.0], &[2.0, 2.0], 1), Ok(0.0));
         // A third of their sum is not 0.1.
         assert_eq!(r2(&[0.1, 0.1, 0.2], &[0.1; 3], 1), Ok(0.0));
+        // And what counts nothing is no beginning.
+        let weighted = |y: [f64; 4]| {
+            let predicted = [0.0, 0.1, 0.1, 0.2];
+            r2(&predicted, Truth::weighted(&y, &[0.0, 1.0, 1.0, 1.0]), 1)
+        };
+        assert_eq!(weighted([-999_999.0, 0.1, 0.1, 0.1]), Ok(0.0));
+        assert_eq!(weighted([1e20, 0.1, 0.1, 0.1]), Ok(0.0));
+        let counted = r2(&[0.1, 0.1, 0.2], &[1.0, 2.0, 3.0], 1);
+        assert_eq!(weighted([1e20, 1.0, 2.0, 3.0]), counted);
     }
 
     #[test]
