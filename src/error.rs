@@ -468,6 +468,12 @@ pub(crate) fn try_vec<T: Clone + Default>(
     Ok(vec)
 }
 
+/// Room for more elements of a vector, or an error if there is no memory for them.
+pub(crate) fn try_reserve<T>(argument: &'static str, vec: &mut Vec<T>, more: usize) -> Result<()> {
+    let elements = vec.len().saturating_add(more);
+    vec.try_reserve(more).map_err(|_| Error::OutOfMemory { argument, elements })
+}
+
 /// [`try_vec`] whose elements begin on a cache line.
 pub(crate) fn try_aligned<T: Copy + Default>(
     argument: &'static str,

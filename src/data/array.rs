@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use super::{Dataset, ReadError};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, try_reserve};
 
 /// The most elements that are read from a file unless another limit is given: 2²⁸, which are 1 GiB
 /// of f32.
@@ -209,10 +209,7 @@ impl Promise {
         while values.len() < count {
             let wanted = (count - values.len()).min(8192);
             let got = fill(reader, &mut buffer[..wanted * N])? / N;
-            if values.try_reserve(got).is_err() {
-                let elements = values.len() + got;
-                return Err(Error::OutOfMemory { argument: "values", elements }.into());
-            }
+            try_reserve("values", &mut values, got)?;
             let (elements, _) = buffer[..got * N].as_chunks();
             values.extend(elements.iter().map(|&bytes| convert(bytes)));
             if got < wanted {

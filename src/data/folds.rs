@@ -2,7 +2,7 @@
 
 use super::Split;
 use super::split::rows_of_classes;
-use crate::error::{Error, Result, try_vec};
+use crate::error::{Error, Result, try_reserve, try_vec};
 use crate::random::{Purpose, Random};
 
 /// `folds` splits of so many rows: each row is in the test of just one of them, and the tests are
@@ -15,7 +15,8 @@ use crate::random::{Purpose, Random};
 /// ```
 ///
 /// # Errors
-/// [`Error::OutOfRange`] unless there are 2 folds at least, and as many rows.
+/// [`Error::OutOfRange`] unless there are 2 folds at least, and as many rows;
+/// [`Error::OutOfMemory`] if there is none for the rows of all folds.
 pub fn k_fold(rows: usize, folds: usize, seed: u64) -> Result<Vec<Split>> {
     check(rows, folds)?;
     let mut order = try_vec("rows", rows)?;
@@ -36,10 +37,12 @@ pub fn k_fold(rows: usize, folds: usize, seed: u64) -> Result<Vec<Split>> {
 /// ```
 ///
 /// # Errors
-/// [`Error::OutOfRange`] unless there are 2 folds at least, and as many rows.
+/// [`Error::OutOfRange`] unless there are 2 folds at least, and as many rows;
+/// [`Error::OutOfMemory`] if there is none for the rows of all folds.
 pub fn stratified_k_fold(labels: &[usize], folds: usize, seed: u64) -> Result<Vec<Split>> {
     check(labels.len(), folds)?;
-    let mut order = Vec::with_capacity(labels.len());
+    let mut order = Vec::new();
+    try_reserve("rows", &mut order, labels.len())?;
     for (class, mut rows) in rows_of_classes(labels) {
         Random::new(seed, Purpose::Folds, class as u64).shuffle(&mut rows);
         order.extend(rows);
@@ -61,11 +64,21 @@ fn deal(order: &[usize], folds: usize) -> Result<Vec<Split>> {
     for (place, &row) in order.iter().enumerate() {
         fold_of[row] = place % folds;
     }
-    let split = |fold| {
-        let (test, train) = (0..order.len()).partition(|&row| fold_of[row] == fold);
-        Split { train, test }
-    };
-    Ok((0..folds).map(split).collect())
+    // All at once, for a system may lend what it has not, piece by piece.
+    try_reserve::<usize>("rows of all folds", &mut Vec::new(), folds.saturating_mul(order.len()))?;
+    let mut splits = Vec::new();
+    try_reserve("folds", &mut splits, folds)?;
+    for fold in 0..folds {
+        let tested = order.len() / folds + usize::from(fold < order.len() % folds);
+        let mut split = Split { train: Vec::new(), test: Vec::new() };
+        try_reserve("rows", &mut split.test, tested)?;
+        try_reserve("rows", &mut split.train, order.len() - tested)?;
+        for (row, &of_row) in fold_of.iter().enumerate() {
+            if of_row == fold { split.test.push(row) } else { split.train.push(row) }
+        }
+        splits.push(split);
+    }
+    Ok(splits)
 }
 
 #[cfg(test)]
@@ -94,6 +107,10 @@ mod tests {
         assert!(k_fold(100, 1, 1).is_err());
         assert!(k_fold(3, 4, 1).is_err());
         assert!(k_fold(0, 2, 1).is_err());
+        // More than the addresses of a process.
+        let many: usize = 1 << 22;
+        let (argument, elements) = ("rows of all folds", many.saturating_mul(many));
+        assert_eq!(k_fold(many, many, 1), Err(Error::OutOfMemory { argument, elements }));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 #[cfg(feature = "data")]
 use super::Dataset;
 use super::ReadError;
-use crate::error::{Error, Result, check_length};
+use crate::error::{Error, Result, check_length, try_reserve};
 use crate::targets::{Targets, WeightedTargets};
 
 /// Rows of a stream, and the targets of each. Its memory is used again for the next ones.
@@ -62,9 +62,11 @@ impl<E: Element> Batch<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Length`] if the row is not as long as the others, or they have values.
+    /// [`Error::Length`] if the row is not as long as the others, or they have values;
+    /// [`Error::OutOfMemory`]. The batch is as it was then.
     pub fn push_class(&mut self, x: &[E], class: usize) -> Result<()> {
         self.check(x, 1, &[])?;
+        self.reserve(x.len(), 1, 0)?;
         self.x.extend_from_slice(x);
         self.labels.push(class);
         self.end_row();
@@ -85,16 +87,26 @@ impl<E: Element> Batch<E> {
     ///
     /// # Errors
     /// [`Error::Length`] if the row, or its values, are not as long as the others, or if they have
-    /// classes; [`Error::Empty`] without values.
+    /// classes; [`Error::Empty`] without values; [`Error::OutOfMemory`]. The batch is as it was then.
     pub fn push_values(&mut self, x: &[E], values: &[E]) -> Result<()> {
         if values.is_empty() {
             return Err(Error::Empty { argument: "values" });
         }
         self.check(x, 0, values)?;
+        self.reserve(x.len(), 0, values.len())?;
         self.x.extend_from_slice(x);
         self.values.extend_from_slice(values);
         self.end_row();
         Ok(())
+    }
+
+    /// Room for a row, so that it is added whole or not at all.
+    fn reserve(&mut self, x: usize, labels: usize, values: usize) -> Result<()> {
+        try_reserve("x", &mut self.x, x)?;
+        try_reserve("labels", &mut self.labels, labels)?;
+        try_reserve("values", &mut self.values, values)?;
+        let weights = usize::from(!self.weights.is_empty());
+        try_reserve("weights", &mut self.weights, weights)
     }
 
     /// A row is complete, which counts as 1 until it is weighed.
@@ -119,11 +131,13 @@ impl<E: Element> Batch<E> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Empty`] if there is no row.
+    /// [`Error::Empty`] if there is no row, [`Error::OutOfMemory`].
     pub fn weigh(&mut self, weight: E) -> Result<()> {
         if self.rows == 0 {
             return Err(Error::Empty { argument: "rows" });
         }
+        let unweighed = self.rows - self.weights.len();
+        try_reserve("weights", &mut self.weights, unweighed)?;
         self.weights.resize(self.rows, E::ONE);
         self.weights[self.rows - 1] = weight;
         Ok(())

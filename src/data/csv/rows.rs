@@ -9,7 +9,7 @@ use super::encode::{EncodedRow, Wrong};
 use super::schema::{Column, Schema};
 use super::text::{Fields, csv_error, fields, header};
 use crate::data::{Batch, ReadError, Source};
-use crate::error::Error;
+use crate::error::{Error, try_reserve};
 
 /// The rows of a CSV file, in batches; [`Schema::stream`] makes it.
 ///
@@ -98,6 +98,7 @@ pub(super) fn features<E: Element>(
     let mut record = ::csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(csv_error)? {
         let start = features.len();
+        try_reserve("features", &mut features, width)?;
         features.resize(start + width, E::ZERO);
         let field = |index: usize, _: &str| places[index].and_then(|place| record.get(place));
         let filled = schema.fill(field, &mut features[start..]);
