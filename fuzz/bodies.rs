@@ -35,7 +35,7 @@ pub const SAFETENSORS: Reader =
     Reader { name: "safetensors", read: read_safetensors, bytes_per_byte: 256 };
 pub const ONNX: Reader = Reader { name: "onnx", read: read_onnx, bytes_per_byte: 512 };
 pub const IDX: Reader = Reader { name: "idx", read: read_idx, bytes_per_byte: 16 };
-pub const NPY: Reader = Reader { name: "npy", read: read_npy, bytes_per_byte: 16 };
+pub const NPY: Reader = Reader { name: "npy", read: read_npy, bytes_per_byte: 32 };
 pub const CSV: Reader = Reader { name: "csv", read: read_csv, bytes_per_byte: 1024 };
 
 /// The elements that arrays may have.

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use super::{Dataset, ReadError};
-use crate::error::{Error, Result, try_reserve};
+use crate::error::{Error, Result, try_reserve, try_vec};
 
 /// The most elements that are read from a file unless another limit is given: 2²⁸, which are 1 GiB
 /// of f32.
@@ -109,6 +109,18 @@ impl<E: Element> Array<E> {
             Err(Error::OutOfRange { argument: "labels", value, expected })
         };
         self.values.iter().map(label).collect()
+    }
+
+    /// The array of two dimensions whose numbers were read column by column.
+    pub(super) fn by_rows(self) -> Result<Self> {
+        let (rows, columns) = (self.rows(), self.columns());
+        let mut values = try_vec("values", self.values.len())?;
+        // An array without numbers may have any extents, but no rows to fill.
+        for (row, to) in values.chunks_exact_mut(columns.max(1)).enumerate() {
+            let from = self.values[row..].iter().step_by(rows);
+            to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+        }
+        Ok(Self { shape: self.shape, values })
     }
 
     /// A data set of this array's rows and of a class for each.

@@ -1,4 +1,5 @@
-//! NumPy's `.npy` files, versions 1 to 3: f4 and f8, little-endian, in C order.
+//! NumPy's `.npy` files, versions 1 to 3: booleans, integers and floats, of either byte order, in C
+//! order or, with up to two dimensions, in Fortran order.
 //!
 //! The format: NEP 1, and `numpy.lib.format`.
 //!
@@ -58,8 +59,10 @@ pub fn open<E: Element>(path: impl AsRef<Path>) -> Result<Array<E>, ReadError> {
 
 /// Reads an array of at most `max_elements` elements.
 ///
-/// f8 is rounded where the element is f32. Memory grows with what is there, whatever the header
-/// promises, and never beyond twice `max_elements`.
+/// The types b1, i1, i2, i4, i8, u1, u2, u4, u8, f2, f4 and f8 are read. Integers of 64 bits are
+/// rounded to f64, and f64 is rounded where the element is f32; true is 1. Memory grows with what is
+/// there, whatever the header promises, and never beyond twice `max_elements`, or three times in
+/// Fortran order, whose numbers are copied row by row.
 ///
 /// ```
 /// let mut file = b"\x93NUMPY\x01\x00\x3d\x00".to_vec();
@@ -94,15 +97,63 @@ pub fn read<E: Element>(mut reader: impl Read, max_elements: usize) -> Result<Ar
     }
     let text = core::str::from_utf8(&text).map_err(|_| invalid("its header is not text"))?;
     let Header { element, fortran_order, shape } = Header::parse(text)?;
-    if fortran_order && shape.len() > 1 {
-        return Err(invalid("it is in Fortran order, and only C order is read"));
+    let dimensions = shape.len();
+    if fortran_order && dimensions > 2 {
+        return Err(invalid(format!(
+            "it is in Fortran order, which is read of up to 2 dimensions, and has {dimensions}: \
+             save `np.ascontiguousarray(x)`"
+        )));
     }
     let promise = Promise { format: FORMAT, shape, max_elements };
-    match element.as_str() {
-        "<f4" => promise.read(reader, |bytes| E::from_f64(f32::from_le_bytes(bytes).into())),
-        "<f8" => promise.read(reader, |bytes| E::from_f64(f64::from_le_bytes(bytes))),
-        other => Err(invalid(format!("its type is {other:?}, and only <f4 and <f8 are read"))),
+    let array = elements(reader, promise, &element)?;
+    Ok(if fortran_order && dimensions == 2 { array.by_rows()? } else { array })
+}
+
+/// Reads elements of the type that a header names: the order of the bytes, `|` if there is but one,
+/// the kind, and the bytes.
+fn elements<E: Element>(
+    reader: &mut impl Read,
+    promise: Promise,
+    name: &str,
+) -> Result<Array<E>, ReadError> {
+    let big = name.starts_with('>');
+    match name.strip_prefix(['<', '>', '|']).unwrap_or(name) {
+        "b1" => promise.read(reader, |[byte]| E::from_f64((byte != 0).into())),
+        "i1" => promise.read(reader, |bytes| E::from_f64(i8::from_le_bytes(bytes).into())),
+        "u1" => promise.read(reader, |[byte]| E::from_f64(byte.into())),
+        "i2" => promise.read(reader, |b| E::from_f64(i16::from_le_bytes(little(b, big)).into())),
+        "u2" => promise.read(reader, |b| E::from_f64(u16::from_le_bytes(little(b, big)).into())),
+        "f2" => promise.read(reader, |b| E::from_f64(half(u16::from_le_bytes(little(b, big))))),
+        "i4" => promise.read(reader, |b| E::from_f64(i32::from_le_bytes(little(b, big)).into())),
+        "u4" => promise.read(reader, |b| E::from_f64(u32::from_le_bytes(little(b, big)).into())),
+        "f4" => promise.read(reader, |b| E::from_f64(f32::from_le_bytes(little(b, big)).into())),
+        "i8" => promise.read(reader, |b| E::from_f64(i64::from_le_bytes(little(b, big)) as f64)),
+        "u8" => promise.read(reader, |b| E::from_f64(u64::from_le_bytes(little(b, big)) as f64)),
+        "f8" => promise.read(reader, |b| E::from_f64(f64::from_le_bytes(little(b, big)))),
+        _ => Err(invalid(format!(
+            "its type is {name:?}, and only numbers that are real are read: save `x.astype('f4')`"
+        ))),
     }
+}
+
+/// Bytes in little-endian order.
+fn little<const N: usize>(mut bytes: [u8; N], big: bool) -> [u8; N] {
+    if big {
+        bytes.reverse();
+    }
+    bytes
+}
+
+/// The number that IEEE 754's binary16 has for these bits.
+fn half(bits: u16) -> f64 {
+    let fraction = f64::from(bits & 0x3ff);
+    let size = match bits >> 10 & 0x1f {
+        0 => fraction * 2f64.powi(-24),
+        0x1f if fraction == 0.0 => f64::INFINITY,
+        0x1f => f64::NAN,
+        exponent => (1024.0 + fraction) * 2f64.powi(i32::from(exponent) - 25),
+    };
+    if bits >> 15 == 0 { size } else { -size }
 }
 
 struct Header {
@@ -121,6 +172,12 @@ impl Header {
             let key = literal.string()?;
             literal.expect(":")?;
             match key {
+                "descr" if literal.0.trim_start().starts_with('[') => {
+                    return Err(invalid(
+                        "its type is a structure, of which no field is read: save \
+                         `x['name'].astype('f4')`",
+                    ));
+                }
                 "descr" => element = Some(literal.string()?.to_owned()),
                 "fortran_order" => fortran_order = Some(literal.boolean()?),
                 "shape" => shape = Some(literal.tuple()?),

@@ -14,7 +14,7 @@ fn error(bytes: &[u8]) -> String {
 #[test]
 fn numpys_own_files() {
     let expected = [-0.5, -0.25, 0.0, 0.25, 0.5, 0.75];
-    for name in ["f4_version1", "f8_version2", "f4_version3"] {
+    for name in ["f4_version1", "f8_version2", "f4_version3", "big_endian"] {
         let array: Array<f64> = npy::read(file(name).as_slice(), 6).unwrap();
         assert_eq!((array.shape(), array.values()), ([2, 3].as_slice(), expected.as_slice()));
         assert_eq!((array.rows(), array.columns()), (2, 3));
@@ -31,19 +31,72 @@ fn numpys_own_files() {
 }
 
 #[test]
-fn kinds_that_are_not_read() {
-    let invalid = |problem: &str| format!("no valid NPY file: {problem}");
+fn every_type_in_both_orders_of_bytes() {
+    let floats = [0.5, -65504.0, 2f64.powi(-24), -(2f64.powi(-14)), f64::INFINITY, f64::NAN];
+    let limits = |least: i64, most: u64| vec![least as f64, 0.0, 1.0, most as f64];
+    for (kind, expected) in [
+        ("b1", vec![1.0, 0.0, 1.0]),
+        ("i1", limits(i8::MIN.into(), i8::MAX as u64)),
+        ("i2", limits(i16::MIN.into(), i16::MAX as u64)),
+        ("i4", limits(i32::MIN.into(), i32::MAX as u64)),
+        ("i8", limits(i64::MIN, i64::MAX as u64)),
+        ("u1", limits(0, u8::MAX.into())),
+        ("u2", limits(0, u16::MAX.into())),
+        ("u4", limits(0, u32::MAX.into())),
+        ("u8", limits(0, u64::MAX)),
+        ("f2", floats.to_vec()),
+        ("f4", floats.to_vec()),
+        ("f8", floats.to_vec()),
+    ] {
+        for order in ["little", "big"] {
+            let name = format!("{order}_{kind}");
+            let array: Array<f64> = npy::read(file(&name).as_slice(), 6).unwrap();
+            let same = |(x, y): (&f64, &f64)| x == y || (x.is_nan() && y.is_nan());
+            assert_eq!(array.shape(), [expected.len()], "{name}");
+            assert!(array.values().iter().zip(&expected).all(same), "{name}: {array:?}");
+            let narrow: Array<f32> = npy::read(file(&name).as_slice(), 6).unwrap();
+            let expected = expected.iter().map(|&x| x as f32);
+            assert!(
+                narrow.values().iter().zip(expected).all(|(x, y)| *x == y || y.is_nan()),
+                "{name}: {narrow:?}"
+            );
+        }
+    }
+    let classes: Array = npy::read(file("integers").as_slice(), 3).unwrap();
+    assert_eq!(classes.to_labels(), Ok(vec![0, 1, 2]));
+}
+
+#[test]
+fn fortran_order_is_turned_to_rows() {
+    let rows: Array<f64> = npy::read(file("f8_version2").as_slice(), 6).unwrap();
+    assert_eq!(npy::read::<f64>(file("fortran").as_slice(), 6).unwrap(), rows);
+    for (shape, expected) in [("(0, 7)", [0, 7]), ("(7, 0)", [7, 0]), ("(0, 0)", [0, 0])] {
+        let header = format!("{{'descr': '<f4', 'fortran_order': True, 'shape': {shape}}}");
+        let array: Array = npy::read(with_header(&header, &[]).as_slice(), 6).unwrap();
+        assert_eq!((array.shape(), array.values()), (expected.as_slice(), [].as_slice()));
+    }
     assert_eq!(
-        error(&file("fortran")),
-        invalid("it is in Fortran order, and only C order is read")
+        error(&file("fortran_3")),
+        "no valid NPY file: it is in Fortran order, which is read of up to 2 dimensions, and has \
+         3: save `np.ascontiguousarray(x)`"
     );
+}
+
+#[test]
+fn types_that_are_not_read() {
+    for (name, kind) in [("complex", "<c8"), ("text", "<U1"), ("object", "|O")] {
+        assert_eq!(
+            error(&file(name)),
+            format!(
+                "no valid NPY file: its type is {kind:?}, and only numbers that are real are read: \
+                 save `x.astype('f4')`"
+            )
+        );
+    }
     assert_eq!(
-        error(&file("big_endian")),
-        invalid("its type is \">f4\", and only <f4 and <f8 are read")
-    );
-    assert_eq!(
-        error(&file("integers")),
-        invalid("its type is \"<i8\", and only <f4 and <f8 are read")
+        error(&file("structure")),
+        "no valid NPY file: its type is a structure, of which no field is read: save \
+         `x['name'].astype('f4')`"
     );
 }
 
