@@ -108,3 +108,18 @@ fn what_is_not_finite_is_left_out_and_counted() {
     let numbered = Report::new(&history).confusion(&confusion, &[] as &[&str]).unwrap();
     assert!(numbered.to_html().unwrap().contains("<th>1</th>"));
 }
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_history_of_absurd_numbers_has_a_page() {
+    let epoch = r#"{"epoch":18446744073709551615,"steps":1,"learning_rate":0.01,"loss":1.0,
+        "accuracy":null,"validation_loss":null,"validation_accuracy":null,"metrics":[],
+        "gradient_norms":[0.0],"seconds":0.5}"#;
+    for (epochs, best) in [(epoch, 0), (epoch, 7), ("", 7)] {
+        let text = format!(r#"{{"epochs":[{epochs}],"metrics":[],"best":{best},"end":"Epochs"}}"#);
+        let history: History = serde_json::from_str(&text).unwrap();
+        let page = Report::new(&history).to_html().unwrap();
+        assert!(page.len() < 100_000, "{}", page.len());
+        assert!(!page.contains("inf"), "{epochs}");
+    }
+}

@@ -60,6 +60,15 @@ pub(super) struct Series {
     pub(super) values: Vec<f64>,
 }
 
+/// The largest number that is drawn, beyond which plotters finds no end of labels. On a logarithmic
+/// scale it is the largest ratio, too, and its inverse the smallest number.
+const LARGEST: f64 = 1e300;
+
+/// A number as it is drawn; none stays none.
+fn within(value: f64, low: f64, high: f64) -> f64 {
+    if value.is_finite() { value.clamp(low, high) } else { value }
+}
+
 /// Curves over the epochs. `marked` is an epoch with a line of its own; with `logarithms` the scale
 /// is logarithmic if the values are of several magnitudes.
 pub(super) fn lines(
@@ -68,14 +77,15 @@ pub(super) fn lines(
     logarithms: bool,
 ) -> Result<String, ReportError> {
     let finite = || series.iter().flat_map(|s| &s.values).copied().filter(|v| v.is_finite());
-    let smallest = finite().fold(f64::INFINITY, f64::min);
-    let largest = finite().fold(f64::NEG_INFINITY, f64::max);
+    let smallest = within(finite().fold(f64::INFINITY, f64::min), -LARGEST, LARGEST);
+    let largest = within(finite().fold(f64::NEG_INFINITY, f64::max), -LARGEST, LARGEST);
     let epochs = series.iter().map(|s| s.values.len()).max().unwrap_or(0) as f64;
     let x = 1.0..epochs.max(2.0);
+    let least = smallest.max(LARGEST.recip()).max(largest / LARGEST);
     svg(SIZE, |area| {
-        if logarithms && smallest > 0.0 && largest / smallest > 30.0 {
+        if logarithms && smallest > 0.0 && largest / least > 30.0 {
             // Bounds that are powers of ten have the clearest labels.
-            let low = 10f64.powf((smallest.log10() * 2.0).floor() / 2.0);
+            let low = 10f64.powf((least.log10() * 2.0).floor() / 2.0);
             let high = 10f64.powf((largest.log10() * 2.0).ceil() / 2.0);
             curves(area, x, (low..high).log_scale(), low..high, (series, marked))
         } else {
@@ -128,8 +138,8 @@ where
     }
     for (index, one) in series.iter().enumerate() {
         let colour = RGBColor(SERIES.0 + (index % COLOURS) as u8, 0, 0);
-        let points: Vec<(f64, f64)> =
-            (1..).map(f64::from).zip(one.values.iter().copied()).collect();
+        let values = one.values.iter().map(|&y| within(y, bounds.start, bounds.end));
+        let points: Vec<(f64, f64)> = (1..).map(f64::from).zip(values).collect();
         // Where there is no number, the line is interrupted.
         for part in points.split(|(_, y)| !y.is_finite()).filter(|part| !part.is_empty()) {
             let line = LineSeries::new(part.iter().copied(), colour.stroke_width(4));
@@ -168,7 +178,7 @@ pub(super) fn heat_map(values: &[&[f64]]) -> Result<HeatMap, ReportError> {
     let low = logarithms().fold(f64::INFINITY, f64::min);
     let high = logarithms().fold(f64::NEG_INFINITY, f64::max);
     let span = if high > low { high - low } else { 1.0 };
-    let height = (layers as u32 * 72).clamp(144, 1200) + 104;
+    let height = (layers.min(100) as u32 * 72).clamp(144, 1200) + 104;
     let body = |area: &Area<'_>| {
         let (x, y) = (0.5..values.len() as f64 + 0.5, layers as f64 + 0.5..0.5);
         let mut chart = grid(area, x, y, layers)?;
@@ -182,7 +192,10 @@ pub(super) fn heat_map(values: &[&[f64]]) -> Result<HeatMap, ReportError> {
         chart.draw_series(cells).map_err(draw_error)?;
         Ok(())
     };
-    Ok(HeatMap { svg: svg((WIDE, height), body)?, low: 10f64.powf(low), high: 10f64.powf(high) })
+    let svg = svg((WIDE, height), body)?;
+    // Where all are 0 there is no logarithm, and no colour.
+    let bound = |logarithm: f64| if low > high { 0.0 } else { 10f64.powf(logarithm) };
+    Ok(HeatMap { svg, low: bound(low), high: bound(high) })
 }
 
 /// A heat map, and the values of its coldest and hottest colour.
@@ -271,7 +284,8 @@ impl Histogram {
     const BINS: usize = 48;
 
     pub(super) fn new<E: Element>(name: String, values: &[E]) -> Self {
-        let finite = || values.iter().map(|v| v.to_f64()).filter(|v| v.is_finite());
+        let drawn = |v: &E| within(v.to_f64(), -LARGEST, LARGEST);
+        let finite = || values.iter().map(drawn).filter(|v| v.is_finite());
         let count = finite().count();
         let mean = finite().sum::<f64>() / count as f64;
         let variance = finite().map(|v| (v - mean) * (v - mean)).sum::<f64>() / count as f64;
@@ -319,5 +333,42 @@ impl Histogram {
             chart.draw_series(bars).map_err(draw_error)?;
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn charts_of_the_largest_and_the_smallest_numbers_end() {
+        for values in [
+            [1.7e308, 1.7e308],
+            [f64::MAX, f64::MIN],
+            [f64::MAX, 5e-324],
+            [5e-324, 1e-323],
+            [0.0, 5e-324],
+            [5e-324, 1e-310],
+            [0.0, 1e-310],
+            [0.3, 0.3 + f64::EPSILON / 4.0],
+            [1e-300, 1e300],
+            [f64::INFINITY, f64::MAX],
+        ] {
+            let series = [Series { name: String::new(), values: values.to_vec() }];
+            for logarithms in [false, true] {
+                let chart = lines(&series, Some(1.0), logarithms).unwrap();
+                assert!(chart.len() < 20_000, "{values:?}: {}", chart.len());
+            }
+            let histogram = Histogram::new(String::new(), &values).svg().unwrap();
+            assert!(histogram.len() < 20_000, "{values:?}: {}", histogram.len());
+        }
+    }
+
+    #[test]
+    fn norms_of_nothing_but_0_have_bounds() {
+        let map = heat_map(&[&[0.0, 0.0], &[0.0]]).unwrap();
+        assert_eq!((map.low, map.high), (0.0, 0.0));
+        let map = heat_map(&[&[0.0, 100.0], &[1.0]]).unwrap();
+        assert_eq!((map.low, map.high), (1.0, 100.0));
     }
 }
