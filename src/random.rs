@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Initialization,
     Shuffle,
     Split,
+    SplitClasses,
     Folds,
 }
 
@@ -27,6 +28,7 @@ impl Random {
             Purpose::Initialization => b"initial.",
             Purpose::Shuffle => b"shuffle.",
             Purpose::Split => b"split...",
+            Purpose::SplitClasses => b"classes.",
             Purpose::Folds => b"folds...",
         };
         let mut key = [0; 32];

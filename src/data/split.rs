@@ -37,6 +37,11 @@ impl Split {
 
 /// Chooses `test_share` of every class at random (rounded to the nearest row) for the test.
 ///
+/// Where classes are so small that this would leave a side without rows, it is the share of all rows
+/// that is rounded: each class gives its share without the fraction, and those with the largest
+/// fractions, which chance tells apart if they are equal, one row more. A class of one row is
+/// trained on then.
+///
 /// ```
 /// let labels = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1];
 /// let split = deltarule::data::stratified_split(&labels, 0.2, 42)?;
@@ -93,16 +98,38 @@ fn split_groups(
         let (argument, expected) = ("test_share", "between 0 and 1");
         return Err(Error::OutOfRange { argument, value: test_share, expected });
     }
+    let groups: Vec<(usize, Vec<usize>)> = groups.into_iter().collect();
+    let sizes: Vec<usize> = groups.iter().map(|(_, rows)| rows.len()).collect();
+    let counts = test_counts(&sizes, test_share, seed);
     let (mut train, mut test) = (Vec::new(), Vec::new());
-    for (group, mut rows) in groups {
+    for ((group, mut rows), count) in groups.into_iter().zip(counts) {
         Random::new(seed, Purpose::Split, group as u64).shuffle(&mut rows);
-        let count = (rows.len() as f64 * test_share).round() as usize;
         test.extend_from_slice(&rows[..count]);
         train.extend_from_slice(&rows[count..]);
     }
     train.sort_unstable();
     test.sort_unstable();
     Ok(Split { train, test })
+}
+
+/// The rows of each group to test on.
+fn test_counts(sizes: &[usize], test_share: f64, seed: u64) -> Vec<usize> {
+    let share = |rows: usize| rows as f64 * test_share;
+    let rounded: Vec<usize> = sizes.iter().map(|&rows| share(rows).round() as usize).collect();
+    let (rows, tested) = (sizes.iter().sum(), rounded.iter().sum::<usize>());
+    let wanted = share(rows).round() as usize;
+    if (tested == 0) == (wanted == 0) && (tested == rows) == (wanted == rows) {
+        return rounded;
+    }
+    let mut counts: Vec<usize> = sizes.iter().map(|&rows| share(rows) as usize).collect();
+    let mut order: Vec<usize> = (0..sizes.len())
+        .filter(|&group| sizes[group] > 1 && counts[group] < sizes[group])
+        .collect();
+    Random::new(seed, Purpose::SplitClasses, 0).shuffle(&mut order);
+    order.sort_by(|&a, &b| share(sizes[b]).fract().total_cmp(&share(sizes[a]).fract()));
+    let more = wanted.saturating_sub(counts.iter().sum());
+    order.iter().take(more).for_each(|&group| counts[group] += 1);
+    counts
 }
 
 #[cfg(test)]
@@ -129,6 +156,38 @@ mod tests {
         assert!(stratified_split(&[], 0.5, 3).is_err());
         assert!(random_split(0, 0.5, 3).is_err());
         assert!(random_split(usize::MAX, 0.5, 3).is_err());
+    }
+
+    #[test]
+    fn small_classes_leave_no_side_without_rows() {
+        let split = |sizes: &[usize], share| {
+            let sizes = sizes.iter().enumerate();
+            let labels: Vec<usize> =
+                sizes.flat_map(|(class, &rows)| core::iter::repeat_n(class, rows)).collect();
+            let split = stratified_split(&labels, share, 3).unwrap();
+            let mut all = [split.train.clone(), split.test.clone()].concat();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..labels.len()));
+            let mut tested: Vec<usize> = split.test.iter().map(|&row| labels[row]).collect();
+            let rows = tested.len();
+            tested.dedup();
+            (rows, tested)
+        };
+        // A tenth of three is no row, and of three hundred it is thirty, of as many classes.
+        let (rows, tested) = split(&[3; 100], 0.1);
+        assert_eq!((rows, tested.len()), (30, 30));
+        assert!(tested.iter().any(|&class| class > 70), "{tested:?}");
+        // Four fifths of two would be two.
+        assert_eq!(split(&[2; 3], 0.8), (5, vec![0, 1, 2]));
+        // The largest fractions are first, and a class of one row is not tested on.
+        assert_eq!(split(&[1, 2, 1, 4, 3, 1], 0.1), (1, vec![3]));
+        assert_eq!(split(&[2, 1, 1, 1], 0.24), (1, vec![0]));
+        assert_eq!(split(&[1; 10], 0.2), (0, vec![]));
+        // Where both sides have rows, each class has its share, rounded.
+        assert_eq!(split(&[5, 1, 1, 1, 1, 1], 0.1), (1, vec![0]));
+        assert_eq!(split(&[3; 100], 0.2), (100, (0..100).collect()));
+        assert_eq!(split(&[3; 100], 0.0).0, 0);
+        assert_eq!(split(&[3; 100], 1.0).0, 300);
     }
 
     /// The numbers are from `tests/golden/random_streams.py`.
