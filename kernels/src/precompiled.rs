@@ -4,6 +4,10 @@
 //! here for each ISA besides. So what is generic and public only checks its arguments, and the
 //! loops behind it are methods of the two element types, which are compiled once, here.
 
+/// Arguments that were checked. The methods can be called from anywhere, but this can be made only
+/// here: so no safe code reaches a kernel that relies on them without the checks.
+pub struct Checked<T>(pub(crate) T);
+
 /// Declares a trait of kernels, and implements it for f32 and f64 by generic functions.
 macro_rules! precompiled {
     (

@@ -164,6 +164,8 @@ impl<E: Element> CompactMatrix<E> {
             }
             Format::Int8 => {
                 let mut to = Aligned::new("b", length)?;
+                let lengths = ShapeError::OutOfMemory { argument: "scales", elements: columns };
+                scales.try_reserve_exact(columns).map_err(|_| lengths)?;
                 scales.extend((0..columns).map(|j| scale(b, j)));
                 pack(b, panel, &mut to, |x, j| {
                     let quotient = x / scales[j].to_f64();

@@ -9,6 +9,7 @@ use super::{Epilogue, check_size};
 use crate::dispatch::Kernel;
 use crate::error::check_length;
 use crate::lanes::{Lanes, Simd, Transposer};
+use crate::precompiled::Checked;
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 use core::array::from_fn;
 use core::ops::Range;
@@ -113,7 +114,7 @@ impl<E: Element> InnerProducts<'_, E> {
             epilogue.check(m, n)?;
         }
         if m > 0 && n > 0 {
-            E::inner_products(isa, &mut self);
+            E::inner_products(isa, Checked(&mut self));
         }
         Ok(())
     }
@@ -125,7 +126,7 @@ const fn lanes<E>() -> usize {
 }
 
 /// Computes products whose shapes have been checked, and that are not empty.
-pub(super) fn run<E: Element>(isa: Isa, products: &mut InnerProducts<'_, E>) {
+pub(super) fn run<E: Element>(isa: Isa, Checked(products): Checked<&mut InnerProducts<'_, E>>) {
     let (m, n) = (products.c.rows(), products.c.columns());
     let len = lanes::<E>();
     // Loops that count by hand: of a few short rows, iterators take a tenth of the time.

@@ -48,7 +48,7 @@ pub use inner_products::{FEW_COLUMNS, InnerProducts};
 pub use packed::PackedMatrix;
 
 use crate::error::{check_length, checked_area};
-use crate::precompiled::precompiled;
+use crate::precompiled::{Checked, precompiled};
 use crate::{Element, Isa, MatMut, MatRef, ShapeError};
 
 precompiled! {
@@ -56,16 +56,17 @@ precompiled! {
     GemmKernels:
     fn multiply(
         isa: Isa,
-        gemm: &mut Gemm<'_, Self>,
+        gemm: Checked<&mut Gemm<'_, Self>>,
         scratch: &mut [Self],
     ) -> Result<(), ShapeError> = parallel::run;
     fn scratch_len(isa: Isa, shape: (usize, usize, usize), threads: usize) -> usize =
         parallel::parallel_scratch_len::<Self>;
     fn panel_columns(isa: Isa) -> usize = packed::panel_columns::<Self>;
-    fn inner_products(isa: Isa, products: &mut InnerProducts<'_, Self>) = inner_products::run;
+    fn inner_products(isa: Isa, products: Checked<&mut InnerProducts<'_, Self>>) =
+        inner_products::run;
     fn rescale(isa: Isa, scales: &[Self], biases: &[Self], c: MatMut<'_, Self>) =
         epilogue::rescale;
-    fn pack(isa: Isa, b: MatRef<'_, Self>, panel: usize, to: &mut [Self]) = packed::pack;
+    fn pack(isa: Isa, b: MatRef<'_, Self>, panel: usize, to: Checked<&mut [Self]>) = packed::pack;
 }
 
 /// What the chain of multiply-adds of an element of C begins with.
@@ -89,7 +90,7 @@ pub enum Start<'a, E> {
     Zero,
     /// What C holds (β = 1).
     Accumulate,
-    /// What C holds, times this (β).
+    /// What C holds, times this (β); with 0 it is [`Start::Zero`].
     Scaled(E),
     /// Element j for column j: a bias added to every row. C is overwritten, and never read.
     Row(&'a [E]),
@@ -345,7 +346,12 @@ impl<'a, E: Element> Gemm<'a, E> {
         if let Some(epilogue) = &self.epilogue {
             epilogue.check(m, n)?;
         }
-        E::multiply(isa, &mut self, scratch)
+        if let Start::Scaled(beta) = self.start
+            && beta == E::ZERO
+        {
+            self.start = Start::Zero;
+        }
+        E::multiply(isa, Checked(&mut self), scratch)
     }
 }
 
@@ -400,5 +406,11 @@ pub fn parallel_scratch_len<E: Element>(
     checked_area("a", m, k)?;
     checked_area("b", k, n)?;
     checked_area("c", m, n)?;
+    // Of matrices without elements a side may be of any length; what is added to it must fit.
+    for (argument, rows, columns) in [("a", m, k), ("b", k, n)] {
+        if rows.max(columns) > usize::MAX >> 16 {
+            return Err(ShapeError::Overflow { argument, rows, columns });
+        }
+    }
     Ok(E::scratch_len(isa, (m, n, k), threads))
 }

@@ -5,6 +5,7 @@ use super::packing::pack_block;
 use crate::dispatch::Kernel;
 use crate::error::checked_area;
 use crate::lanes::{Lanes, Simd};
+use crate::precompiled::Checked;
 use crate::{Aligned, Element, Isa, MatRef, ShapeError};
 
 /// The right-hand operand B of a product, (k, n), in the order in which an ISA's micro-kernel reads
@@ -112,7 +113,7 @@ impl<E: Element> PackedMatrix<E> {
                 return Err(ShapeError::Length { argument, expected, actual });
             }
         }
-        E::pack(self.isa, b, self.panel, &mut self.data);
+        E::pack(self.isa, b, self.panel, Checked(&mut self.data));
         Ok(())
     }
 
@@ -144,7 +145,12 @@ pub(super) fn panel_columns<E: Element>(isa: Isa) -> usize {
 }
 
 /// Packs all of B into panels of so many columns.
-pub(super) fn pack<E: Element>(isa: Isa, b: MatRef<'_, E>, panel: usize, to: &mut [E]) {
+pub(super) fn pack<E: Element>(
+    isa: Isa,
+    b: MatRef<'_, E>,
+    panel: usize,
+    Checked(to): Checked<&mut [E]>,
+) {
     isa.run(Pack { b, panel, to });
 }
 

@@ -2,6 +2,7 @@
 
 use super::driver::{Multiplication, Part, scratch_len};
 use super::{Gemm, fallback, one_row, tiny};
+use crate::precompiled::Checked;
 use crate::{Element, Isa, ShapeError};
 use rayon::prelude::*;
 
@@ -104,7 +105,7 @@ impl<E> SharedC<E> {
 /// written.
 pub(super) fn run<E: Element>(
     isa: Isa,
-    gemm: &mut Gemm<'_, E>,
+    Checked(gemm): Checked<&mut Gemm<'_, E>>,
     scratch: &mut [E],
 ) -> Result<(), ShapeError> {
     let (m, n, k) = (gemm.c.rows(), gemm.c.columns(), gemm.a.columns());

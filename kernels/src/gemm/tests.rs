@@ -512,3 +512,32 @@ fn sizes_that_disagree_are_errors_and_write_nothing() {
     }
     assert!(matches!(scratch_len::<f32>(isa, usize::MAX, 2, 3), Err(ShapeError::Overflow { .. })));
 }
+
+/// β = 0 is not to read C, however it is written.
+#[test]
+fn a_scale_of_0_overwrites() {
+    for isa in Isa::available() {
+        for (m, n, k) in [(1, 1, 1), (3, 2, 5), (20, 40, 30), (2, 300, 0)] {
+            let (a, b) = (vec![1.0f32; m * k], vec![2.0; k * n]);
+            let mut c = vec![f32::NAN; m * n];
+            let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
+            let (a, b) = (MatRef::new(&a, m, k).unwrap(), MatRef::new(&b, k, n).unwrap());
+            let product = Gemm::new(a, b, MatMut::new(&mut c, m, n).unwrap());
+            product.start(Start::Scaled(0.0)).run(isa, &mut scratch).unwrap();
+            assert_eq!(c, vec![2.0 * k as f32; m * n], "{isa}: {m} {n} {k}");
+        }
+    }
+}
+
+/// Of matrices without elements a side may be of any length.
+#[test]
+fn scratch_space_for_sides_that_no_memory_has() {
+    for isa in Isa::available() {
+        for shape in [(1, usize::MAX, 0), (usize::MAX, 0, 1), (1, 1, 1 << 60), (0, 0, usize::MAX)] {
+            for threads in [1, 8] {
+                let error = parallel_scratch_len::<f32>(isa, shape, threads);
+                assert!(matches!(error, Err(ShapeError::Overflow { .. })), "{shape:?}: {error:?}");
+            }
+        }
+    }
+}

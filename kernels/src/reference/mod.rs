@@ -188,6 +188,7 @@ pub fn gemm<E: Element>(
             let mut sum = match start {
                 Start::Zero => E::ZERO,
                 Start::Accumulate => *c.at(i, j),
+                Start::Scaled(beta) if beta == E::ZERO => E::ZERO,
                 Start::Scaled(beta) => beta * *c.at(i, j),
                 Start::Row(row) => row[j],
             };
