@@ -324,18 +324,6 @@ impl<'a> Graph<'a> {
         self.scalar(value).map(|number| if is_double { number } else { decimal(number as f32) })
     }
 
-    /// Whether this is nothing, or a constant that is false.
-    pub(super) fn is_false(&self, value: Value<'a>) -> bool {
-        match value {
-            Value::Nothing => true,
-            Value::Constant(Constant::Tensor(tensor)) if tensor.data_type == data_type::BOOL => {
-                tensor.raw_data.iter().all(|&byte| byte == 0)
-                    && tensor.int32_data.iter().all(|&number| number == 0)
-            }
-            _ => false,
-        }
-    }
-
     /// Whether the model's input is of f64.
     pub(super) fn is_double(&self) -> bool {
         let tensor = self.input.r#type.as_ref().and_then(|it| it.tensor_type.as_ref());

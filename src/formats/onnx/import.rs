@@ -259,9 +259,6 @@ impl<'a> Import<'a> {
                 Ok(x)
             }
             "Dropout" => {
-                if !graph.is_false(graph.argument(node, 2)) {
-                    return Err(graph.error(node, "it is in training mode"));
-                }
                 let rate = graph.decimal(graph.argument(node, 1));
                 let rate = rate.unwrap_or_else(|| graph.float(node, "ratio", 0.5));
                 pieces.push(Piece::Dropout { rate });

@@ -120,7 +120,7 @@ impl<E: Element> Network<E> {
     ///   `(x - mean) / std`: after a dense layer they are in its weights, and elsewhere a batch
     ///   normalization whose running mean and variance they are; skl2onnx's `Scaler` likewise;
     /// - `BatchNormalization`, `LayerNormalization` and what stood for it before opset 17,
-    ///   `Dropout`;
+    ///   `Dropout`, which drops nothing in a prediction, even if its model is in training mode;
     /// - `Relu`, `LeakyRelu`, `Elu`, `Selu`, `Sigmoid`, `Tanh`, `Softplus`, `Mish`, `Gelu`,
     ///   `HardSwish`, `HardSigmoid` as PyTorch defines it, and `Clip`, which is ReLU6 and hard tanh
     ///   there; SiLU, and GELU, Mish and hard swish in their parts;

@@ -160,21 +160,6 @@ fn heads_and_shapes() {
     check(norm, &[(training, "it is in training mode")]);
     let dropout = read(&model(2, vec![], vec![node("Dropout", &["x"], "y")])).unwrap();
     assert_eq!(dropout.0.specification(), [Layer::Dropout { rate: 0.5 }]);
-    let mode = |number| Tensor {
-        name: "mode".to_owned(),
-        data_type: data_type::BOOL,
-        int32_data: vec![number],
-        ..Tensor::default()
-    };
-    let dropout = model(2, vec![mode(0)], vec![node("Dropout", &["x", "", "mode"], "y")]);
-    assert!(read(&dropout).is_ok());
-    check(
-        dropout,
-        &[
-            (|graph| graph.initializer[0].int32_data[0] = 1, "it is in training mode"),
-            (|graph| graph.node[0].input[2] = "x".to_owned(), "it is in training mode"),
-        ],
-    );
 }
 
 /// As a file could have them to be gone through for every node.
