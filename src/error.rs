@@ -182,7 +182,10 @@ pub enum Error {
         layers: usize,
     },
     /// The loss needs the other kind of targets.
-    #[error("the loss {loss:?} needs targets that are {expected}, but they are {actual}")]
+    #[error(
+        "the loss {loss:?} needs targets that are {expected}, but they are {actual}: a cross-entropy \
+         over classes takes those, and one of two classes by a single output values of 0 and 1"
+    )]
     TargetKind {
         /// The loss.
         loss: Loss,
@@ -190,6 +193,14 @@ pub enum Error {
         expected: &'static str,
         /// What it was given.
         actual: &'static str,
+    },
+    /// What the network ends in is not what the loss is of.
+    #[error("the loss {loss:?} {problem}")]
+    LossOfOutputs {
+        /// The loss.
+        loss: Loss,
+        /// What does not fit, and what would.
+        problem: &'static str,
     },
     /// Classes have weights, but the loss has no classes.
     #[error(
@@ -242,6 +253,18 @@ pub enum Error {
         rows: usize,
         /// The loss.
         loss: f64,
+    },
+    /// The variance of a batch is infinite or NaN in a batch normalization, though its inputs are
+    /// finite: a step would spoil the running statistics, with which nothing can be predicted.
+    #[error(
+        "a variance of the batch in layer {layer} is {variance}: the layer's inputs have overflowed; \
+         try inputs that are scaled, or a smaller learning rate"
+    )]
+    NonFiniteVariance {
+        /// The index of the batch normalization among the network's layers.
+        layer: usize,
+        /// The variance.
+        variance: f64,
     },
     /// The gradient's norm is infinite or NaN, though the loss is finite: a step would spoil the
     /// parameters.

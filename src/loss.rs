@@ -1,12 +1,15 @@
 //! What a network is trained to make small.
 
+use deltarule_kernels::activation::Activation;
 use deltarule_kernels::loss::{
     ClassTargets, ElementLoss, ElementRows, Scale, SoftmaxRows, softmax_cross_entropy,
 };
 use deltarule_kernels::{Element, Isa, ShapeError};
 
 use crate::error::{Error, Result, check_length, checked_area};
+use crate::layers::{DenseRef, LayerRef};
 use crate::metrics::check_classes;
+use crate::network::Network;
 use crate::optimizer::{not_negative, positive};
 use crate::targets::{Targets, WeightedTargets};
 
@@ -143,6 +146,31 @@ impl Loss {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks that a network's outputs are what this loss is of, where any other could not be meant:
+    /// a single logit has no softmax but 1, and to squash probabilities once more trains next to
+    /// nothing.
+    pub(crate) fn check_outputs<E: Element>(self, network: &Network<E>) -> Result<()> {
+        let ends_in_sigmoid = matches!(
+            network.layers().last(),
+            Some(
+                LayerRef::Dense(DenseRef { activation: Activation::Sigmoid, .. })
+                    | LayerRef::Activation { activation: Activation::Sigmoid, .. }
+            )
+        );
+        let problem = match self {
+            Self::BinaryCrossEntropy { .. } if ends_in_sigmoid => {
+                "is of logits, but the network ends in a sigmoid: end with `Activation::Identity`, \
+                 and let `PredictorBuilder::sigmoid` make probabilities"
+            }
+            _ if self.element_loss().is_none() && network.outputs() == 1 => {
+                "is of at least 2 outputs, one for each class, but the network has 1: give it 2, or \
+                 train on `Loss::BinaryCrossEntropy`"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::LossOfOutputs { loss: self, problem })
     }
 
     /// What a batch's losses are scaled by before they are summed.

@@ -416,8 +416,8 @@ impl Plateau {
         let ReduceOnPlateau { factor, patience, threshold, cooldown, smallest } = self.rule;
         let better = match self.best {
             None => !value.is_nan(),
-            Some(best) if higher_is_better => value > best * (1.0 + threshold),
-            Some(best) => value < best * (1.0 - threshold),
+            Some(best) if higher_is_better => value > best + best.abs() * threshold,
+            Some(best) => value < best - best.abs() * threshold,
         };
         if better {
             self.best = Some(value);

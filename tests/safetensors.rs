@@ -325,6 +325,8 @@ fn what_is_no_file_is_named() {
         assert_eq!(error.to_string(), format!("{}: {problem}", path.display()));
     }
     std::fs::remove_file(&empty).unwrap();
+    let error = Network::<f32>::from_safetensors(b"PK\x03\x04 and so on").unwrap_err();
+    assert!(error.to_string().contains("`safetensors.torch.save_file`"), "{error}");
 }
 
 fn dtype_bytes(dtype: Dtype) -> usize {

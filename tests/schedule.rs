@@ -189,3 +189,18 @@ fn nan_is_never_better() {
     let factors = [f64::NAN; 3].map(|loss| plateau.observe(loss, false));
     assert_eq!(factors, [1.0, 1.0, 0.1]);
 }
+
+/// Losses and R² can be.
+#[test]
+fn a_plateau_below_0() {
+    let rule = ReduceOnPlateau { factor: 0.5, patience: 1, ..Default::default() };
+    for (values, higher_is_better) in
+        [([-10.0, -10.0, -9.999, -10.0005], false), ([-0.5, -0.5, -0.5, -0.49999], true)]
+    {
+        let mut plateau = rule.start();
+        let factors = values.map(|value| plateau.observe(value, higher_is_better));
+        assert_eq!(factors, [1.0, 1.0, 0.5, 0.5]);
+    }
+    let mut plateau = rule.start();
+    assert_eq!([-10.0, -11.0, -12.0].map(|loss| plateau.observe(loss, false)), [1.0; 3]);
+}

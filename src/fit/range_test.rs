@@ -5,13 +5,14 @@ use std::io::{self, Write};
 
 use super::run::Gathered;
 use crate::data::{Batches, Rows};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_length};
 use crate::optimizer::positive;
 use crate::trainer::TrainerBuilder;
 
 /// How much of the smoothed loss is that of the step before.
 const SMOOTHING: f64 = 0.9;
-/// A smoothed loss that is so many times the smallest ends the test.
+/// A smoothed loss that is so many times the smallest ends the test; a negative one, that is as much
+/// above it.
 const DIVERGED: f64 = 4.0;
 
 /// The learning-rate range test: steps at rates that grow from each to the next by one factor, and
@@ -97,6 +98,8 @@ impl RangeTest {
         }
         let rows = data.into();
         let mut trainer = trainer.clone().build()?;
+        check_length("columns of the data", rows.columns(), trainer.network().inputs())?;
+        trainer.check_rows(rows, ["x", "targets", "weights"])?;
         let mut batches = Batches::new(rows.rows(), batch, seed)?;
         let mut gathered = Gathered::new(rows, batch)?;
         let mut points: Vec<RangePoint> = Vec::new();
@@ -109,7 +112,11 @@ impl RangeTest {
                 let (x, targets) = gathered.gather(chosen)?;
                 let loss = match trainer.step(x, targets) {
                     Ok(score) => score.loss,
-                    Err(Error::NonFiniteLoss { .. } | Error::NonFiniteGradient { .. }) => {
+                    Err(
+                        Error::NonFiniteLoss { .. }
+                        | Error::NonFiniteGradient { .. }
+                        | Error::NonFiniteVariance { .. },
+                    ) => {
                         return Ok(RangeCurve { points });
                     }
                     Err(error) => return Err(error),
@@ -119,7 +126,8 @@ impl RangeTest {
                 let smoothed_loss = average / weight;
                 points.push(RangePoint { learning_rate, loss, smoothed_loss });
                 smallest = smallest.min(smoothed_loss);
-                if smoothed_loss > DIVERGED * smallest || points.len() as u64 == steps {
+                let rise = smoothed_loss - smallest;
+                if rise > (DIVERGED - 1.0) * smallest.abs() || points.len() as u64 == steps {
                     return Ok(RangeCurve { points });
                 }
             }

@@ -6,7 +6,7 @@
 
 use core::ops::Range;
 use deltarule_kernels::norm::{Moments, batch};
-use deltarule_kernels::{Element, Isa, MatRef, ShapeError};
+use deltarule_kernels::{Element, Isa, MatRef, ShapeError, reduce};
 
 use super::norm::Affine;
 use super::{Backward, Compiler, Forward, LayerRef, Operation, Part, Pass, Shape, add};
@@ -141,6 +141,12 @@ impl BatchNorm {
         let (running_mean, running_variance) = running.split_at_mut(self.affine.features);
         let of_batch = (mean, variance);
         batch::update_running(isa, self.momentum, rows, of_batch, running_mean, running_variance)
+    }
+
+    /// The first variance of a batch that is infinite or NaN, if there is one.
+    pub(crate) fn bad_variance<E: Element>(&self, isa: Isa, moments: &[E]) -> Option<E> {
+        let [_, _, _, variance, ..] = self.slices(moments);
+        reduce::first_non_finite(isa, variance).map(|index| variance[index])
     }
 
     /// Where to write the moments of a batch, column by column.

@@ -42,12 +42,16 @@ pub(crate) fn largest_of_rows<E: Element>(x: &[E], columns: usize) -> impl Itera
     x.chunks_exact(columns).map(largest)
 }
 
-/// For each row the class that it is of by these logits: a single one is class 1's, of two.
-pub(crate) fn classes_of_rows<E: Element>(logits: &[E], columns: usize) -> Vec<usize> {
-    match columns {
+/// For each row the class that it is of by these logits: a single one is class 1's, of two. With NaN
+/// among them it is of none.
+pub(crate) fn classes_of_rows<E: Element>(logits: &[E], columns: usize) -> Result<Vec<usize>> {
+    if let Some(index) = logits.iter().position(|logit| logit.to_f64().is_nan()) {
+        return Err(Error::NonFinite { argument: "outputs", index, value: f64::NAN });
+    }
+    Ok(match columns {
         1 => logits.iter().map(|&logit| usize::from(logit > E::ZERO)).collect(),
         _ => largest_of_rows(logits, columns).collect(),
-    }
+    })
 }
 
 /// The index of a row's largest element, as in [`largest_of_rows`].

@@ -130,9 +130,10 @@ impl<E: Element> Network<E> {
     /// ```
     ///
     /// # Errors
-    /// As [`Network::predict`].
+    /// As [`Network::predict`]; [`Error::NonFinite`](crate::Error::NonFinite) if an output is NaN, as that
+    /// of a row with NaN is.
     pub fn classify(&self, x: &[E]) -> Result<Vec<usize>> {
-        Ok(classes_of_rows(&self.predict(x)?, self.outputs()))
+        classes_of_rows(&self.predict(x)?, self.outputs())
     }
 }
 

@@ -242,14 +242,15 @@ impl<E: Element> Predictor<E> {
     /// ```
     ///
     /// # Errors
-    /// As [`Predictor::predict`].
+    /// As [`Predictor::predict`]; [`Error::NonFinite`](crate::Error::NonFinite) if an output is NaN, as
+    /// that of a row with NaN is.
     pub fn classify(&self, x: &[E]) -> Result<Vec<usize>> {
         let rows = whole_rows("x", x.len(), self.inputs)?;
         let mut workspace = self.workspace()?;
         self.check(x, &workspace)?;
         let mut logits = try_vec("out", checked_area("out", rows, self.outputs)?)?;
         self.run_layers(x, &mut logits, &mut workspace)?;
-        Ok(classes_of_rows(&logits, self.outputs))
+        classes_of_rows(&logits, self.outputs)
     }
 }
 

@@ -333,7 +333,8 @@ impl<E: Element> TrainerBuilder<E> {
     /// [`Error::Zero`] for a `max_batch` or `threads` of 0, [`Error::OutOfRange`] for a number of
     /// the optimizer's, a group's, the loss's or the average's that has no meaning,
     /// [`Error::Layer`] for a group with layers that are not there, [`Error::Length`] for class weights that are not one for
-    /// each class, [`Error::ClassWeights`] for a loss without classes, [`Error::Overflow`] or
+    /// each class, [`Error::ClassWeights`] for a loss without classes, [`Error::LossOfOutputs`] for a
+    /// softmax of one output, or logits that come out of a sigmoid; [`Error::Overflow`] or
     /// [`Error::OutOfMemory`] if the buffers are too large.
     pub fn build(self) -> Result<Trainer<E>> {
         for (argument, value) in [("max_batch", self.max_batch), ("threads", self.threads.most)] {
@@ -343,6 +344,7 @@ impl<E: Element> TrainerBuilder<E> {
         }
         self.optimizer.check()?;
         self.loss.check_numbers()?;
+        self.loss.check_outputs(&self.network)?;
         if let Some(weights) = &self.class_weights {
             self.loss.check_class_weights(weights, self.network.outputs())?;
         }

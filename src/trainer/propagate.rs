@@ -176,7 +176,14 @@ impl<'a, E: Element> Propagate<'a, E> {
         divide(norm.moment_columns(room.moments), room.parts, &|columns| {
             let blocks = shards.clone().map(|shard| shard.x(barrier));
             Ok(norm.sum_moments(self.network.isa(), blocks, columns)?)
-        })
+        })?;
+        match norm.bad_variance(self.network.isa(), room.moments) {
+            None => Ok(()),
+            Some(variance) => {
+                let (layer, variance) = (barrier, variance.to_f64());
+                Err(Error::NonFiniteVariance { layer, variance })
+            }
+        }
     }
 
     /// At a barrier on the way back: the gradients, which δ below depends on.

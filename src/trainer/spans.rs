@@ -87,6 +87,7 @@ impl<E: Element> Trainer<E> {
             return self.sum_spans(work, to, diagnostics);
         }
         // An error may come after a span.
+        self.make_room_to_keep()?;
         let mut sum = mem::take(&mut self.kept);
         if to.adds {
             sum.copy_from_slice(to.gradient);

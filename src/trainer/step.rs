@@ -50,7 +50,8 @@ impl<E: Element> Trainer<E> {
     /// outside 0 to 1; [`Error::Length`] for weights that are not one for each row;
     /// [`Error::NonFinite`] for an input, a target or a weight that is infinite or NaN;
     /// [`Error::Category`] for a categorical column;
-    /// [`Error::NonFiniteLoss`] if the loss is infinite or NaN, and
+    /// [`Error::NonFiniteVariance`] if that of a batch normalization's inputs is infinite or NaN,
+    /// [`Error::NonFiniteLoss`] if the loss is, and
     /// [`Error::NonFiniteGradient`] if the norm is that the gradient would be clipped by;
     /// [`Error::OtherNetwork`] if [`Trainer::network_mut`] was used to put in one of other layers.
     pub fn step<'a>(
@@ -295,7 +296,7 @@ impl<E: Element> Trainer<E> {
     }
 
     /// Makes room for a gradient, if there is none yet; or none any more, after a panic of the rule.
-    fn make_room_to_keep(&mut self) -> Result<()> {
+    pub(super) fn make_room_to_keep(&mut self) -> Result<()> {
         if self.kept.is_empty() {
             self.kept = try_aligned("gradient", self.network.parameters().len())?;
         }

@@ -81,3 +81,22 @@ fn a_range_test_ends_where_the_loss_overflows() {
     let data = Dataset::from_values(vec![1e200], 1, vec![0.0], 1).unwrap();
     assert_eq!(range.run(&builder, &data).unwrap().points(), []);
 }
+
+/// A Poisson loss has no log y!, and is below 0 for counts of more than a few.
+#[test]
+fn losses_below_0_do_not_end_a_range_test() {
+    let x: Vec<f32> = (0..90).map(|row| row as f32 / 90.0).collect();
+    let counts: Vec<f32> = x.iter().map(|x| (3.0 + x).exp().round()).collect();
+    let mut network = Network::builder(1).dense(1, Activation::Identity).build().unwrap();
+    network.parameters_mut()[1] = 3.0;
+    let trainer = Trainer::builder(network, Loss::Poisson, Optimizer::sgd(0.1));
+    let range = RangeTest { lowest: 1e-8, highest: 1e-6, steps: 20, batch: 30, seed: 1 };
+    let data = Dataset::from_values(x.clone(), 1, counts.clone(), 1).unwrap();
+    let curve = range.run(&trainer, &data).unwrap();
+    assert!(curve.points()[0].loss < 0.0);
+    assert_eq!(curve.points().len(), 20);
+    // Rows of two columns, as many numbers as of one.
+    let data = Dataset::from_values(x, 2, counts, 2).unwrap();
+    let error = range.run(&trainer, &data).unwrap_err();
+    assert_eq!(error.to_string(), "`columns of the data` has 2 elements, but 1 are needed");
+}

@@ -102,7 +102,9 @@ fn numbers_that_have_no_meaning() {
             format!("`quantile` is {quantile}, but it must be above 0 and below 1")
         );
     }
-    build(Loss::SmoothedCrossEntropy { smoothing: 1.0 }, Optimizer::sgd(0.1)).unwrap();
+    let two = Network::builder(1).dense(2, Activation::Identity).build().unwrap();
+    let smoothed = Loss::SmoothedCrossEntropy { smoothing: 1.0 };
+    Trainer::builder(two, smoothed, Optimizer::sgd(0.1)).build().unwrap();
     assert_eq!(
         build(Loss::BinaryCrossEntropy { positive_weight: 0.0 }, Optimizer::sgd(0.1)).unwrap_err(),
         format!("`positive_weight` is 0, {above}")
@@ -266,4 +268,31 @@ fn trainers_that_can_not_be() {
     let build = |max_batch| build_with(dense().batch_norm(), max_batch, 1);
     assert!(matches!(build(usize::MAX), Error::Overflow { argument: "activations", .. }));
     assert!(matches!(build(usize::MAX / 64), Error::OutOfMemory { argument: "activations", .. }));
+}
+
+/// Each trains next to nothing, and says nothing.
+#[test]
+fn outputs_that_a_loss_can_not_be_of() {
+    let build = |builder: NetworkBuilder<f32>, loss| {
+        Trainer::builder(builder.build().unwrap(), loss, Optimizer::sgd(0.1)).build().map(|_| ())
+    };
+    let binary = Loss::BinaryCrossEntropy { positive_weight: 1.0 };
+    let ends = |outputs, activation| Network::builder(2).dense(outputs, activation);
+    for (builder, loss) in [
+        (ends(1, Activation::Identity), Loss::SoftmaxCrossEntropy),
+        (ends(1, Activation::Identity), Loss::SmoothedCrossEntropy { smoothing: 0.1 }),
+        (ends(1, Activation::Sigmoid), binary),
+        (ends(3, Activation::Identity).activation(Activation::Sigmoid), binary),
+    ] {
+        let error = build(builder, loss).unwrap_err();
+        assert!(matches!(error, Error::LossOfOutputs { .. }), "{error}");
+    }
+    for (builder, loss) in [
+        (ends(2, Activation::Identity), Loss::SoftmaxCrossEntropy),
+        (ends(1, Activation::Identity), binary),
+        (ends(1, Activation::Sigmoid), Loss::MeanSquaredError),
+        (ends(1, Activation::Sigmoid).dense(1, Activation::Identity), binary),
+    ] {
+        build(builder, loss).unwrap();
+    }
 }

@@ -77,7 +77,9 @@ fn shapes() {
         Loss::MeanSquaredError,
         &x,
         classes,
-        "the loss MeanSquaredError needs targets that are values, but they are classes",
+        "the loss MeanSquaredError needs targets that are values, but they are classes: a \
+         cross-entropy over classes takes those, and one of two classes by a single output values \
+         of 0 and 1",
     );
     let mut trainer = trainer(Loss::SoftmaxCrossEntropy, Isa::active().unwrap());
     let error = trainer.gradients(&x, classes, &mut [0.0; 43]).unwrap_err();
@@ -375,4 +377,56 @@ fn rows_to_gather() {
     assert_eq!(gather(&x, 2, &[0], &mut out), "`out` has 4 elements, but 2 are needed");
     assert_eq!(gather(&x, 0, &[0], &mut out), "`columns` is 0, but at least 1 is needed");
     assert_eq!(out, [0.5; 4]);
+}
+
+/// x̂ is 0 then, and the loss finite.
+#[test]
+fn a_variance_that_overflows() {
+    let network = Network::builder(1).batch_norm().dense(1, Activation::Identity).build().unwrap();
+    let mut trainer =
+        Trainer::builder(network, Loss::MeanSquaredError, Optimizer::adam(0.1)).build().unwrap();
+    let (x, y) = ([1.0f32, 2.0, 3.0, 4.0], [0.0f32; 4]);
+    trainer.step(&x, Targets::Values(&y)).unwrap();
+    let before = (trainer.network().parameters().to_vec(), trainer.network().statistics().to_vec());
+    let huge = [1.0, 2.0, 2e20, 4.0];
+    let error = trainer.step(&huge, Targets::Values(&y)).unwrap_err();
+    let is_it = |error| matches!(error, Error::NonFiniteVariance { layer: 0, variance } if variance == f64::INFINITY);
+    assert!(is_it(error));
+    assert!(is_it(trainer.accumulate(&huge, Targets::Values(&y), 4).unwrap_err()));
+    let network = trainer.network();
+    assert_eq!((network.parameters(), network.statistics()), (&before.0[..], &before.1[..]));
+    trainer.step(&x, Targets::Values(&y)).unwrap();
+    assert!(trainer.evaluate(&x, Targets::Values(&y)).unwrap().loss.is_finite());
+}
+
+/// After it the gradient has no place any more, until one is made.
+#[test]
+fn a_rule_that_panics_once() {
+    struct Panics(bool);
+    impl deltarule::UpdateRule<f32> for Panics {
+        fn update(&mut self, _: deltarule::Stretch<'_, f32>) {
+            assert!(std::mem::take(&mut self.0), "once");
+            self.0 = false;
+        }
+    }
+    // Of several spans.
+    let network = Network::builder(8)
+        .dense(1200, Activation::Relu)
+        .dense(4, Activation::Identity)
+        .build()
+        .unwrap();
+    let count = network.parameters().len();
+    let mut trainer = Trainer::builder(network, Loss::SoftmaxCrossEntropy, Optimizer::sgd(0.1))
+        .max_batch(900)
+        .threads(1)
+        .build()
+        .unwrap();
+    trainer.use_rule(Panics(false)).unwrap();
+    let (x, labels) = (vec![0.5; 8 * 900], vec![1; 900]);
+    let (mut expected, mut found) = (vec![0.0; count], vec![0.0; count]);
+    trainer.gradients(&x, Targets::Classes(&labels), &mut expected).unwrap();
+    let step = std::panic::AssertUnwindSafe(|| trainer.step(&x, Targets::Classes(&labels)));
+    assert!(std::panic::catch_unwind(step).is_err());
+    trainer.gradients(&x, Targets::Classes(&labels), &mut found).unwrap();
+    assert_eq!(found, expected);
 }

@@ -45,6 +45,12 @@ pub(super) struct StateDict<'a> {
 
 impl<'a> StateDict<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self> {
+        if bytes.starts_with(b"PK\x03\x04") {
+            return Err(invalid(
+                "it is a ZIP archive, as `torch.save` writes; let `safetensors.torch.save_file` \
+                 write the state dict",
+            ));
+        }
         let (length, metadata) =
             SafeTensors::read_metadata(bytes).map_err(|error| invalid(error.to_string()))?;
         let (header, data) = bytes[8..].split_at(length);
