@@ -59,6 +59,19 @@ impl Shape {
         Self { rows, columns, row_stride: columns, column_stride: 1 }
     }
 
+    /// The same elements. Of strides that lead to none, which may be anything, those are 1 that are
+    /// larger than what a slice reaches: kernels multiply strides before they know whether they need
+    /// them.
+    fn tamed(self) -> Self {
+        let Self { rows, columns, row_stride, column_stride } = self;
+        let is_empty = rows == 0 || columns == 0;
+        let tamed = |stride: usize, count: usize| {
+            if stride > usize::MAX >> 16 && (is_empty || count == 1) { 1 } else { stride }
+        };
+        let (row_stride, column_stride) = (tamed(row_stride, rows), tamed(column_stride, columns));
+        Self { rows, columns, row_stride, column_stride }
+    }
+
     pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -159,7 +172,7 @@ impl<'a, E: Element> MatRef<'a, E> {
         (rows, columns): (usize, usize),
         (row_stride, column_stride): (usize, usize),
     ) -> Result<Self, ShapeError> {
-        let shape = Shape { rows, columns, row_stride, column_stride };
+        let shape = Shape { rows, columns, row_stride, column_stride }.tamed();
         shape.check_within("data", data.len())?;
         Ok(Self { data, shape })
     }
@@ -280,7 +293,7 @@ impl<'a, E: Element> MatMut<'a, E> {
         (rows, columns): (usize, usize),
         (row_stride, column_stride): (usize, usize),
     ) -> Result<Self, ShapeError> {
-        let shape = Shape { rows, columns, row_stride, column_stride };
+        let shape = Shape { rows, columns, row_stride, column_stride }.tamed();
         shape.check_within("data", data.len())?;
         shape.check_disjoint("data")?;
         Ok(Self { data, shape })

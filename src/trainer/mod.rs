@@ -340,6 +340,7 @@ impl<E: Element> Trainer<E> {
         let rows = whole_rows("x", x.len(), self.network.inputs())?;
         self.check_targets("targets", targets, rows)?;
         if self.own_loss.has_rule() {
+            check_finite(self.network.isa(), "x", x)?;
             let average = self.average.as_ref().filter(|_| averaged);
             let outputs = judged(&self.network, average).predict(x)?;
             return self.evaluate_own_loss(&outputs, rows, targets);

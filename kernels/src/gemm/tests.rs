@@ -541,3 +541,35 @@ fn scratch_space_for_sides_that_no_memory_has() {
         }
     }
 }
+
+/// A stride that leads nowhere may be anything.
+#[test]
+fn strides_that_lead_nowhere() {
+    const ANY: usize = usize::MAX;
+    for isa in Isa::available() {
+        let data: Vec<f32> = (0..40).map(|i| i as f32).collect();
+        let view = |shape, strides| MatRef::with_strides(&data, shape, strides).unwrap();
+        let rows = |rows| view((rows, 1), (1, ANY));
+        let row = view((1, 40), (ANY, 1));
+        for (a, b) in [(rows(40), row), (row, rows(40)), (rows(1), row), (row, row.transposed())] {
+            let (m, n, k) = (a.rows(), b.columns(), a.columns());
+            let mut scratch = vec![0.0; scratch_len::<f32>(isa, m, n, k).unwrap()];
+            let mut expected = vec![0.0; m * n];
+            let c = MatMut::new(&mut expected, m, n).unwrap();
+            reference::gemm(a, b, 1.0, Start::Zero, c);
+            let packed = PackedMatrix::new(isa, b).unwrap();
+            for right in [Right::from(b), Right::from(&packed)] {
+                let mut c = vec![0.0; m * n];
+                let product = Gemm::new(a, right, MatMut::new(&mut c, m, n).unwrap());
+                product.run(isa, &mut scratch).unwrap();
+                assert_eq!(c, expected, "{isa}: {m} {n} {k}");
+            }
+        }
+        // No steps: nothing is there to be led to.
+        let (a, b) = (MatRef::with_strides(&[], (4, 0), (ANY, 1)), MatRef::new(&[], 0, 1));
+        let (mut c, mut scratch) = ([5.0f32; 4], vec![0.0; 4096]);
+        let product = Gemm::new(a.unwrap(), b.unwrap(), MatMut::new(&mut c, 4, 1).unwrap());
+        product.run(isa, &mut scratch).unwrap();
+        assert_eq!(c, [0.0; 4]);
+    }
+}
