@@ -265,7 +265,7 @@ pub(super) fn header<const N: usize>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
     }
 
     /// A byte at a time, each after an interruption.
-    struct Slow<'a>(&'a [u8], bool);
+    pub(in crate::data) struct Slow<'a>(pub(in crate::data) &'a [u8], pub(in crate::data) bool);
 
     impl Read for Slow<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -289,7 +289,8 @@ mod tests {
             if self.1 {
                 return Err(std::io::ErrorKind::Interrupted.into());
             }
-            self.0.read(&mut buffer[..1])
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
         }
     }
 

@@ -113,6 +113,7 @@ impl<R: Read> Read for Inflate<R> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::array::tests::Slow;
     use super::*;
     use flate2::{Compression, write::GzEncoder};
     use std::io::Write;
@@ -133,20 +134,6 @@ mod tests {
         // What is not compressed is as long as it is.
         let mut text = Vec::new();
         assert_eq!(Inflate::new(&b"x,y"[..], 1).unwrap().read_to_end(&mut text).unwrap(), 3);
-    }
-
-    /// A byte at a time, each after an interruption.
-    struct Slow<'a>(&'a [u8], bool);
-
-    impl Read for Slow<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.1 = !self.1;
-            if self.1 {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            let most = buffer.len().min(1);
-            self.0.read(&mut buffer[..most])
-        }
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub enum End {
 pub struct History {
     pub(super) epochs: Vec<Epoch>,
     pub(super) metrics: Vec<Metric>,
-    pub(super) best: Option<usize>,
+    pub(crate) best: Option<usize>,
     pub(super) end: End,
 }
 

@@ -29,9 +29,9 @@ use deltarule_kernels::Element;
 /// ```
 pub trait UpdateRule<E: Element>: Send + Sync {
     /// Changes some parameters by their gradient. A step calls it for all that are to change, in
-    /// their order, one after the other on one thread, which may be one of the pool's: for every part of every layer that is not frozen, and of
-    /// an embedding for the vectors of the categories that occurred. If it panics, what it has
-    /// changed stays changed, and the step does not count.
+    /// their order, one after the other on one thread, which may be one of the pool's: for every part
+    /// of every layer that is not frozen, and of an embedding for the vectors of the categories that
+    /// occurred. If it panics, what it has changed stays changed, and the step does not count.
     fn update(&mut self, stretch: Stretch<'_, E>);
 }
 

@@ -103,8 +103,8 @@ fn curves(page: &mut String, history: &History) -> Result<(), ReportError> {
     }
     let columns = history.columns();
     // By its place, as the curves have it: what an epoch says of its number may be anything.
-    let is_best = |epoch: &Epoch| history.best().is_some_and(|best| core::ptr::eq(best, epoch));
-    let best = history.epochs().iter().position(is_best).map(|index| index as f64 + 1.0);
+    let best = history.best.filter(|&place| place < history.epochs().len());
+    let best = best.map(|place| place as f64 + 1.0);
     let mut chart = |caption: &str, wanted: &[(&str, &str)]| -> Result<(), ReportError> {
         let series: Vec<Series> = wanted
             .iter()

@@ -300,8 +300,7 @@ impl<E: Element> Chains<E> {
                     *sum = links.load(start.0.add(r * start.1));
                 }
             }
-            let firsts: [_; N] =
-                core::array::from_fn(|r| own.0.wrapping_add(r.wrapping_mul(own.1)));
+            let firsts: [_; N] = core::array::from_fn(|r| own.0.wrapping_add(r * own.1));
             for p in 0..k {
                 let shared = links.load(shared.0.add(p * shared.1));
                 for (sum, first) in sums.iter_mut().zip(firsts) {

@@ -45,7 +45,7 @@ use crate::dispatch::Kernel;
 use crate::error::{check_length, checked_area};
 use crate::lanes::{Lanes, Simd};
 use crate::lockstep::{self, FAR_AHEAD, update_all};
-use crate::reduce::columns::{ColumnTerms, PIECE_ROWS, add_columns};
+use crate::reduce::columns::{ColumnTerms, PIECE_ROWS, add_columns_from_afar};
 use crate::reduce::fixed_tree::{ManyTerms, sum_many_terms};
 use crate::{Element, Isa, MatRef, ShapeError};
 use core::ops::Range;
@@ -376,7 +376,7 @@ impl<E: Element> Backward<'_, E> {
             inverse_std: &self.moments.inverse_std[rows],
         };
         let sums = [&mut *self.gamma_gradient, &mut *self.beta_gradient];
-        add_columns::<S, E, _, 2, 0, 2, 4>(simd, Gradients { moments }, values, [], sums, true);
+        add_columns_from_afar(simd, Gradients { moments }, values, [], sums);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lion.
 
-use super::{is_all, lerp};
+use super::{is_all, lerp, within};
 use crate::Element;
 use crate::lanes::Lanes;
 use crate::lockstep::sign;
@@ -64,8 +64,7 @@ impl<E: Element> super::Rule<E, 1> for Rule<E> {
     #[inline(always)]
     fn step<V: Lanes<Element = E>>(self, g: V, parameter: V, [m]: [V; 1]) -> (V, [V; 1]) {
         // The difference of two such numbers is finite.
-        let most = g.splat(E::LARGEST * E::HALF);
-        let g = (-most).greater_or(most.less_or(g));
+        let g = within(g, E::LARGEST * E::HALF);
         let [forward, next] = [0, 1].map(|i| lerp(m * m.splat(self.pasts[i]), g, self.weights[i]));
         let parameter = sign(forward).neg_mul_add(g.splat(self.rate), parameter);
         (parameter, [next])

@@ -151,14 +151,18 @@ fn is_all<E: Element>(weight: f64) -> bool {
     E::from_f64(weight) == E::ONE
 }
 
-/// g, but no larger than what has a finite square, as an infinite one is taken, too: v would not come back from ∞, since ∞ − ∞ is
-/// NaN.
+/// g within ±`limit`; NaN stays NaN.
+#[inline(always)]
+fn within<V: Lanes>(g: V, limit: V::Element) -> V {
+    let limit = g.splat(limit);
+    limit.less_or((-limit).greater_or(g))
+}
+
+/// g, but no larger than what has a finite square, as an infinite one is taken, too: v would not
+/// come back from ∞, since ∞ − ∞ is NaN.
 #[inline(always)]
 fn squarable<V: Lanes>(g: V) -> V {
-    let limit = g.splat(V::Element::LARGEST_ROOT);
-    // Where g is NaN, both give g.
-    let g = limit.less_or(g);
-    (-limit).greater_or(g)
+    within(g, V::Element::LARGEST_ROOT)
 }
 
 /// 1 − βᵗ.

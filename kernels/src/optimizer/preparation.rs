@@ -1,5 +1,6 @@
 //! What happens to gradients and parameters before any rule.
 
+use super::within;
 use crate::Element;
 use crate::lanes::Lanes;
 
@@ -177,9 +178,8 @@ pub(super) struct Full<E> {
 impl<E: Element> Prepare<E> for Full<E> {
     #[inline(always)]
     fn prepare<V: Lanes<Element = E>>(self, gradient: V, parameter: V) -> (V, V) {
-        let limit = gradient.splat(self.clip_value);
         let g = gradient * gradient.splat(self.linear.gradient_factor);
-        let g = limit.less_or((-limit).greater_or(g));
+        let g = within(g, self.clip_value);
         let (g, shrunk) = self.linear.decay(g, parameter);
         // λ with the sign of θ, and ±0 for ±0; where θ is NaN, so is g already.
         let zero = g.splat(E::ZERO);

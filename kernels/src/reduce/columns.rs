@@ -146,11 +146,7 @@ pub(crate) fn add_columns<
     let zero = E::Lanes::splat_in(simd, E::ZERO);
     let contiguous = values.iter().all(|matrix| matrix.shape().column_stride == 1);
     if contiguous && is_far && columns >= LEAST_FAR {
-        for first in (0..columns).step_by(WIDTH) {
-            let columns = first..columns.min(first + WIDTH);
-            add_from_afar(simd, terms, &values, &of_column, &mut sums, columns);
-        }
-        return;
+        return add_columns_from_afar(simd, terms, values, of_column, sums);
     }
     let in_strips = if contiguous { columns - columns % (K * len) } else { 0 };
     for first in (0..rows).step_by(PIECE_ROWS) {
@@ -245,6 +241,29 @@ pub(crate) fn is_far<E: Element>(x: &MatRef<'_, E>) -> bool {
 const WIDTH: usize = 1024;
 /// Narrower rows would wait for the sums that the row before them has just stored.
 const LEAST_FAR: usize = 128;
+
+/// [`add_columns`] of wide matrices that are in no cache, and whose columns are contiguous.
+#[inline(always)]
+pub(crate) fn add_columns_from_afar<
+    I: Simd,
+    E: Element,
+    T: ColumnTerms<E, R, C, S>,
+    const R: usize,
+    const C: usize,
+    const S: usize,
+>(
+    simd: I,
+    terms: T,
+    values: [MatRef<'_, E>; R],
+    of_column: [&[E]; C],
+    mut sums: [&mut [E]; S],
+) {
+    let columns = values[0].columns();
+    for first in (0..columns).step_by(WIDTH) {
+        let columns = first..columns.min(first + WIDTH);
+        add_from_afar(simd, terms, &values, &of_column, &mut sums, columns);
+    }
+}
 
 /// [`add_columns`] of at most [`WIDTH`] contiguous columns of matrices that are in no cache: row
 /// after row, as memory likes it, and what comes is asked for before its use.

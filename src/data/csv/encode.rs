@@ -88,12 +88,12 @@ impl Schema {
                 value: field.to_owned(),
                 problem: problem.to_owned(),
             };
-            let is_missing = self.is_missing(index, field);
-            if self.missing == Missing::DropRow && *kind != ColumnKind::Skipped && is_missing {
+            let is_missing = || self.is_missing(index, field);
+            if self.missing == Missing::DropRow && *kind != ColumnKind::Skipped && is_missing() {
                 return Ok(false);
             }
             match kind {
-                ColumnKind::Target(_) if is_missing => return Err(error("is a missing target")),
+                ColumnKind::Target(_) if is_missing() => return Err(error("is a missing target")),
                 ColumnKind::Target(Target::Numbers) => {
                     row.values.push(parsed(field).map_err(error)?);
                 }
@@ -101,7 +101,7 @@ impl Schema {
                     let class = self.lookups[index].find(names, field);
                     row.class = Some(class.ok_or_else(|| error("is no known class"))?);
                 }
-                ColumnKind::Weight if is_missing => return Err(error("is a missing weight")),
+                ColumnKind::Weight if is_missing() => return Err(error("is a missing weight")),
                 ColumnKind::Weight => row.weight = Some(parsed(field).map_err(error)?),
                 kind => {
                     let (to, after) = features.split_at_mut(kind.width());
